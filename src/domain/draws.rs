@@ -1,0 +1,110 @@
+//! What was drawn in one window: by one member, or by everybody on one subscription.
+
+use std::collections::BTreeMap;
+
+use super::credits::Credits;
+use super::entry::Posting;
+use super::time::Timestamp;
+
+/// Running sums of one scope in one window. `spent` and `refunded` only rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Charged in all, debt included.
+    pub spent: Credits,
+    /// Given back by refunds in all; never above `spent`.
+    pub refunded: Credits,
+    /// Set aside by holds whose end has not been entered.
+    pub held: Credits,
+}
+
+impl Tally {
+    /// Charged less refunds.
+    pub fn used(&self) -> Credits {
+        self.spent.minus(self.refunded)
+    }
+
+    /// The sums after `posting`.
+    ///
+    /// # Panics
+    /// When the posting ends holds that are not there or refunds what was not spent: whoever made
+    /// it has broken an invariant.
+    #[must_use]
+    pub fn after(&self, posting: &Posting) -> Self {
+        let credits = |part: Option<Set>| part.map_or(Credits::ZERO, |set| set.credits);
+        let tally = Self {
+            spent: self.spent.plus(posting.spent),
+            refunded: self.refunded.plus(posting.refunded),
+            held: self.held.minus(credits(posting.unheld)).plus(credits(posting.held)),
+        };
+        assert!(tally.refunded <= tally.spent, "no more is refunded than was spent");
+        tally
+    }
+}
+
+/// Credits that are set aside until an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// How much.
+    pub credits: Credits,
+    /// From when on they count as returned.
+    pub expires_at: Timestamp,
+}
+
+/// A tally that knows when its holds lapse, so that an expired hold counts as returned in every
+/// decision, whether or not its end has been entered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draws {
+    tally: Tally,
+    lapses: BTreeMap<Timestamp, Credits>,
+}
+
+impl Draws {
+    /// Draws that start from sums without open holds.
+    pub fn new(spent: Credits, refunded: Credits) -> Self {
+        assert!(refunded <= spent, "no more is refunded than was spent");
+        Self { tally: Tally { spent, refunded, held: Credits::ZERO }, lapses: BTreeMap::new() }
+    }
+
+    /// The running sums.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Charged less refunds.
+    pub fn used(&self) -> Credits {
+        self.tally.used()
+    }
+
+    /// Set aside by holds that have not expired at `now`.
+    pub fn held(&self, now: Timestamp) -> Credits {
+        self.tally.held.minus(self.lapsed(now))
+    }
+
+    /// Used, and held at `now`.
+    pub fn taken(&self, now: Timestamp) -> Credits {
+        self.used().plus(self.held(now))
+    }
+
+    fn lapsed(&self, now: Timestamp) -> Credits {
+        self.lapses.range(..=now).fold(Credits::ZERO, |sum, (_, &credits)| sum.plus(credits))
+    }
+
+    /// Applies a posting; cannot fail.
+    pub fn apply(&mut self, posting: &Posting) {
+        self.tally = self.tally.after(posting);
+        if let Some(ended) = posting.unheld {
+            let slot = self.lapses.get_mut(&ended.expires_at).expect("an open hold is counted where it lapses");
+            *slot = slot.minus(ended.credits);
+            if slot.is_zero() {
+                self.lapses.remove(&ended.expires_at);
+            }
+        }
+        if let Some(Set { credits, expires_at }) = posting.held
+            && !credits.is_zero()
+        {
+            let slot = self.lapses.entry(expires_at).or_default();
+            *slot = slot.plus(credits);
+        }
+        debug_assert_eq!(self.tally.held, self.lapsed(Timestamp::MAX), "what is held lapses at some time");
+    }
+}
