@@ -111,9 +111,12 @@ impl Subscription {
         if open.until <= now && open.out() <= open.used_and_held() {
             open.until = boundary;
         }
-        open.granted = open.granted.max(open.returned.plus(open.burned()).plus(left));
+        // A sum above the cap lends nothing more: it denies too early, never too late.
+        let whole = open.returned.checked_add(open.burned()).and_then(|sum| sum.checked_add(left));
+        open.granted = open.granted.max(whole.unwrap_or(open.granted));
         for sealed in self.accounts.iter_mut().rev().skip(1) {
-            sealed.granted = sealed.granted.max(sealed.returned.plus(sealed.burned()));
+            let covered = sealed.returned.checked_add(sealed.burned());
+            sealed.granted = sealed.granted.max(covered.unwrap_or(sealed.granted));
         }
         self.leases()
     }
