@@ -2,4 +2,5 @@
 //! answers, and copies it to a store in batches.
 
 pub mod domain;
+pub mod engine;
 pub mod root;
