@@ -2,4 +2,5 @@
 //! answers, and copies it to a store in batches.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
