@@ -21,9 +21,9 @@ run: ## build, start on 127.0.0.1:8080 with data in ./data
 
 test: $(TOOLS)/promtool ## run all tests, the doc tests and every benchmark once
 ifneq ($(NEXTEST),)
-	PROMTOOL='$(PROMTOOL)' $(CARGO) nextest run --locked --no-tests=fail
+	PROMTOOL='$(PROMTOOL)' $(CARGO) nextest run --locked --no-fail-fast --no-tests=fail
 else
-	PROMTOOL='$(PROMTOOL)' $(CARGO) test --locked --lib --bins --tests
+	PROMTOOL='$(PROMTOOL)' $(CARGO) test --locked --no-fail-fast --lib --bins --tests
 endif
 	$(CARGO) test --locked --doc
 ifneq ($(BENCHES),)

@@ -14,11 +14,6 @@ impl Contradiction {
     pub(super) fn at(self, place: Place) -> Fault {
         Fault { place, message: format!("{} {}", self.key, self.why) }
     }
-
-    /// The fault where no place is known.
-    pub(super) fn anywhere(self) -> Fault {
-        self.at(Place::Default)
-    }
 }
 
 /// Everything that contradicts itself.

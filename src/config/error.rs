@@ -47,6 +47,8 @@ impl fmt::Display for Fault {
 pub enum Place {
     /// Nowhere: the default.
     Default,
+    /// Nowhere anew: what a running server would have after a reload.
+    Running,
     /// A file as a whole.
     File(PathBuf),
     /// A line and a column of a file, both counted from 1.
@@ -78,6 +80,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => write!(f, "default"),
+            Self::Running => write!(f, "after the reload"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Line { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
             Self::Variable(name) => write!(f, "environment {name}"),

@@ -110,7 +110,8 @@ impl Config {
         next.auth.jwt = new.auth.jwt.clone();
         next.whitelist.on_pool_spend = new.whitelist.on_pool_spend;
         next.log.level = new.log.level;
-        let faults: Vec<Fault> = check::contradictions(&next).into_iter().map(check::Contradiction::anywhere).collect();
+        let contradictions = check::contradictions(&next).into_iter();
+        let faults: Vec<Fault> = contradictions.map(|wrong| wrong.at(Place::Running)).collect();
         if !faults.is_empty() {
             return Err(ConfigError { faults });
         }
