@@ -19,21 +19,11 @@ use std::time::Duration;
 use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::domain::Reason;
+
 /// How often [`Metrics::run_upkeep`] must run: samples of a histogram are kept one by one until then,
 /// 8 bytes each.
 pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The label `reason` of a denial, in the order in which reasons are looked for.
-pub const REASONS: [&str; 8] = [
-    "not_a_member",
-    "unavailable",
-    "model_not_allowed",
-    "in_debt",
-    "member_limit",
-    "pool_exhausted",
-    "wallet_exhausted",
-    "held",
-];
 
 /// All metrics of one server. Clones count into the same numbers.
 #[derive(Clone)]
@@ -61,7 +51,7 @@ pub struct Metrics {
 pub struct Decisions {
     /// Decisions that allow.
     pub allowed: Counter,
-    denied: [Counter; REASONS.len()],
+    denied: [Counter; Reason::ALL.len()],
     /// Seconds from reading a request to a durable decision.
     pub seconds: Histogram,
     /// Decisions that waited for credits to be lent.
@@ -69,11 +59,19 @@ pub struct Decisions {
 }
 
 impl Decisions {
-    /// The counter of denials for one of [`REASONS`]; `None` for any other text.
-    pub fn denied(&self, reason: &str) -> Option<&Counter> {
-        REASONS.iter().position(|known| *known == reason).map(|n| &self.denied[n])
+    /// Decisions that deny for this reason.
+    pub fn denied(&self, reason: Reason) -> &Counter {
+        &self.denied[reason as usize]
     }
 }
+
+const _: () = {
+    let mut n = 0;
+    while n < Reason::ALL.len() {
+        assert!(Reason::ALL[n] as usize == n, "a reason's counter is found by its place in the list");
+        n += 1;
+    }
+};
 
 /// Credits set aside.
 #[derive(Clone)]
@@ -193,7 +191,7 @@ impl Decisions {
         };
         Self {
             allowed: of("allow", "none"),
-            denied: REASONS.map(|reason| of("deny", reason)),
+            denied: Reason::ALL.map(|reason| of("deny", reason.as_str())),
             seconds: recorder.register_histogram(&Key::from_name(families::DECISION_SECONDS.name), &METADATA),
             leases_waited: counter(recorder, &families::LEASES_WAITED, vec![]),
         }

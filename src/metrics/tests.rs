@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::{FAMILIES, Kind, Metrics, REASONS};
+use super::{FAMILIES, Kind, Metrics};
+use crate::domain::Reason;
 
 fn page() -> String {
     let metrics = Metrics::new();
     metrics.decisions.allowed.increment(2);
-    metrics.decisions.denied("held").expect("a reason").increment(1);
+    metrics.decisions.denied(Reason::Held).increment(1);
     metrics.decisions.seconds.record(0.000_003);
     metrics.route("/v1/teams/{team}").answered(200);
     metrics.route("/v1/teams/{team}").answered(418);
@@ -59,7 +60,7 @@ fn every_metric_is_shown_before_anything_happened() {
     for family in FAMILIES.iter().filter(|family| family.name != "purser_http_requests_total") {
         assert!(page.contains(&format!("# TYPE {} ", family.name)), "{} in {page}", family.name);
     }
-    for reason in REASONS {
+    for reason in Reason::ALL.map(Reason::as_str) {
         assert!(
             page.contains(&format!("purser_decisions_total{{outcome=\"deny\",reason=\"{reason}\"}} 0")),
             "{reason}"
