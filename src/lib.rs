@@ -1,6 +1,11 @@
 //! Purser: decides in memory whether a member may spend credits, journals what it decided before it
 //! answers, and copies it to a store in batches.
 
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod metrics;
 pub mod root;
+pub mod telemetry;
