@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod journal;
 pub mod metrics;
 pub mod root;
 pub mod telemetry;

@@ -1,0 +1,3 @@
+//! The sidecar's local file of entries.
+
+pub mod codec;
