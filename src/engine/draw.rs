@@ -133,7 +133,7 @@ impl<L: Log> Meter<L> {
         id: &TeamId,
         draw: &Draw,
         mode: Mode,
-        room: Result<L::Room, NoRoom>,
+        room: Result<L::Room<'_>, NoRoom>,
         now: Timestamp,
     ) -> Result<Drawn, DrawFault> {
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
@@ -166,7 +166,7 @@ impl<L: Log> Meter<L> {
         &self,
         draw: &Draw,
         mode: Mode,
-        room: Result<L::Room, NoRoom>,
+        room: Result<L::Room<'_>, NoRoom>,
         now: Timestamp,
     ) -> Result<Drawn, DrawFault> {
         let asker = Asker { user: &draw.member, place: None };
@@ -186,7 +186,7 @@ impl<L: Log> Meter<L> {
         mut book: Option<&mut Book>,
         member: Option<&mut MemberDraws>,
         operations: &mut Operations,
-        room: Result<L::Room, NoRoom>,
+        room: Result<L::Room<'_>, NoRoom>,
     ) -> Result<Drawn, DrawFault> {
         let (draw, now, key) = (case.draw, case.now, self.key(&case.draw.id));
         if case.mode == Mode::Enter {

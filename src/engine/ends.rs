@@ -127,7 +127,7 @@ impl<L: Log> Meter<L> {
         scope: &Scope,
         id: &OperationId,
         now: Timestamp,
-        act: impl FnOnce(&mut Work<'_, L>) -> Result<T, EndFault>,
+        act: impl FnOnce(&mut Work<'_, '_, L>) -> Result<T, EndFault>,
     ) -> Result<T, EndFault> {
         let key = self.key(id);
         self.on_key(scope, now, |_| Some(key), act)
@@ -138,7 +138,7 @@ impl<L: Log> Meter<L> {
         scope: &Scope,
         now: Timestamp,
         key: impl FnOnce(&Operations) -> Option<Key>,
-        act: impl FnOnce(&mut Work<'_, L>) -> Result<T, EndFault>,
+        act: impl FnOnce(&mut Work<'_, '_, L>) -> Result<T, EndFault>,
     ) -> Result<T, EndFault> {
         let mut room = self.log.reserve(ENTRIES_MAX).map_err(|_| EndFault::Unavailable)?;
         let room = &mut room;

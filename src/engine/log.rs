@@ -11,11 +11,13 @@ pub struct NoRoom;
 /// entry over under the locks cannot fail.
 pub trait Log: Send + Sync + 'static {
     /// Room for some entries; what is not used is given back when it is dropped.
-    type Room;
+    type Room<'a>
+    where
+        Self: 'a;
 
     /// Takes room for `entries` entries.
-    fn reserve(&self, entries: usize) -> Result<Self::Room, NoRoom>;
+    fn reserve(&self, entries: usize) -> Result<Self::Room<'_>, NoRoom>;
 
     /// Takes an entry; answers its number, one above the last.
-    fn push(&self, room: &mut Self::Room, entry: &Entry) -> u64;
+    fn push(&self, room: &mut Self::Room<'_>, entry: &Entry) -> u64;
 }

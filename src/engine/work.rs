@@ -13,11 +13,11 @@ use crate::domain::hold::refunded;
 use crate::domain::{Credits, Drawer, Entry, Fact, Heading, Hold, OperationId, Scopes, Timestamp};
 
 /// What an end works on.
-pub(super) struct Work<'a, L: Log> {
+pub(super) struct Work<'a, 'r, L: Log + 'r> {
     /// The meter, for its log and its keys.
     pub meter: &'a Meter<L>,
     /// Room in the log.
-    pub room: &'a mut L::Room,
+    pub room: &'a mut L::Room<'r>,
     /// The scope's operations.
     pub operations: &'a mut Operations,
     /// What the entries move.
@@ -32,7 +32,7 @@ pub(super) struct Work<'a, L: Log> {
     pub now: Timestamp,
 }
 
-impl<L: Log> Work<'_, L> {
+impl<L: Log> Work<'_, '_, L> {
     /// See [`Meter::settle`].
     pub fn settle(&mut self, id: &OperationId, cost: Credits, urged: bool) -> Result<Settled, EndFault> {
         let (hold, end) = self.hold()?;
