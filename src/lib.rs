@@ -2,3 +2,4 @@
 //! answers, and copies it to a store in batches.
 
 pub mod domain;
+pub mod journal;
