@@ -1,6 +1,8 @@
 //! Where the engine hands its entries: the journal's queue, as the engine sees it.
 
 use crate::domain::Entry;
+use crate::journal::codec::{ENTRY_BYTES_MAX, encode};
+use crate::journal::{Journal, Room};
 
 /// There is no room for an entry, or the journal has failed: nothing can be decided safely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,4 +22,16 @@ pub trait Log: Send + Sync + 'static {
 
     /// Takes an entry; answers its number, one above the last.
     fn push(&self, room: &mut Self::Room<'_>, entry: &Entry) -> u64;
+}
+
+impl Log for Journal {
+    type Room<'a> = Room<'a>;
+
+    fn reserve(&self, entries: usize) -> Result<Room<'_>, NoRoom> {
+        Self::reserve(self, entries, entries * ENTRY_BYTES_MAX).map_err(|_| NoRoom)
+    }
+
+    fn push(&self, room: &mut Room<'_>, entry: &Entry) -> u64 {
+        room.push(|bytes| encode(entry, bytes)).0
+    }
 }

@@ -1,0 +1,146 @@
+//! The limits of a journal, and how durable an answer has to be.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES};
+
+/// What an answer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// Nothing: written within 2 ms or 256 entries.
+    Memory,
+    /// `write(2)`: survives the process.
+    Os,
+    /// A group `fdatasync`: survives a loss of power.
+    Disk,
+    /// The store's commit: survives the loss of the disk. The journal's part in it is that of `Disk`.
+    Store,
+}
+
+impl Durability {
+    /// All levels, weakest first.
+    pub const ALL: [Self; 4] = [Self::Memory, Self::Os, Self::Disk, Self::Store];
+
+    /// The word in configuration and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Os => "os",
+            Self::Disk => "disk",
+            Self::Store => "store",
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is no level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is none of memory, os, disk, store")]
+pub struct UnknownDurability(String);
+
+impl FromStr for Durability {
+    type Err = UnknownDurability;
+
+    fn from_str(word: &str) -> Result<Self, UnknownDurability> {
+        Self::ALL.into_iter().find(|level| level.as_str() == word).ok_or_else(|| UnknownDurability(word.into()))
+    }
+}
+
+/// Smallest and largest segment: room for some records; and a scan of one must fit into memory when damage is judged.
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 8 * 1024..=1024 * 1024 * 1024;
+
+/// The limits of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Size of new segments in bytes. Larger ones are dropped later, smaller ones roll more often.
+    pub segment_bytes: u64,
+    /// Size of all segments in bytes, the prepared one included, above which no room is given. Space that is lost at the ends of
+    /// segments may take the files above it by one segment.
+    pub bytes_max: u64,
+    /// Entries that are queued or have room, and are not yet written, in bytes. Reached only when the disk stalls.
+    pub queue_bytes_max: usize,
+    /// Longest time for which something written stays unsynced, but for the duration of the sync.
+    pub sync_interval: Duration,
+    /// Longest time for which something queued stays unwritten at [`Durability::Memory`].
+    pub write_interval: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 * 1024 * 1024,
+            bytes_max: 4 * 1024 * 1024 * 1024,
+            queue_bytes_max: 16 * 1024 * 1024,
+            sync_interval: Duration::from_millis(10),
+            write_interval: Duration::from_millis(2),
+        }
+    }
+}
+
+impl Options {
+    /// The largest payload that fits.
+    pub fn payload_bytes_max(&self) -> usize {
+        let fits = self.segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES) as usize;
+        fits.saturating_sub(RECORD_HEADER_BYTES).min(PAYLOAD_BYTES_MAX)
+    }
+
+    /// How many segments the cap allows.
+    pub(super) fn segments_max(&self) -> u64 {
+        self.bytes_max / self.segment_bytes
+    }
+
+    /// Says what is wrong with the options, if anything.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !SEGMENT_BYTES.contains(&self.segment_bytes) {
+            return Err(format!("segments of {} bytes are outside {SEGMENT_BYTES:?}", self.segment_bytes));
+        }
+        if self.segments_max() < 2 {
+            return Err(format!(
+                "a size of {} bytes has no room for two segments of {}",
+                self.bytes_max, self.segment_bytes
+            ));
+        }
+        if self.queue_bytes_max < self.payload_bytes_max() + RECORD_HEADER_BYTES {
+            return Err(format!("a queue of {} bytes has no room for one entry", self.queue_bytes_max));
+        }
+        if self.sync_interval.is_zero() || self.write_interval.is_zero() {
+            return Err("the sync and write intervals must be above zero".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_options_are_sound_and_senseless_ones_are_not() {
+        let sound = Options::default();
+        assert_eq!(sound.check(), Ok(()));
+        for senseless in [
+            Options { segment_bytes: 4096, ..sound.clone() },
+            Options { bytes_max: sound.segment_bytes, ..sound.clone() },
+            Options { queue_bytes_max: 100, ..sound.clone() },
+            Options { sync_interval: Duration::ZERO, ..sound.clone() },
+        ] {
+            assert!(senseless.check().is_err(), "{senseless:?}");
+        }
+    }
+
+    #[test]
+    fn levels_read_back_from_their_words() {
+        for level in Durability::ALL {
+            assert_eq!(level.as_str().parse(), Ok(level));
+        }
+        assert!("fsync".parse::<Durability>().is_err());
+        assert!(Durability::Os < Durability::Disk);
+    }
+}
