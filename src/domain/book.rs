@@ -88,7 +88,8 @@ impl Book {
         self.current(now).map_or(Credits::ZERO, |funds| funds.free(now))
     }
 
-    /// Takes what the root lends. Numbers only rise, so a late or repeated lease changes nothing.
+    /// Takes what the root lends, in the order in which it lent: sums only rise, but a lease may be
+    /// called back by an earlier `until`.
     pub fn lend(&mut self, window: Window, granted: Credits, returned: Credits, until: Timestamp) {
         let funds = match self.funds.iter().position(|funds| funds.window.start == window.start) {
             Some(at) => &mut self.funds[at],
@@ -100,7 +101,7 @@ impl Book {
         };
         funds.granted = funds.granted.max(granted);
         funds.returned = funds.returned.max(returned);
-        funds.until = funds.until.max(until);
+        funds.until = until;
         assert!(funds.returned <= funds.granted, "no more is returned than was lent");
     }
 

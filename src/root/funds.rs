@@ -4,7 +4,7 @@
 //! sidecar charged and holds; once the lease has run out it is all that has not been returned,
 //! because only the holder's own report may bring credits back (I10).
 
-use super::subscription::{Account, Subscription};
+use super::subscription::{Account, Grant, GrantKind, Subscription};
 use crate::domain::{Credits, Timestamp, Window};
 
 /// What the holder of an account reports; all numbers cumulative but `held`.
@@ -81,6 +81,12 @@ impl Account {
         self.held.is_zero() && self.out() == self.used_and_held() && self.burned() == self.out()
     }
 
+    /// Whether a report's sums can be: no more comes back than went out.
+    fn allows(&self, report: &Report) -> bool {
+        let used = report.spent.checked_sub(report.refunded);
+        report.returned <= self.granted && used.is_some_and(|used| used.checked_add(report.held).is_some())
+    }
+
     fn lease(&self) -> Lease {
         Lease { window: self.window, granted: self.granted, returned: self.returned, until: self.until }
     }
@@ -92,10 +98,18 @@ impl Subscription {
         self.accounts.iter().map(Account::lease).collect()
     }
 
-    /// Takes over what the holder reports. Late and repeated reports change nothing.
+    /// Takes over what the holder reports. Late and repeated reports change nothing, nor do sums
+    /// that cannot be. A report of a window that has not been opened yet opens it: what was charged
+    /// there, with or without a lease, must not be lost.
     pub fn report(&mut self, report: &Report) {
+        let draws = !(report.spent.is_zero() && report.held.is_zero());
+        if draws && report.window > self.open_account().window.start {
+            self.advance(report.window);
+        }
         let Some(account) = self.accounts.iter_mut().find(|a| a.window.start == report.window) else { return };
-        if report.spent < account.spent || report.refunded < account.refunded || report.returned < account.returned {
+        let falls =
+            report.spent < account.spent || report.refunded < account.refunded || report.returned < account.returned;
+        if falls || !account.allows(report) {
             return;
         }
         (account.spent, account.refunded) = (report.spent, report.refunded);
@@ -104,19 +118,25 @@ impl Subscription {
 
     /// Lends the whole open account to the one sidecar there is, and answers all leases. Comes after
     /// [`Subscription::advance`]. A lease that has run out is renewed only when nothing free of it
-    /// is left outside; until then the sidecar returns what is free and asks again.
+    /// is left outside; until then the sidecar returns what is free and asks again. A lease runs out
+    /// early when an earlier window's debt has taken what it was lent on.
     pub fn lend_all(&mut self, now: Timestamp) -> Vec<Lease> {
+        let now = self.clamped(now);
         let (left, boundary) = (self.left(now), self.next_boundary(now));
         let open = self.accounts.last_mut().expect("advance comes before lending");
-        if open.until <= now && open.out() <= open.used_and_held() {
-            open.until = boundary;
-        }
-        // A sum above the cap lends nothing more: it denies too early, never too late.
-        let whole = open.returned.checked_add(open.burned()).and_then(|sum| sum.checked_add(left));
-        open.granted = open.granted.max(whole.unwrap_or(open.granted));
+        let covered = open.burned().checked_add(left).unwrap_or(Credits::MAX);
+        let is_free_outside = open.out() > open.used_and_held();
+        open.until = match (now < open.until, is_free_outside) {
+            (true, true) if open.out() > covered => now,
+            (true, _) => open.until.min(boundary),
+            (false, true) => open.until,
+            (false, false) => boundary,
+        };
+        open.granted = open.granted.max(open.returned.checked_add(covered).unwrap_or(Credits::MAX));
+        let is_covered = open.out() <= covered || !open.debt().is_zero();
+        assert!(is_covered || open.until <= now, "a valid lease is covered");
         for sealed in self.accounts.iter_mut().rev().skip(1) {
-            let covered = sealed.returned.checked_add(sealed.burned());
-            sealed.granted = sealed.granted.max(covered.unwrap_or(sealed.granted));
+            sealed.granted = sealed.granted.max(sealed.returned.checked_add(sealed.burned()).unwrap_or(Credits::MAX));
         }
         self.leases()
     }
@@ -127,8 +147,19 @@ impl Subscription {
         expiries.chain([self.open_account().window.end]).min().expect("the window's end is there")
     }
 
-    /// What grants that are alive have left to burn.
+    /// What grants that are alive have left to burn, at most [`Credits::MAX`].
     pub fn left(&self, now: Timestamp) -> Credits {
-        self.grants.iter().filter(|g| g.is_alive(now)).fold(Credits::ZERO, |sum, g| sum.plus(g.left()))
+        let alive = self.grants.iter().filter(|g| g.is_alive(now));
+        alive.fold(Credits::ZERO, |sum, g| sum.checked_add(g.left()).unwrap_or(Credits::MAX))
+    }
+
+    /// What grants of one kind give in the current window: what is alive, and of what has expired
+    /// what was spent before. Their sum less `used` and `held`, and with the debt of the current
+    /// window, is what remains (rule 2). Comes after [`Subscription::advance`].
+    pub fn total(&self, kind: GrantKind, now: Timestamp) -> Credits {
+        let now = self.clamped(now);
+        let given = |g: &Grant| if g.is_alive(now) { g.opened } else { self.burned_openly(g.number) };
+        let grants = self.grants.iter().filter(|g| g.kind == kind);
+        grants.fold(Credits::ZERO, |sum, g| sum.checked_add(given(g)).unwrap_or(Credits::MAX))
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod burn;
 pub mod command;
+pub mod control;
 pub mod funds;
 pub mod rows;
 pub mod subscription;
@@ -10,6 +11,7 @@ pub mod sync;
 pub mod windows;
 
 pub use command::{Actor, Change, Command, Done, Outcome, Patch, Refusal, Selection, Settings};
+pub use control::control;
 pub use funds::{Lease, Report};
 pub use rows::{Key, Missing, Row, Rows, Sidecar};
 pub use subscription::{Account, Burn, Grant, GrantKind, Rollover, Status, Subscription, Terms};

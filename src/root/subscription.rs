@@ -163,3 +163,13 @@ pub struct Subscription {
     /// Raised by every change of control; a higher epoch is newer.
     pub epoch: u64,
 }
+
+impl Subscription {
+    /// What it unlocks: its features, none once canceled.
+    pub fn features(&self) -> Features {
+        match self.terms.status {
+            Status::Active => self.terms.features,
+            Status::Canceled => Features::default(),
+        }
+    }
+}

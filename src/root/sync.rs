@@ -84,8 +84,13 @@ pub fn sync(
     let new_from = new_from.min(request.batch.entries.len());
     let new = &request.batch.entries[new_from..];
     let mut synced = Synced { new_from, draws: last_draws(new), changes: Vec::new() };
+    let reports = reports(new, request);
+    for id in reports.keys() {
+        // Every row is there before the first one is put, so that a run that starts over starts clean.
+        rows.subscription(id)?;
+    }
     let mut leases = BTreeMap::new();
-    for (id, reports) in reports(new, request) {
+    for (id, reports) in reports {
         let Some(before) = rows.subscription(&id)? else { continue };
         let mut after = before.clone();
         for (window, report) in reports {

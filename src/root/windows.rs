@@ -1,11 +1,14 @@
 //! How a subscription passes from window to window: monthly grants, rollover, what is forgotten.
 
 use super::subscription::{Account, Grant, GrantKind, Status, Subscription, Terms};
-use crate::domain::{Credits, SubscriptionId, Timestamp, Window};
+use crate::domain::{Credits, OperationId, SubscriptionId, Timestamp, Window};
 
 /// How long a settled account is kept for refunds after its window has ended. Operation ids, and
 /// with them refunds, are remembered for less.
 pub const ACCOUNT_KEPT_MILLIS: u64 = 62 * 24 * 3_600_000;
+
+/// The last instant that lies in a window: windows end at [`Timestamp::MAX`] at the latest.
+const LAST_INSTANT: Timestamp = Timestamp::from_millis(Timestamp::MAX.millis() - 1).expect("the year is 9999");
 
 impl Subscription {
     /// A new subscription, assigned to no team, with the current window's grant.
@@ -24,15 +27,13 @@ impl Subscription {
     /// Brings grants and accounts to `now`: ends windows, expires, rolls over, grants, burns. Does
     /// nothing new when it is called again with the same `now`.
     pub fn advance(&mut self, now: Timestamp) {
-        let now = self.accounts.last().map_or(now, |open| now.max(open.window.start));
-        self.rebalance(now);
+        let now = self.clamped(now);
         match self.accounts.last().map(|open| open.window) {
             None => {
                 let first = Window::containing(self.terms.anchor, now);
                 self.grant_month(&first);
                 self.open(first);
             }
-            Some(window) if window.contains(now) => {}
             Some(window) => self.pass_windows(window, now),
         }
         self.rebalance(now);
@@ -41,9 +42,22 @@ impl Subscription {
         assert!(self.grants.iter().all(|g| g.burned <= g.credits), "no grant is burned twice");
     }
 
-    /// Lets a change of the terms take effect in the current window: more seats grant at once,
-    /// fewer take nothing back (rule 2).
-    pub fn raise_month(&mut self) {
+    /// `now` as far as windows go by it: a clock that steps back opens no window anew.
+    pub(super) fn clamped(&self, now: Timestamp) -> Timestamp {
+        let now = now.min(LAST_INSTANT);
+        self.accounts.last().map_or(now, |open| now.max(open.window.start))
+    }
+
+    /// Replaces the terms. More seats grant at once, fewer take nothing back (rule 2); another anchor
+    /// counts from the end of the current window on.
+    pub fn put_terms(&mut self, terms: Terms, now: Timestamp) {
+        self.advance(now);
+        self.terms = terms;
+        self.raise_month();
+        self.rebalance(self.clamped(now));
+    }
+
+    fn raise_month(&mut self) {
         let window = self.open_account().window;
         let month = self.month();
         let current = |g: &&mut Grant| g.kind == GrantKind::Monthly && g.origin == window.start;
@@ -57,19 +71,26 @@ impl Subscription {
         }
     }
 
-    /// Adds credits that may be burned at once.
-    pub fn grant(
+    /// Adds bought credits, which cover debt first. Comes after [`Subscription::advance`]; that the
+    /// id is new and that the sum stays an amount is checked before.
+    pub fn purchase(&mut self, id: &OperationId, credits: Credits, expires_at: Option<Timestamp>, now: Timestamp) {
+        let now = self.clamped(now);
+        self.grant(GrantKind::Purchased, now, credits, expires_at).purchase = id.to_string();
+        self.rebalance(now);
+    }
+
+    fn grant(
         &mut self,
         kind: GrantKind,
         origin: Timestamp,
         credits: Credits,
         expires_at: Option<Timestamp>,
-    ) -> u64 {
+    ) -> &mut Grant {
         let number = self.next_grant;
+        self.next_grant += 1;
         let (burned, opened) = (Credits::ZERO, credits);
         self.grants.push(Grant { number, kind, purchase: String::new(), origin, credits, burned, opened, expires_at });
-        self.next_grant += 1;
-        number
+        self.grants.last_mut().expect("a grant was pushed")
     }
 
     /// One window's credits of all seats; none once canceled.
@@ -80,15 +101,20 @@ impl Subscription {
         }
     }
 
-    fn pass_windows(&mut self, ended: Window, now: Timestamp) {
-        let mut window = ended;
+    /// Ends `open` and every window after it up to the one of `now`, each at its own end, so that a
+    /// long idle subscription gets what one gets that is looked at every day.
+    fn pass_windows(&mut self, open: Window, now: Timestamp) {
+        let mut window = open;
         while !window.contains(now) {
+            self.rebalance(window.end);
             self.roll_over(&window);
-            let end = Window::containing(self.terms.anchor, window.end).end;
-            window = Window { start: window.end, end };
+            window = Window { start: window.end, end: Window::containing(self.terms.anchor, window.end).end };
             self.grant_month(&window);
         }
-        self.open(window);
+        if window != open {
+            self.rebalance(window.start);
+            self.open(window);
+        }
     }
 
     fn open(&mut self, window: Window) {

@@ -1,0 +1,144 @@
+//! Subscriptions and purchases: terms are checked, grants brought to `now`, funds lent anew.
+//!
+//! A purchase is taken even when the subscription is canceled: what was paid for is owed.
+
+use super::authority::require_owner_of;
+use super::{Stop, conflict, invalid, not_found, unchanged};
+use crate::domain::{Credits, OperationId, SubscriptionId, Timestamp};
+use crate::root::command::{Actor, Change, Done, Outcome, Refusal};
+use crate::root::rows::{Purchase, Rows};
+use crate::root::subscription::{GrantKind, ROLLOVER_WINDOWS_MAX, SEATS_MAX, Subscription, Terms};
+use crate::root::sync::granted;
+
+/// The longest name of a plan, in characters; it is shown, never looked at.
+pub const PLAN_CHARACTERS_MAX: usize = 200;
+
+/// The most purchases of one subscription that are neither spent nor expired; every decision of the
+/// root walks its grants.
+pub const PURCHASES_MAX: usize = 1_000;
+
+/// Creates a subscription or replaces its terms.
+pub(super) fn put(
+    rows: &mut Rows,
+    id: &SubscriptionId,
+    terms: &Terms,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Done, Stop> {
+    let before = rows.subscription(id)?.cloned();
+    check_actor(before.as_ref(), terms, actor)?;
+    check_terms(terms)?;
+    if let Some(other) = rows.owned(&terms.owner)?.filter(|owned| *owned != id) {
+        let detail = format!("{} owns subscription {other} already; a user owns at most one", terms.owner);
+        return Err(conflict("already_subscribed", detail).into());
+    }
+    let (before, mut after, outcome) = match before {
+        Some(before) => (before.clone(), before, Outcome::Changed),
+        None => {
+            let created = Subscription::new(id.clone(), terms.clone(), now);
+            let nothing = Subscription { grants: Vec::new(), ..created.clone() };
+            (nothing, created, Outcome::Created)
+        }
+    };
+    let is_news = outcome == Outcome::Created || after.terms != *terms;
+    after.put_terms(terms.clone(), now);
+    after.lend_all(now);
+    after.epoch += u64::from(is_news);
+    let put = is_news.then(|| Change::SubscriptionPut { subscription: id.clone(), terms: terms.clone() });
+    let changes = put.into_iter().chain(granted(&before, &after)).collect();
+    rows.put_subscription(after);
+    Ok(Done { outcome, changes })
+}
+
+/// Who may put these terms: a new subscription's owner itself, and the owner of one that is there,
+/// who may not hand it to somebody else.
+fn check_actor(before: Option<&Subscription>, terms: &Terms, actor: &Actor) -> Result<(), Refusal> {
+    let Actor::User(user) = actor else { return Ok(()) };
+    match before {
+        None if terms.owner != *user => {
+            Err(Refusal::Forbidden("a user may create a subscription for itself only; name yourself as the owner"))
+        }
+        None => Ok(()),
+        Some(subscription) => {
+            require_owner_of(subscription, actor)?;
+            if terms.owner == *user {
+                return Ok(());
+            }
+            Err(Refusal::Forbidden("only an admin token may give a subscription to another user"))
+        }
+    }
+}
+
+fn check_terms(terms: &Terms) -> Result<(), Refusal> {
+    if terms.plan.chars().count() > PLAN_CHARACTERS_MAX || terms.plan.contains(char::is_control) {
+        return Err(invalid("/plan", format!("has at most {PLAN_CHARACTERS_MAX} characters, none of them control")));
+    }
+    if terms.seats > SEATS_MAX {
+        return Err(invalid("/seats", format!("is {}; at most {SEATS_MAX} seats are allowed", terms.seats)));
+    }
+    if terms.credits_per_seat.checked_mul(terms.seats).is_none() {
+        let detail = format!("times {} seats is above {}, the largest amount", terms.seats, Credits::MAX);
+        return Err(invalid("/credits_per_seat", detail));
+    }
+    if terms.rollover.windows > ROLLOVER_WINDOWS_MAX {
+        let detail = format!("is {}; at most {ROLLOVER_WINDOWS_MAX} windows are allowed", terms.rollover.windows);
+        return Err(invalid("/rollover/windows", detail));
+    }
+    Ok(())
+}
+
+/// Tops a subscription up, once per id.
+pub(super) fn purchase(
+    rows: &mut Rows,
+    subscription: &SubscriptionId,
+    id: &OperationId,
+    (credits, expires_at): (Credits, Option<Timestamp>),
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Done, Stop> {
+    let Some(before) = rows.subscription(subscription)?.cloned() else {
+        return Err(not_found("subscription", subscription).into());
+    };
+    require_owner_of(&before, actor)?;
+    let purchase = Purchase { subscription: subscription.clone(), id: id.clone(), credits, expires_at };
+    match rows.purchase(subscription, id)? {
+        Some(made) if *made == purchase => return Ok(unchanged()),
+        Some(_) => {
+            let detail = format!("purchase {id} was made with other credits or another expiry; choose another id");
+            return Err(conflict("id_reused", detail).into());
+        }
+        None => {}
+    }
+    let mut after = before.clone();
+    after.advance(now);
+    check_purchase(&after, &purchase, now)?;
+    after.purchase(id, credits, expires_at, now);
+    after.lend_all(now);
+    after.epoch += 1;
+    let changes = granted(&before, &after);
+    rows.put_purchase(purchase);
+    rows.put_subscription(after);
+    Ok(Done { outcome: Outcome::Created, changes })
+}
+
+fn check_purchase(subscription: &Subscription, purchase: &Purchase, now: Timestamp) -> Result<(), Refusal> {
+    if purchase.credits.is_zero() {
+        return Err(invalid("/credits", "is 0; a purchase brings credits"));
+    }
+    if let Some(expires_at) = purchase.expires_at.filter(|&at| at <= now) {
+        return Err(invalid("/expires_at", format!("is {expires_at}, which has passed; it is {now}")));
+    }
+    let left = subscription.left(now);
+    if left.checked_add(purchase.credits).is_none() {
+        let detail = format!("with the {left} that are left is above {}, the largest amount", Credits::MAX);
+        return Err(invalid("/credits", detail));
+    }
+    let counts = |kind, left: Credits| kind == GrantKind::Purchased && !left.is_zero();
+    let open = subscription.grants.iter().filter(|g| g.is_alive(now) && counts(g.kind, g.left())).count();
+    if open >= PURCHASES_MAX {
+        let detail =
+            format!("{open} purchases are neither spent nor expired; buy more at once, or when some are spent");
+        return Err(conflict("too_many_purchases", detail));
+    }
+    Ok(())
+}
