@@ -128,7 +128,7 @@ fn what_is_not_json_is_told_from_what_is_wrong_in_it() {
     ] {
         check(json, "not_json", "", "");
     }
-    check(r#"{"member":"\ud800"}"#, "not_json", "/member", "surrogate");
+    check(r#"{"member":"\ud800"}"#, "not_json", "/member", "hex escape");
 }
 
 #[test]

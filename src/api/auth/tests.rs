@@ -1,0 +1,151 @@
+//! Who is let in as what.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Hash of `secret-1`.
+const SECRET_1: &str = "f7e7c36e458e80e6b6a2c67d0a9ec09bd718dadd7bfa8d6bf6e7ad526e46c2f7";
+const JWT_SECRET: &[u8] = b"an HS256 secret of 32 bytes or so";
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().expect("a time")
+}
+
+fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(*name, value.parse().expect("a header's value"));
+    }
+    headers
+}
+
+fn closed(jwt: Option<Jwt>) -> Access {
+    let text = format!("# gateways\n\ngateway g1 {SECRET_1}\nadmin  ops {}\n", sha256_hex("secret-2"));
+    Access::new(Tokens::parse("tokens", &text).expect("tokens"), jwt)
+}
+
+fn sha256_hex(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn jwt(audience: Option<&str>) -> Jwt {
+    Jwt::new(vec![JwtKey::from_secret(JWT_SECRET).expect("long enough")], audience.map(str::to_owned), None)
+}
+
+fn signed(claims: &Value) -> String {
+    let key = EncodingKey::from_secret(JWT_SECRET);
+    format!("Bearer {}", encode(&Header::new(Algorithm::HS256), claims, &key).expect("signs"))
+}
+
+#[test]
+fn service_tokens_have_their_role_and_name() {
+    let access = closed(None);
+    for (bearer, actor, expected) in [
+        ("Bearer secret-1", None, Ok((Role::Gateway, "g1", None))),
+        ("bearer secret-2", None, Ok((Role::Admin, "ops", None))),
+        ("Bearer secret-2", Some("ana"), Ok((Role::Admin, "ops", Some("ana")))),
+        ("Bearer secret-1", Some("ana"), Err(Code::Forbidden)),
+        ("Bearer secret-2", Some("a b"), Err(Code::InvalidValue)),
+        ("Bearer secret-3", None, Err(Code::Unauthorized)),
+        ("Bearer ", None, Err(Code::Unauthorized)),
+        ("Basic secret-1", None, Err(Code::Unauthorized)),
+        ("secret-1", None, Err(Code::Unauthorized)),
+    ] {
+        let mut fields = vec![("authorization", bearer)];
+        fields.extend(actor.map(|actor| (ACTOR_HEADER, actor)));
+        let found = access.identify(&headers(&fields), now()).map_err(|problem| problem.code);
+        let expected = expected.map(|(role, name, actor)| Caller {
+            role,
+            name: name.into(),
+            actor: actor.map(|actor| UserId::new(actor).expect("a user")),
+        });
+        assert_eq!(found, expected, "{bearer} {actor:?}");
+    }
+    assert_eq!(access.identify(&HeaderMap::new(), now()).map_err(|problem| problem.code), Err(Code::Unauthorized));
+}
+
+#[test]
+fn open_access_makes_everybody_admin_and_stays_on_this_machine() {
+    let access = Access::new(Tokens::default(), None);
+    let caller = access.identify(&headers(&[(ACTOR_HEADER, "ana")]), now()).expect("a caller");
+    assert_eq!((caller.role, caller.actor), (Role::Admin, UserId::new("ana").ok()));
+    for (address, open, with_tokens) in [
+        ("127.0.0.1:80", true, true),
+        ("unix:/run/p", true, true),
+        ("0.0.0.0:80", false, true),
+        ("10.0.0.1:80", false, true),
+    ] {
+        let address: Address = address.parse().expect("an address");
+        assert_eq!((access.allows(&address), closed(None).allows(&address)), (open, with_tokens), "{address}");
+    }
+}
+
+#[test]
+fn a_bad_tokens_file_is_named_with_its_line() {
+    let hash = sha256_hex("x");
+    for (text, line, what) in [
+        (format!("# ok\ngateway g1 {hash}\nroot r {hash}"), 3, "not a role"),
+        ("gateway g1".to_owned(), 1, "2 words"),
+        (format!("gateway g1 {hash} more"), 1, "4 words"),
+        ("\nadmin a abc".to_owned(), 2, "64 hexadecimal"),
+        (format!("admin a {}", "é".repeat(32)), 1, "64 hexadecimal"),
+        (format!("admin a {hash}\nadmin b {hash}"), 2, "already"),
+    ] {
+        let error = Tokens::parse("/etc/purser/tokens", &text).expect_err(&text);
+        assert_eq!(error.line, line, "{error}");
+        assert!(error.to_string().starts_with(&format!("/etc/purser/tokens:{line}: ")), "{error}");
+        assert!(error.what.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn a_jwt_acts_as_its_user_until_it_expires() {
+    let second = now().millis() / 1_000;
+    let key = EncodingKey::from_secret(b"another secret, long enough as well");
+    let forged = encode(&Header::new(Algorithm::HS256), &json!({"sub":"ana","exp":second + 60}), &key).expect("signs");
+    let unsigned = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbmEiLCJleHAiOjk5OTk5OTk5OTl9.";
+    for (audience, bearer, user) in [
+        (None, signed(&json!({"sub":"ana","exp":second + 60,"aud":"anybody"})), Some("ana")),
+        (None, signed(&json!({"sub":"ana","exp":second - 29})), Some("ana")),
+        (None, signed(&json!({"sub":"ana","exp":second - 30})), None),
+        (None, signed(&json!({"sub":"ana"})), None),
+        (None, signed(&json!({"exp":second + 60})), None),
+        (None, signed(&json!({"sub":"a b","exp":second + 60})), None),
+        (None, signed(&json!({"sub":"ana","exp":second + 60,"nbf":second + 31})), None),
+        (Some("purser"), signed(&json!({"sub":"ana","exp":second + 60,"aud":["x","purser"]})), Some("ana")),
+        (Some("purser"), signed(&json!({"sub":"ana","exp":second + 60,"aud":"x"})), None),
+        (Some("purser"), signed(&json!({"sub":"ana","exp":second + 60})), None),
+        (None, format!("Bearer {forged}"), None),
+        (None, unsigned.to_owned(), None),
+    ] {
+        let found = closed(Some(jwt(audience))).identify(&headers(&[("authorization", &bearer)]), now());
+        match user {
+            Some(user) => {
+                let caller = found.expect("a caller");
+                assert_eq!((caller.role, caller.actor), (Role::User, UserId::new(user).ok()), "{bearer}");
+            }
+            None => assert_eq!(found.map_err(|problem| problem.code), Err(Code::Unauthorized), "{bearer}"),
+        }
+    }
+}
+
+#[test]
+fn keys_are_bound_to_their_algorithm() {
+    assert_eq!(JwtKey::from_secret(b"short").expect_err("short"), JwtError::ShortSecret(5));
+    assert_eq!(JwtKey::from_pem(b"nothing").expect_err("no key"), JwtError::NotPem);
+    assert!(matches!(JwtKey::from_key_set("{}"), Err(JwtError::NotKeySet(_))));
+    assert_eq!(JwtKey::from_key_set(r#"{"keys":[]}"#).expect_err("empty"), JwtError::NoKey);
+}
+
+#[test]
+fn a_reload_replaces_access_as_a_whole() {
+    let shared = closed(None).shared();
+    let known = headers(&[("authorization", "Bearer secret-1")]);
+    assert!(shared.load().identify(&known, now()).is_ok());
+    let text = format!("gateway g2 {}", sha256_hex("secret-9"));
+    shared.store(Arc::new(Access::new(Tokens::parse("tokens", &text).expect("tokens"), None)));
+    assert!(shared.load().identify(&known, now()).is_err());
+}
