@@ -140,6 +140,47 @@ fn keys_are_bound_to_their_algorithm() {
     assert_eq!(JwtKey::from_key_set(r#"{"keys":[]}"#).expect_err("empty"), JwtError::NoKey);
 }
 
+/// Public keys and tokens of `ana` that expire a minute after [`now`]; the private keys are gone.
+#[derive(serde::Deserialize)]
+struct Signed {
+    jwks: Value,
+    keys: Vec<SignedBy>,
+}
+
+#[derive(serde::Deserialize)]
+struct SignedBy {
+    pem: String,
+    token: String,
+}
+
+#[test]
+fn public_keys_check_their_own_tokens_only() {
+    let signed: Signed = serde_json::from_str(include_str!("../../../tests/data/jwt.json")).expect("the data file");
+    let set = Jwt::new(JwtKey::from_key_set(&signed.jwks.to_string()).expect("a key set"), None, None);
+    for (index, key) in signed.keys.iter().enumerate() {
+        assert!(set.identify(&key.token, now()).is_ok(), "{}", key.token);
+        let (head, signature) = key.token.rsplit_once('.').expect("three parts");
+        let turned: String = signature.chars().rev().collect();
+        assert!(set.identify(&format!("{head}.{turned}"), now()).is_err(), "another signature");
+        for (other, token) in signed.keys.iter().map(|key| &key.token).enumerate() {
+            let single = Jwt::new(vec![JwtKey::from_pem(key.pem.as_bytes()).expect("a public key")], None, None);
+            assert_eq!(single.identify(token, now()).is_ok(), index == other, "key {index}, token {other}");
+        }
+    }
+}
+
+#[test]
+fn a_public_key_is_never_taken_for_a_secret() {
+    let signed: Signed = serde_json::from_str(include_str!("../../../tests/data/jwt.json")).expect("the data file");
+    for SignedBy { pem, .. } in &signed.keys {
+        let claims = json!({"sub":"ana","exp":now().millis() / 1_000 + 60});
+        let secret = EncodingKey::from_secret(pem.as_bytes());
+        let token = encode(&Header::new(Algorithm::HS256), &claims, &secret).expect("signs");
+        let jwt = Jwt::new(vec![JwtKey::from_pem(pem.as_bytes()).expect("a public key")], None, None);
+        assert!(jwt.identify(&token, now()).is_err());
+    }
+}
+
 #[test]
 fn a_reload_replaces_access_as_a_whole() {
     let shared = closed(None).shared();
