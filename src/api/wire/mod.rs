@@ -4,6 +4,7 @@
 //! and no range of a route is.
 
 mod object;
+mod schema;
 
 pub use object::{Object, Op, Patch};
 
@@ -15,7 +16,9 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::domain::{Credits, CreditsError, OperationId, SubscriptionId, TeamId, Timestamp, UserId};
+use crate::domain::{
+    Credits, CreditsError, IdError, OperationId, SubscriptionId, TeamId, Timestamp, TimestampError, UserId,
+};
 
 /// Credits on the wire: a JSON string or a plain JSON number, read from its literal and never through
 /// a float; written as a string. Works with `serde_json` and this crate's own reader only.
@@ -50,6 +53,10 @@ impl Serialize for Amount {
 pub trait Text: Sized + fmt::Display {
     /// Why a text is not such a value; reads on from the field's name: `is not ...`, `must have ...`.
     type Error: fmt::Display;
+    /// Its name in the OpenAPI document.
+    const NAME: &'static str;
+    /// A regular expression that all its texts match; `None` for times.
+    const PATTERN: Option<&'static str>;
     /// What is expected, with an article: `a team id`.
     const WHAT: &'static str;
 
@@ -58,10 +65,12 @@ pub trait Text: Sized + fmt::Display {
 }
 
 macro_rules! text {
-    ($($name:ident, $read:path, $error:ty, $what:literal;)*) => {
+    ($($name:ident, $read:path, $error:ty, $schema:literal, $what:literal, $pattern:expr;)*) => {
         $(impl Text for $name {
             type Error = $error;
+            const NAME: &'static str = $schema;
             const WHAT: &'static str = $what;
+            const PATTERN: Option<&'static str> = $pattern;
 
             fn read(text: &str) -> Result<Self, $error> {
                 $read(text)
@@ -70,13 +79,27 @@ macro_rules! text {
     };
 }
 
+/// What ids of teams, users and subscriptions look like.
+const NAME_PATTERN: Option<&str> = Some("^[A-Za-z0-9._:@-]{1,128}$");
+
 text! {
-    TeamId, TeamId::new, crate::domain::IdError, "a team id";
-    UserId, UserId::new, crate::domain::IdError, "a user id";
-    SubscriptionId, SubscriptionId::new, crate::domain::IdError, "a subscription id";
-    OperationId, OperationId::new, crate::domain::IdError, "an operation id";
-    Timestamp, Timestamp::from_str, crate::domain::TimestampError, "an RFC 3339 time";
+    TeamId, TeamId::new, IdError, "TeamId", "a team id", NAME_PATTERN;
+    UserId, UserId::new, IdError, "UserId", "a user id", NAME_PATTERN;
+    SubscriptionId, SubscriptionId::new, IdError, "SubscriptionId", "a subscription id", NAME_PATTERN;
+    OperationId, OperationId::new, IdError, "OperationId", "an operation id", Some("^[!-~]{1,128}$");
+    Timestamp, Timestamp::from_str, TimestampError, "Time", "an RFC 3339 time", None;
 }
+
+/// A team's id in a struct that is documented.
+pub type WireTeam = Wire<TeamId>;
+/// A user's id in a struct that is documented.
+pub type WireUser = Wire<UserId>;
+/// A subscription's id in a struct that is documented.
+pub type WireSubscription = Wire<SubscriptionId>;
+/// An operation's id in a struct that is documented.
+pub type WireOperation = Wire<OperationId>;
+/// A time in a struct that is documented.
+pub type WireTime = Wire<Timestamp>;
 
 /// An id, a time or another [`Text`] as a JSON string, checked as it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
