@@ -2,4 +2,11 @@
 //! answers, and copies it to a store in batches.
 
 pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod engine;
+pub mod metrics;
+pub mod root;
+pub mod telemetry;

@@ -1,3 +1,7 @@
-//! The `purser` program.
+//! The `purser` program: everything it can do is a command of [`purser::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    purser::cli::run(std::env::args_os())
+}

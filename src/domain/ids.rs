@@ -83,6 +83,11 @@ id!(
     OperationId, is_visible, IdError::Invisible
 );
 
+id!(
+    /// A model as gateways name it, such as `gpt-4o` or `vendor/model:free`.
+    Model, is_visible, IdError::Invisible
+);
+
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte)
 }

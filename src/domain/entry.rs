@@ -1,0 +1,161 @@
+//! Entries: immutable facts, and the only way in which what was drawn changes.
+//!
+//! An entry carries *postings*: what it moves in which window, with the running sums after it. So
+//! applying needs no rule, a store can keep the last sums it saw, and an audit can check each step.
+
+use smallvec::SmallVec;
+
+use super::access::Payer;
+use super::credits::Credits;
+use super::draws::{Set, Tally};
+use super::ids::{Model, OperationId, SubscriptionId, TeamId, UserId};
+use super::time::Timestamp;
+
+/// What one entry moves in one window, both in the payer's account and, where the pool pays, in the
+/// member's draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// The start of the window that it moves.
+    pub window: Timestamp,
+    /// Charged by it.
+    pub spent: Credits,
+    /// Refunded by it.
+    pub refunded: Credits,
+    /// Set aside by it.
+    pub held: Option<Set>,
+    /// No longer set aside.
+    pub unheld: Option<Set>,
+    /// The payer's sums after it.
+    pub account: Tally,
+    /// The member's sums after it; `None` where the member's own credits pay.
+    pub member: Option<Tally>,
+}
+
+impl Posting {
+    /// A posting that moves nothing yet.
+    pub fn new(window: Timestamp) -> Self {
+        Self {
+            window,
+            spent: Credits::ZERO,
+            refunded: Credits::ZERO,
+            held: None,
+            unheld: None,
+            account: Tally::default(),
+            member: None,
+        }
+    }
+}
+
+/// Who draws, and on what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawer {
+    /// The team in whose name; `None`: the user alone.
+    pub team: Option<TeamId>,
+    /// The user.
+    pub member: UserId,
+    /// Whose credits pay.
+    pub payer: Payer,
+    /// The subscription that is drawn on.
+    pub subscription: SubscriptionId,
+}
+
+/// One immutable fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The operation that it begins or ends: a debit's, hold's or refund's own id.
+    pub id: OperationId,
+    /// Who draws, and on what.
+    pub drawer: Drawer,
+    /// What happened.
+    pub fact: Fact,
+    /// What it moves: one window, or two where a hold of an ended window is settled above.
+    pub postings: SmallVec<[Posting; 1]>,
+}
+
+/// What happened. `content` is a fingerprint of what the caller asked, so that a repeated id is
+/// told from a reused one after a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A known cost was charged.
+    Debited {
+        /// The cost.
+        credits: Credits,
+        /// The model, where one was named.
+        model: Option<Model>,
+        /// Fingerprint of the request.
+        content: u64,
+    },
+    /// An estimated cost was set aside.
+    Held {
+        /// What was set aside.
+        credits: Credits,
+        /// From when on it counts as returned.
+        expires_at: Timestamp,
+        /// The model, where one was named.
+        model: Option<Model>,
+        /// Fingerprint of the request.
+        content: u64,
+    },
+    /// A hold has a new expiry.
+    Extended {
+        /// The new expiry.
+        expires_at: Timestamp,
+    },
+    /// A hold ended with its real cost.
+    Settled {
+        /// The real cost, all of it charged.
+        charged: Credits,
+        /// What of the hold was not needed.
+        returned: Credits,
+        /// What of the cost the payer could not cover.
+        debt: Credits,
+        /// Settled at or after its expiry, when the hold had returned already.
+        late: bool,
+    },
+    /// A hold was cancelled.
+    Released {
+        /// What was set aside.
+        returned: Credits,
+    },
+    /// A hold ran out.
+    Expired {
+        /// What was set aside.
+        returned: Credits,
+    },
+    /// A debit was given back, in part or whole.
+    Refunded {
+        /// The debit.
+        debit: OperationId,
+        /// How much.
+        credits: Credits,
+        /// Fingerprint of the request.
+        content: u64,
+    },
+}
+
+impl Fact {
+    /// The word in the ledger.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Debited { .. } => "debited",
+            Self::Held { .. } => "held",
+            Self::Extended { .. } => "extended",
+            Self::Settled { .. } => "settled",
+            Self::Released { .. } => "released",
+            Self::Expired { .. } => "expired",
+            Self::Refunded { .. } => "refunded",
+        }
+    }
+
+    /// The credits that the ledger shows: charged, set aside, returned or refunded.
+    pub const fn credits(&self) -> Credits {
+        match self {
+            Self::Debited { credits, .. } | Self::Held { credits, .. } | Self::Refunded { credits, .. } => *credits,
+            Self::Settled { charged, .. } => *charged,
+            Self::Released { returned } | Self::Expired { returned } => *returned,
+            Self::Extended { .. } => Credits::ZERO,
+        }
+    }
+}

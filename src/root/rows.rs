@@ -1,0 +1,215 @@
+//! The rows that a rule reads and writes, loaded on demand and saved as a whole.
+//!
+//! A rule is a pure function over [`Rows`]. Asking for a row that has not been loaded answers
+//! [`Missing`]; the store then loads (and locks) that row and runs the rule again from the start.
+//! So a rule stays free of IO, every store loads exactly what is needed, and nothing is written
+//! before the rule has gone through.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::subscription::Subscription;
+use crate::domain::{Credits, Member, OperationId, SubscriptionId, Team, TeamId, Timestamp, UserId};
+
+/// The name of a row, or of all members of a team.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The one sidecar of the embedded store.
+    Sidecar,
+    /// A subscription with its grants and accounts.
+    Subscription(SubscriptionId),
+    /// Which subscription a user owns.
+    Owned(UserId),
+    /// A purchase that was made.
+    Purchase(SubscriptionId, OperationId),
+    /// A team without its members.
+    Team(TeamId),
+    /// One member, removed or not.
+    Member(TeamId, UserId),
+    /// All members of a team, removed or not.
+    Members(TeamId),
+}
+
+/// A row that the rule needs and that has not been loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing(pub Key);
+
+/// A purchase that was made, kept so that the same id is never granted twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    /// The subscription that was topped up.
+    pub subscription: SubscriptionId,
+    /// The caller's id of it.
+    pub id: OperationId,
+    /// How much was bought.
+    pub credits: Credits,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The sidecar that holds the leases, and how far its entries have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sidecar {
+    /// Its persistent id, bound to its journal.
+    pub id: u128,
+    /// Its newest incarnation's counter.
+    pub incarnation: u64,
+    /// Its newest incarnation's random part.
+    pub nonce: u128,
+    /// The last entry of it that the ledger has.
+    pub last: u64,
+}
+
+/// A set of loaded rows, and which of them a rule has changed.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    loaded: BTreeSet<Key>,
+    dirty: BTreeSet<Key>,
+    sidecar: Option<Sidecar>,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    purchases: BTreeMap<(SubscriptionId, OperationId), Purchase>,
+    teams: BTreeMap<TeamId, Team>,
+    members: BTreeMap<(TeamId, UserId), Member>,
+    owned: BTreeMap<UserId, SubscriptionId>,
+}
+
+/// One row, for stores that load and save.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// See [`Key::Sidecar`].
+    Sidecar(Sidecar),
+    /// See [`Key::Subscription`].
+    Subscription(Box<Subscription>),
+    /// See [`Key::Purchase`].
+    Purchase(Purchase),
+    /// See [`Key::Team`].
+    Team(Team),
+    /// See [`Key::Member`].
+    Member(TeamId, Member),
+    /// See [`Key::Owned`]; follows from the subscription, so stores save nothing for it.
+    Owned(UserId, SubscriptionId),
+}
+
+impl Rows {
+    /// Takes what a store found under `key`: nothing, one row, or all members of a team.
+    pub fn load(&mut self, key: Key, rows: impl IntoIterator<Item = Row>) {
+        for row in rows {
+            match row {
+                Row::Sidecar(row) => self.sidecar = Some(row),
+                Row::Subscription(row) => drop(self.subscriptions.insert(row.id.clone(), *row)),
+                Row::Purchase(row) => drop(self.purchases.insert((row.subscription.clone(), row.id.clone()), row)),
+                Row::Team(row) => drop(self.teams.insert(row.id.clone(), row)),
+                Row::Member(team, row) => drop(self.members.insert((team, row.user.clone()), row)),
+                Row::Owned(user, subscription) => drop(self.owned.insert(user, subscription)),
+            }
+        }
+        self.loaded.insert(key);
+    }
+
+    /// The rows that a rule has changed, in the order of their keys.
+    pub fn changed(&self) -> Vec<Row> {
+        self.dirty.iter().map(|key| self.row(key)).collect()
+    }
+
+    fn row(&self, key: &Key) -> Row {
+        let found = match key {
+            Key::Sidecar => self.sidecar.map(Row::Sidecar),
+            Key::Subscription(id) => self.subscriptions.get(id).cloned().map(|row| Row::Subscription(Box::new(row))),
+            Key::Purchase(subscription, id) => {
+                self.purchases.get(&(subscription.clone(), id.clone())).cloned().map(Row::Purchase)
+            }
+            Key::Team(id) => self.teams.get(id).cloned().map(Row::Team),
+            Key::Member(team, user) => {
+                let member = self.members.get(&(team.clone(), user.clone())).cloned();
+                member.map(|member| Row::Member(team.clone(), member))
+            }
+            Key::Owned(_) | Key::Members(_) => None,
+        };
+        found.expect("only rows that were put are changed")
+    }
+
+    fn need(&self, key: Key) -> Result<(), Missing> {
+        if self.loaded.contains(&key) { Ok(()) } else { Err(Missing(key)) }
+    }
+
+    fn put(&mut self, key: Key) {
+        self.loaded.insert(key.clone());
+        self.dirty.insert(key);
+    }
+
+    /// The sidecar that holds the leases.
+    pub fn sidecar(&self) -> Result<Option<Sidecar>, Missing> {
+        self.need(Key::Sidecar)?;
+        Ok(self.sidecar)
+    }
+
+    /// Saves the sidecar.
+    pub fn put_sidecar(&mut self, sidecar: Sidecar) {
+        self.sidecar = Some(sidecar);
+        self.put(Key::Sidecar);
+    }
+
+    /// A subscription.
+    pub fn subscription(&self, id: &SubscriptionId) -> Result<Option<&Subscription>, Missing> {
+        self.need(Key::Subscription(id.clone()))?;
+        Ok(self.subscriptions.get(id))
+    }
+
+    /// Saves a subscription.
+    pub fn put_subscription(&mut self, subscription: Subscription) {
+        let owner = subscription.terms.owner.clone();
+        self.owned.insert(owner, subscription.id.clone());
+        self.put(Key::Subscription(subscription.id.clone()));
+        self.subscriptions.insert(subscription.id.clone(), subscription);
+    }
+
+    /// Which subscription a user owns.
+    pub fn owned(&self, user: &UserId) -> Result<Option<&SubscriptionId>, Missing> {
+        self.need(Key::Owned(user.clone()))?;
+        Ok(self.owned.get(user))
+    }
+
+    /// A purchase that was made.
+    pub fn purchase(&self, subscription: &SubscriptionId, id: &OperationId) -> Result<Option<&Purchase>, Missing> {
+        self.need(Key::Purchase(subscription.clone(), id.clone()))?;
+        Ok(self.purchases.get(&(subscription.clone(), id.clone())))
+    }
+
+    /// Saves a purchase.
+    pub fn put_purchase(&mut self, purchase: Purchase) {
+        self.put(Key::Purchase(purchase.subscription.clone(), purchase.id.clone()));
+        self.purchases.insert((purchase.subscription.clone(), purchase.id.clone()), purchase);
+    }
+
+    /// A team.
+    pub fn team(&self, id: &TeamId) -> Result<Option<&Team>, Missing> {
+        self.need(Key::Team(id.clone()))?;
+        Ok(self.teams.get(id))
+    }
+
+    /// Saves a team.
+    pub fn put_team(&mut self, team: Team) {
+        self.put(Key::Team(team.id.clone()));
+        self.teams.insert(team.id.clone(), team);
+    }
+
+    /// One member, removed or not.
+    pub fn member(&self, team: &TeamId, user: &UserId) -> Result<Option<&Member>, Missing> {
+        if !self.loaded.contains(&Key::Members(team.clone())) {
+            self.need(Key::Member(team.clone(), user.clone()))?;
+        }
+        Ok(self.members.get(&(team.clone(), user.clone())))
+    }
+
+    /// All members of a team, removed or not, by user id.
+    pub fn members(&self, team: &TeamId) -> Result<Vec<&Member>, Missing> {
+        self.need(Key::Members(team.clone()))?;
+        Ok(self.members.iter().filter(|((of, _), _)| of == team).map(|(_, member)| member).collect())
+    }
+
+    /// Saves a member.
+    pub fn put_member(&mut self, team: &TeamId, member: Member) {
+        let user = member.user.clone();
+        self.put(Key::Member(team.clone(), user.clone()));
+        self.members.insert((team.clone(), user), member);
+    }
+}

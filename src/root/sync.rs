@@ -1,0 +1,199 @@
+//! The one verb between a sidecar and the root: report what was entered, take what is lent.
+//!
+//! Every message may be lost, repeated or late: entries at or below `last` are there already, sums
+//! are cumulative, and lending twice lends the same.
+
+use std::collections::BTreeMap;
+
+use super::command::Change;
+use super::funds::{Lease, Report};
+use super::rows::{Missing, Rows, Sidecar};
+use super::subscription::{Grant, Subscription};
+use crate::domain::{Credits, Entry, SubscriptionId, Tally, TeamId, Timestamp, UserId};
+
+/// Entries of one sidecar, in the order of its journal.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The first entry's number in the journal.
+    pub first: u64,
+    /// The entries, without gaps.
+    pub entries: Vec<Entry>,
+}
+
+/// What a sidecar reports and asks.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The sidecar's id.
+    pub sidecar: u128,
+    /// Its incarnation's counter.
+    pub incarnation: u64,
+    /// Entries that the ledger may not have yet.
+    pub batch: Batch,
+    /// Subscriptions to lend of anew, each with what has been returned of its accounts, by window.
+    pub wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
+}
+
+/// What the root answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The last entry that the ledger has.
+    pub acked: u64,
+    /// The leases of every subscription that was wanted or drawn on.
+    pub leases: BTreeMap<SubscriptionId, Vec<Lease>>,
+}
+
+/// Why the root does not take a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SyncRefusal {
+    /// A newer incarnation of this sidecar has registered; this one must stop.
+    #[error("a newer incarnation of this sidecar has registered")]
+    Fenced,
+    /// The sidecar has not registered, or another one has.
+    #[error("this sidecar is not registered")]
+    RegisterFirst,
+    /// Entries are missing between what the ledger has and what came.
+    #[error("the ledger has entries up to {last}, the batch starts later")]
+    Gap {
+        /// The last entry that the ledger has.
+        last: u64,
+    },
+}
+
+/// What a store saves beside the changed rows.
+#[derive(Clone, Debug, Default)]
+pub struct Synced {
+    /// The first entry of the batch that the ledger lacks, counted from 0; all after it are new.
+    pub new_from: usize,
+    /// The last sums of each member in each window of the new entries.
+    pub draws: BTreeMap<(TeamId, UserId, Timestamp), Tally>,
+    /// Grants that came in or rose meanwhile.
+    pub changes: Vec<Change>,
+}
+
+/// Takes a sidecar's report and lends. See the module.
+pub fn sync(
+    rows: &mut Rows,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Result<(Reply, Synced), SyncRefusal>, Missing> {
+    let sidecar = match admit(rows.sidecar()?, request) {
+        Ok(sidecar) => sidecar,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let new_from = usize::try_from((sidecar.last + 1).saturating_sub(request.batch.first)).unwrap_or(usize::MAX);
+    let new_from = new_from.min(request.batch.entries.len());
+    let new = &request.batch.entries[new_from..];
+    let mut synced = Synced { new_from, draws: last_draws(new), changes: Vec::new() };
+    let mut leases = BTreeMap::new();
+    for (id, reports) in reports(new, request) {
+        let Some(before) = rows.subscription(&id)? else { continue };
+        let mut after = before.clone();
+        for (window, report) in reports {
+            after.report(&report.resolve(window, &after));
+        }
+        after.advance(now);
+        leases.insert(id.clone(), after.lend_all(now));
+        synced.changes.extend(granted(before, &after));
+        rows.put_subscription(after);
+    }
+    let acked = sidecar.last + new.len() as u64;
+    rows.put_sidecar(Sidecar { last: acked, ..sidecar });
+    Ok(Ok((Reply { acked, leases }, synced)))
+}
+
+/// Whether the report is from the newest incarnation and has no gap before it.
+fn admit(registered: Option<Sidecar>, request: &Request) -> Result<Sidecar, SyncRefusal> {
+    let Some(sidecar) = registered else { return Err(SyncRefusal::RegisterFirst) };
+    if sidecar.id != request.sidecar || sidecar.incarnation < request.incarnation {
+        return Err(SyncRefusal::RegisterFirst);
+    }
+    if sidecar.incarnation > request.incarnation {
+        return Err(SyncRefusal::Fenced);
+    }
+    if !request.batch.entries.is_empty() && request.batch.first > sidecar.last + 1 {
+        return Err(SyncRefusal::Gap { last: sidecar.last });
+    }
+    Ok(sidecar)
+}
+
+/// What is known of one account from a request: its last sums, and what was returned.
+#[derive(Clone, Copy, Debug, Default)]
+struct Partial {
+    tally: Option<Tally>,
+    returned: Option<Credits>,
+}
+
+impl Partial {
+    /// The full report: what the request does not say stays as the account has it.
+    fn resolve(self, window: Timestamp, subscription: &Subscription) -> Report {
+        let account = subscription.accounts.iter().find(|a| a.window.start == window);
+        let known = account.map(|a| Tally { spent: a.spent, refunded: a.refunded, held: a.held }).unwrap_or_default();
+        let tally = self.tally.unwrap_or(known);
+        let known = account.map(|a| a.returned).unwrap_or_default();
+        let returned = self.returned.unwrap_or(known).max(known);
+        Report { window, spent: tally.spent, refunded: tally.refunded, returned, held: tally.held }
+    }
+}
+
+fn reports(new: &[Entry], request: &Request) -> BTreeMap<SubscriptionId, BTreeMap<Timestamp, Partial>> {
+    let mut reports: BTreeMap<SubscriptionId, BTreeMap<Timestamp, Partial>> = BTreeMap::new();
+    for entry in new {
+        let accounts = reports.entry(entry.drawer.subscription.clone()).or_default();
+        for posting in &entry.postings {
+            accounts.entry(posting.window).or_default().tally = Some(posting.account);
+        }
+    }
+    for (subscription, returns) in &request.wants {
+        let accounts = reports.entry(subscription.clone()).or_default();
+        for &(window, returned) in returns {
+            accounts.entry(window).or_default().returned = Some(returned);
+        }
+    }
+    reports
+}
+
+fn last_draws(new: &[Entry]) -> BTreeMap<(TeamId, UserId, Timestamp), Tally> {
+    let mut draws = BTreeMap::new();
+    for entry in new {
+        let Some(team) = &entry.drawer.team else { continue };
+        for posting in &entry.postings {
+            if let Some(tally) = posting.member {
+                draws.insert((team.clone(), entry.drawer.member.clone(), posting.window), tally);
+            }
+        }
+    }
+    draws
+}
+
+/// What came in between two states of a subscription: new grants, and rollovers that rose.
+pub fn granted(before: &Subscription, after: &Subscription) -> Vec<Change> {
+    let known = |grant: &Grant| before.grants.iter().find(|g| g.number == grant.number).map(|g| g.credits);
+    let rose = |grant: &Grant| grant.credits.saturating_sub(known(grant).unwrap_or_default());
+    let changes = after.grants.iter().filter(|grant| !rose(grant).is_zero()).map(|grant| Change::Granted {
+        subscription: after.id.clone(),
+        number: grant.number,
+        kind: grant.kind,
+        credits: rose(grant),
+        expires_at: grant.expires_at,
+        purchase: grant.purchase.clone(),
+    });
+    changes.collect()
+}
+
+/// Makes `incarnation` the newest of the one sidecar; answers the last entry that the ledger has.
+/// On the embedded store nobody else can have spent, so a new sidecar takes over what is lent.
+pub fn register(
+    rows: &mut Rows,
+    id: u128,
+    incarnation: u64,
+    nonce: u128,
+) -> Result<Result<Sidecar, SyncRefusal>, Missing> {
+    let known = rows.sidecar()?;
+    let newer = |known: Sidecar| known.id == id && (known.incarnation, known.nonce) != (incarnation, nonce);
+    if known.is_some_and(|known| newer(known) && known.incarnation >= incarnation) {
+        return Ok(Err(SyncRefusal::Fenced));
+    }
+    let sidecar = Sidecar { id, incarnation, nonce, last: known.map_or(0, |known| known.last) };
+    rows.put_sidecar(sidecar);
+    Ok(Ok(sidecar))
+}
