@@ -17,8 +17,8 @@ async fn a_listener_without_descriptors_waits_for_some() {
     let accept_errors = Arc::new(AtomicU64::new(0));
     let meters = Meters { accept_errors: Counter::from_arc(Arc::clone(&accept_errors)), ..Meters::default() };
     let bound = Bound::open(&"127.0.0.1:0".parse().expect("an address")).expect("opens");
-    let serving = serve(bound, Router::new().route("/", get(|| async { "here" })), Limits::DEFAULT, meters);
-    let address = serving.address().to_string();
+    let serving = serve(vec![bound], Router::new().route("/", get(|| async { "here" })), Limits::DEFAULT, meters);
+    let address = serving.addresses()[0].to_string();
 
     let limit = getrlimit(Resource::Nofile);
     let mut stream = TcpStream::connect(&address).await.expect("connects");

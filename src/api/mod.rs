@@ -1,7 +1,6 @@
 //! The edges: how callers reach a sidecar. Sockets and their limits, who is calling, JSON in and
 //! problems out. Nothing is decided here, and no type of the wire goes further in than this folder.
 
-pub mod address;
 pub mod auth;
 pub mod ids;
 pub mod json;

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::Counter;
-use purser::api::listen::{Limits, Meters};
+use purser::api::listen::{Bound, Limits, Meters, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{Edge, HANGS, LIMITS, get_path, post_json, read_answer, read_to_close};
 
@@ -141,4 +142,17 @@ async fn one_connection_too_many_is_refused_and_counted() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(edge.ask(&get_path("/nothing")).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_cap_is_one_for_all_addresses() {
+    let open = || Bound::open(&"127.0.0.1:0".parse().expect("an address")).expect("opens");
+    let limits = Limits { connections_max: 1, ..PATIENT };
+    let serving = serve(vec![open(), open()], axum::Router::new(), limits, Meters::default());
+    let [first, second] = serving.addresses() else { panic!("two addresses: {:?}", serving.addresses()) };
+    let mut taken = TcpStream::connect(first.to_string()).await.expect("connects");
+    taken.write_all(get_path("/").as_bytes()).await.expect("sends");
+    assert_eq!(read_answer(&mut taken).await.expect("an answer").status, 404);
+    let mut refused = TcpStream::connect(second.to_string()).await.expect("connects");
+    assert_eq!(read_answer(&mut refused).await.expect("a refusal").status, 503);
 }

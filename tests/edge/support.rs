@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
-use purser::api::address::Address;
 use purser::api::ids::{InPath, operation_id};
-use purser::api::json::{BULK_BYTES_MAX, Body, Json};
+use purser::api::json::{Body, BodyLimits, Json};
 use purser::api::listen::{Bound, Limits, Meters, Serving, serve};
 use purser::api::problem::{Problem, with_fallbacks};
 use purser::api::wire::{Amount, Whole, Wire};
+use purser::config::Listen;
 use purser::domain::{OperationId, TeamId, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -60,7 +60,7 @@ async fn debit(headers: HeaderMap, Json(debit): Json<Debit>) -> Result<String, P
     Ok(format!("{id} {team} {} {} {ttl}", debit.member.0, debit.credits.0))
 }
 
-async fn batch(body: Body<BULK_BYTES_MAX>) -> Result<String, Problem> {
+async fn batch(body: Body<true>) -> Result<String, Problem> {
     let batch: Batch<'_> = body.read()?;
     for (row, op) in batch.ops.iter().enumerate() {
         purser::api::json::read::<Debit>(op.get()).map_err(|fault| fault.in_row(row).in_field("ops"))?;
@@ -89,21 +89,33 @@ impl Gate {
     }
 }
 
-async fn wait(State(gate): State<Arc<Gate>>) -> &'static str {
+#[derive(Clone)]
+struct Shared {
+    gate: Arc<Gate>,
+    bodies: BodyLimits,
+}
+
+impl FromRef<Shared> for BodyLimits {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.bodies
+    }
+}
+
+async fn wait(State(Shared { gate, .. }): State<Shared>) -> &'static str {
     gate.arrived.add_permits(1);
     gate.passes.acquire().await.expect("is never closed").forget();
     "waited"
 }
 
 fn router(gate: Arc<Gate>) -> Router {
-    let router = Router::new()
+    let router: Router<Shared> = Router::new()
         .route("/v1/debits", post(debit))
         .route("/v1/batch", post(batch))
         .route("/v1/holds/{id}/release", post(release))
         .route("/v1/teams/{team}/members/{member}/balance", get(balance))
         .route("/wait", get(wait))
         .route("/large", get(|| async { vec![b'x'; 64 * 1024 * 1024] }));
-    with_fallbacks(router).with_state(gate)
+    with_fallbacks(router).with_state(Shared { gate, bodies: BodyLimits::default() })
 }
 
 /// A listener at work, and the gate of `/wait`.
@@ -114,10 +126,10 @@ pub struct Edge {
 
 impl Edge {
     pub fn start(address: &str, limits: Limits, meters: Meters) -> Self {
-        let address: Address = address.parse().expect("an address");
+        let address: Listen = address.parse().expect("an address");
         let gate = Arc::new(Gate { arrived: Semaphore::new(0), passes: Semaphore::new(0) });
         let bound = Bound::open(&address).expect("opens");
-        Self { serving: serve(bound, router(Arc::clone(&gate)), limits, meters), gate }
+        Self { serving: serve(vec![bound], router(Arc::clone(&gate)), limits, meters), gate }
     }
 
     pub fn tcp() -> Self {
@@ -125,9 +137,9 @@ impl Edge {
     }
 
     pub fn address(&self) -> SocketAddr {
-        match self.serving.address() {
-            Address::Tcp(address) => *address,
-            Address::Unix(path) => panic!("{} is no TCP address", path.display()),
+        match &self.serving.addresses()[0] {
+            Listen::Tcp(address) => *address,
+            Listen::Unix(path) => panic!("{} is no TCP address", path.display()),
         }
     }
 

@@ -1,12 +1,12 @@
 //! JWTs of users: which keys sign them, and what they must say.
 //!
-//! Every key is for one algorithm, chosen by the key and never by the token. Keys come from text that
-//! the caller has read; nothing is fetched.
+//! One algorithm is configured, and a token that names another is refused: a public key can never be
+//! taken for a shared secret. Keys come as text that the caller has read; nothing is fetched.
 
 use std::fmt;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
 use super::{Caller, Role};
@@ -15,9 +15,6 @@ use crate::domain::{Timestamp, UserId};
 
 /// How far the clocks of issuer and sidecar may be apart.
 const LEEWAY_MILLIS: u64 = 30_000;
-
-/// Bytes of an HS256 secret at least: those of the hash (RFC 7518, 3.2).
-const SECRET_BYTES_MIN: usize = 32;
 
 /// Keys of one set: a token without a key id is tried with each.
 const KEYS_MAX: usize = 32;
@@ -28,115 +25,119 @@ const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Why keys cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// Neither a public key of a known kind nor a private one by mistake.
-    #[error("not a PEM public key of RSA (2048 bits or more), P-256 or Ed25519")]
-    NotPem,
+    /// Not a public key that fits the algorithm.
+    #[error("not a PEM public key for {0:?}")]
+    NotPem(Algorithm),
     /// A secret that can be guessed.
-    #[error("the secret has {0} bytes; HS256 needs at least 32")]
-    ShortSecret(usize),
+    #[error("the secret has {bytes} bytes; {algorithm:?} needs at least {bytes_min}")]
+    ShortSecret {
+        /// What it was to be used for.
+        algorithm: Algorithm,
+        /// How many it has.
+        bytes: usize,
+        /// How many it needs: those of the hash (RFC 7518, 3.2).
+        bytes_min: usize,
+    },
     /// The text is not a JSON web key set.
     #[error("not a JSON web key set: {0}")]
     NotKeySet(String),
-    /// No key of the set can check signatures of a known algorithm.
-    #[error("no key of the set is for signatures of RS256, ES256, EdDSA or HS256")]
-    NoKey,
+    /// No key of the set can check signatures of the algorithm.
+    #[error("no key of the set is for signatures of {0:?}")]
+    NoKey(Algorithm),
     /// More than a set may have.
     #[error("the set has {0} keys; at most 32 are taken")]
     TooManyKeys(usize),
 }
 
-/// One key and the only algorithm that it is for.
-pub struct JwtKey {
-    id: Option<String>,
+/// How JWTs are checked.
+pub struct Jwt {
     algorithm: Algorithm,
+    keys: Vec<Key>,
+    audience: Option<String>,
+}
+
+struct Key {
+    id: Option<String>,
     key: DecodingKey,
 }
 
 /// Keys stay out of logs.
-impl fmt::Debug for JwtKey {
+impl fmt::Debug for Jwt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.algorithm, self.id.as_deref().unwrap_or("-"))
+        write!(f, "{:?} with {} keys for {:?}", self.algorithm, self.keys.len(), self.audience)
     }
 }
 
-impl JwtKey {
-    /// An HS256 secret.
+impl Jwt {
+    /// Checks with one key: a PEM public key, or for HS algorithms the shared secret, of which one
+    /// newline at the end is no part. With an audience, a token must be meant for it.
     ///
     /// # Errors
-    /// It is shorter than 32 bytes.
-    pub fn from_secret(secret: &[u8]) -> Result<Self, JwtError> {
-        if secret.len() < SECRET_BYTES_MIN {
-            return Err(JwtError::ShortSecret(secret.len()));
-        }
-        Ok(Self { id: None, algorithm: Algorithm::HS256, key: DecodingKey::from_secret(secret) })
-    }
-
-    /// A public key in PEM: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA.
-    ///
-    /// # Errors
-    /// It is none of these.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, JwtError> {
-        let (algorithm, key) = if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-            (Algorithm::RS256, key)
-        } else if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-            (Algorithm::ES256, key)
-        } else {
-            (Algorithm::EdDSA, DecodingKey::from_ed_pem(pem).map_err(|_| JwtError::NotPem)?)
+    /// The key does not fit the algorithm, or is a secret shorter than its hash.
+    pub fn with_key(algorithm: Algorithm, key: &[u8], audience: Option<String>) -> Result<Self, JwtError> {
+        let key = match algorithm.family() {
+            AlgorithmFamily::Hmac => secret(algorithm, key.strip_suffix(b"\n").unwrap_or(key))?,
+            AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(key).map_err(|_| JwtError::NotPem(algorithm))?,
+            AlgorithmFamily::Ec => DecodingKey::from_ec_pem(key).map_err(|_| JwtError::NotPem(algorithm))?,
+            AlgorithmFamily::Ed => DecodingKey::from_ed_pem(key).map_err(|_| JwtError::NotPem(algorithm))?,
         };
-        Ok(Self { id: None, algorithm, key })
+        Ok(Self { algorithm, keys: vec![Key { id: None, key }], audience })
     }
 
-    /// The keys of a JSON web key set that check signatures of the four algorithms; others are
-    /// skipped, as issuers keep keys of several uses in one set.
+    /// Checks with the keys of a JSON web key set that are for signatures of the algorithm; others
+    /// are skipped, as issuers keep keys of several uses in one set.
     ///
     /// # Errors
     /// It is no key set, too large a one, or no key is left.
-    pub fn from_key_set(json: &str) -> Result<Vec<Self>, JwtError> {
+    pub fn with_key_set(algorithm: Algorithm, json: &str, audience: Option<String>) -> Result<Self, JwtError> {
         let set: JwkSet = serde_json::from_str(json).map_err(|error| JwtError::NotKeySet(error.to_string()))?;
         if set.keys.len() > KEYS_MAX {
             return Err(JwtError::TooManyKeys(set.keys.len()));
         }
-        let keys: Vec<Self> = set.keys.iter().filter_map(Self::from_jwk).collect();
-        if keys.is_empty() { Err(JwtError::NoKey) } else { Ok(keys) }
-    }
-
-    fn from_jwk(jwk: &Jwk) -> Option<Self> {
-        if jwk.common.public_key_use.as_ref().is_some_and(|used| *used != PublicKeyUse::Signature) {
-            return None;
-        }
-        let (algorithm, named) = match &jwk.algorithm {
-            AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
-            AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-                (Algorithm::ES256, KeyAlgorithm::ES256)
-            }
-            AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-                (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
-            }
-            AlgorithmParameters::OctetKey(_) => (Algorithm::HS256, KeyAlgorithm::HS256),
-            _ => return None,
-        };
-        if jwk.common.key_algorithm.is_some_and(|given| given != named) {
-            return None;
-        }
-        let key = DecodingKey::from_jwk(jwk).ok()?;
-        if algorithm == Algorithm::HS256 && key.try_get_as_bytes().ok()?.len() < SECRET_BYTES_MIN {
-            return None;
-        }
-        Some(Self { id: jwk.common.key_id.clone(), algorithm, key })
-    }
-
-    /// Whether a token with this algorithm and key id may be signed with this key.
-    fn may_have_signed(&self, algorithm: Algorithm, id: Option<&str>) -> bool {
-        self.algorithm == algorithm && (id.is_none() || self.id.is_none() || self.id.as_deref() == id)
+        let keys: Vec<Key> = set.keys.iter().filter_map(|jwk| Key::from_jwk(algorithm, jwk)).collect();
+        if keys.is_empty() { Err(JwtError::NoKey(algorithm)) } else { Ok(Self { algorithm, keys, audience }) }
     }
 }
 
-/// How JWTs are checked.
-#[derive(Debug)]
-pub struct Jwt {
-    keys: Vec<JwtKey>,
-    audience: Option<String>,
-    issuer: Option<String>,
+fn secret(algorithm: Algorithm, secret: &[u8]) -> Result<DecodingKey, JwtError> {
+    let bytes_min = match algorithm {
+        Algorithm::HS256 => 32,
+        Algorithm::HS384 => 48,
+        _ => 64,
+    };
+    if secret.len() < bytes_min {
+        return Err(JwtError::ShortSecret { algorithm, bytes: secret.len(), bytes_min });
+    }
+    Ok(DecodingKey::from_secret(secret))
+}
+
+impl Key {
+    /// The key, when it is for signatures of the algorithm.
+    fn from_jwk(algorithm: Algorithm, jwk: &Jwk) -> Option<Self> {
+        let for_others = jwk.common.public_key_use.as_ref().is_some_and(|used| *used != PublicKeyUse::Signature);
+        let with_another = jwk.common.key_algorithm.is_some_and(|named| named != algorithm.into());
+        let fits = match (&jwk.algorithm, algorithm) {
+            (AlgorithmParameters::EllipticCurve(key), Algorithm::ES256) => key.curve == EllipticCurve::P256,
+            (AlgorithmParameters::EllipticCurve(key), Algorithm::ES384) => key.curve == EllipticCurve::P384,
+            (AlgorithmParameters::OctetKeyPair(key), Algorithm::EdDSA) => key.curve == EllipticCurve::Ed25519,
+            (AlgorithmParameters::RSA(_), _) => algorithm.family() == AlgorithmFamily::Rsa,
+            (AlgorithmParameters::OctetKey(_), _) => algorithm.family() == AlgorithmFamily::Hmac,
+            _ => false,
+        };
+        if for_others || with_another || !fits {
+            return None;
+        }
+        let mut key = DecodingKey::from_jwk(jwk).ok()?;
+        if algorithm.family() == AlgorithmFamily::Hmac {
+            key = secret(algorithm, key.try_get_as_bytes().ok()?).ok()?;
+        }
+        Some(Self { id: jwk.common.key_id.clone(), key })
+    }
+
+    /// Whether a token with this key id may be signed with this key.
+    fn may_have_signed(&self, id: Option<&str>) -> bool {
+        id.is_none() || self.id.is_none() || self.id.as_deref() == id
+    }
 }
 
 /// What a token must say; what else it says is of no concern.
@@ -148,12 +149,6 @@ struct Claims {
 }
 
 impl Jwt {
-    /// Checks with any of these keys, and where given that the token is meant for `audience` and
-    /// comes from `issuer`.
-    pub fn new(keys: Vec<JwtKey>, audience: Option<String>, issuer: Option<String>) -> Self {
-        Self { keys, audience, issuer }
-    }
-
     /// The user whose token this is.
     ///
     /// # Errors
@@ -164,11 +159,11 @@ impl Jwt {
             return Err(refused("The token is not known and is not a JWT."));
         }
         let header = decode_header(token).map_err(|_| refused("The JWT's header cannot be read."))?;
-        let validation = self.validation(header.alg);
+        let validation = self.validation();
         let claims = self
             .keys
             .iter()
-            .filter(|key| key.may_have_signed(header.alg, header.kid.as_deref()))
+            .filter(|key| key.may_have_signed(header.kid.as_deref()))
             .find_map(|key| decode::<Claims>(token, &key.key, &validation).ok())
             .ok_or_else(|| {
                 refused("The JWT is not signed with a known key, lacks sub or exp, or is meant for somebody else.")
@@ -180,8 +175,8 @@ impl Jwt {
     }
 
     /// All but the times, which the library would read from the system's clock.
-    fn validation(&self, algorithm: Algorithm) -> Validation {
-        let mut validation = Validation::new(algorithm);
+    fn validation(&self) -> Validation {
+        let mut validation = Validation::new(self.algorithm);
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let mut required = vec!["exp", "sub"];
@@ -189,10 +184,6 @@ impl Jwt {
         if let Some(audience) = &self.audience {
             validation.set_audience(&[audience]);
             required.push("aud");
-        }
-        if let Some(issuer) = &self.issuer {
-            validation.set_issuer(&[issuer]);
-            required.push("iss");
         }
         validation.set_required_spec_claims(&required);
         validation

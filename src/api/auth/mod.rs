@@ -12,11 +12,11 @@ use arc_swap::ArcSwap;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-pub use jwt::{Jwt, JwtError, JwtKey};
+pub use jwt::{Jwt, JwtError};
 pub use tokens::{Tokens, TokensError};
 
-use super::address::Address;
 use super::problem::{Code, Problem};
+use crate::config::Listen;
 use crate::domain::{Timestamp, UserId};
 
 /// The header in which an admin names the user it acts for.
@@ -74,7 +74,7 @@ impl Access {
 
     /// Whether an address may be listened on: with open access only what this machine alone can
     /// reach. To be asked for every listener before it is opened, and again before a reload.
-    pub fn allows(&self, address: &Address) -> bool {
+    pub fn allows(&self, address: &Listen) -> bool {
         matches!(self, Self::Closed { .. }) || address.is_local()
     }
 

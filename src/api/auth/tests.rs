@@ -32,7 +32,7 @@ fn sha256_hex(text: &str) -> String {
 }
 
 fn jwt(audience: Option<&str>) -> Jwt {
-    Jwt::new(vec![JwtKey::from_secret(JWT_SECRET).expect("long enough")], audience.map(str::to_owned), None)
+    Jwt::with_key(Algorithm::HS256, JWT_SECRET, audience.map(str::to_owned)).expect("long enough")
 }
 
 fn signed(claims: &Value) -> String {
@@ -78,7 +78,7 @@ fn open_access_makes_everybody_admin_and_stays_on_this_machine() {
         ("0.0.0.0:80", false, true),
         ("10.0.0.1:80", false, true),
     ] {
-        let address: Address = address.parse().expect("an address");
+        let address: Listen = address.parse().expect("an address");
         assert_eq!((access.allows(&address), closed(None).allows(&address)), (open, with_tokens), "{address}");
     }
 }
@@ -133,11 +133,16 @@ fn a_jwt_acts_as_its_user_until_it_expires() {
 }
 
 #[test]
-fn keys_are_bound_to_their_algorithm() {
-    assert_eq!(JwtKey::from_secret(b"short").expect_err("short"), JwtError::ShortSecret(5));
-    assert_eq!(JwtKey::from_pem(b"nothing").expect_err("no key"), JwtError::NotPem);
-    assert!(matches!(JwtKey::from_key_set("{}"), Err(JwtError::NotKeySet(_))));
-    assert_eq!(JwtKey::from_key_set(r#"{"keys":[]}"#).expect_err("empty"), JwtError::NoKey);
+fn keys_that_do_not_fit_the_algorithm_are_refused() {
+    let short = Jwt::with_key(Algorithm::HS256, b"short\n", None).expect_err("short");
+    assert_eq!(short.to_string(), "the secret has 5 bytes; HS256 needs at least 32");
+    assert_eq!(
+        Jwt::with_key(Algorithm::RS256, b"nothing", None).expect_err("no key"),
+        JwtError::NotPem(Algorithm::RS256)
+    );
+    assert!(matches!(Jwt::with_key_set(Algorithm::RS256, "{}", None), Err(JwtError::NotKeySet(_))));
+    let empty = Jwt::with_key_set(Algorithm::RS256, r#"{"keys":[]}"#, None).expect_err("empty");
+    assert_eq!(empty, JwtError::NoKey(Algorithm::RS256));
 }
 
 /// Public keys and tokens of `ana` that expire a minute after [`now`]; the private keys are gone.
@@ -149,6 +154,7 @@ struct Signed {
 
 #[derive(serde::Deserialize)]
 struct SignedBy {
+    algorithm: Algorithm,
     pem: String,
     token: String,
 }
@@ -156,27 +162,27 @@ struct SignedBy {
 #[test]
 fn public_keys_check_their_own_tokens_only() {
     let signed: Signed = serde_json::from_str(include_str!("../../../tests/data/jwt.json")).expect("the data file");
-    let set = Jwt::new(JwtKey::from_key_set(&signed.jwks.to_string()).expect("a key set"), None, None);
     for (index, key) in signed.keys.iter().enumerate() {
-        assert!(set.identify(&key.token, now()).is_ok(), "{}", key.token);
+        let single = Jwt::with_key(key.algorithm, key.pem.as_bytes(), None).expect("a public key");
+        let set = Jwt::with_key_set(key.algorithm, &signed.jwks.to_string(), None).expect("a key set");
+        for (other, token) in signed.keys.iter().map(|key| &key.token).enumerate() {
+            assert_eq!(single.identify(token, now()).is_ok(), index == other, "key {index}, token {other}");
+            assert_eq!(set.identify(token, now()).is_ok(), index == other, "set for {index}, token {other}");
+        }
         let (head, signature) = key.token.rsplit_once('.').expect("three parts");
         let turned: String = signature.chars().rev().collect();
-        assert!(set.identify(&format!("{head}.{turned}"), now()).is_err(), "another signature");
-        for (other, token) in signed.keys.iter().map(|key| &key.token).enumerate() {
-            let single = Jwt::new(vec![JwtKey::from_pem(key.pem.as_bytes()).expect("a public key")], None, None);
-            assert_eq!(single.identify(token, now()).is_ok(), index == other, "key {index}, token {other}");
-        }
+        assert!(single.identify(&format!("{head}.{turned}"), now()).is_err(), "another signature");
     }
 }
 
 #[test]
 fn a_public_key_is_never_taken_for_a_secret() {
     let signed: Signed = serde_json::from_str(include_str!("../../../tests/data/jwt.json")).expect("the data file");
-    for SignedBy { pem, .. } in &signed.keys {
+    for key in &signed.keys {
         let claims = json!({"sub":"ana","exp":now().millis() / 1_000 + 60});
-        let secret = EncodingKey::from_secret(pem.as_bytes());
+        let secret = EncodingKey::from_secret(key.pem.as_bytes());
         let token = encode(&Header::new(Algorithm::HS256), &claims, &secret).expect("signs");
-        let jwt = Jwt::new(vec![JwtKey::from_pem(pem.as_bytes()).expect("a public key")], None, None);
+        let jwt = Jwt::with_key(key.algorithm, key.pem.as_bytes(), None).expect("a public key");
         assert!(jwt.identify(&token, now()).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, request::Parts};
@@ -13,19 +13,36 @@ use serde::de::DeserializeOwned;
 use super::{Fault, read};
 use crate::api::listen::BodyTooSlow;
 use crate::api::problem::{Code, Problem};
+use crate::config::Server;
 
-/// Bytes that the body of most routes may have: a debit has 150, and the longest possible ids and
-/// model name make 2 KiB.
-pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How many bytes bodies may have. The router's state holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Most routes: a debit has 150, and the longest possible ids and model name make 2 KiB.
+    pub body_bytes_max: usize,
+    /// A batch or a bulk change: 1 000 rows of 1 KiB.
+    pub bulk_bytes_max: usize,
+}
 
-/// Bytes that the body of a batch or a bulk change may have: 1 000 rows of 1 KiB.
-pub const BULK_BYTES_MAX: usize = 1024 * 1024;
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self { body_bytes_max: 64 * 1024, bulk_bytes_max: 1024 * 1024 }
+    }
+}
 
-/// A whole JSON body of at most `MAX` bytes, not yet parsed: for structs that borrow from it.
+/// What the configuration says.
+impl From<&Server> for BodyLimits {
+    fn from(server: &Server) -> Self {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self { body_bytes_max: bytes(server.body_bytes_max), bulk_bytes_max: bytes(server.batch_bytes_max) }
+    }
+}
+
+/// A whole JSON body, not yet parsed: for structs that borrow from it. `BULK` takes the larger ones.
 #[derive(Clone, Debug)]
-pub struct Body<const MAX: usize = BODY_BYTES_MAX>(Bytes);
+pub struct Body<const BULK: bool = false>(Bytes);
 
-impl<const MAX: usize> Body<MAX> {
+impl<const BULK: bool> Body<BULK> {
     /// Reads the struct that the route takes.
     ///
     /// # Errors
@@ -37,13 +54,18 @@ impl<const MAX: usize> Body<MAX> {
     }
 }
 
-impl<S: Sync, const MAX: usize> FromRequest<S> for Body<MAX> {
+impl<S: Sync, const BULK: bool> FromRequest<S> for Body<BULK>
+where
+    BodyLimits: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limits = BodyLimits::from_ref(state);
+        let bytes_max = if BULK { limits.bulk_bytes_max } else { limits.body_bytes_max };
         let (parts, body) = request.into_parts();
-        check_length(&parts, MAX)?;
-        let bytes = collect(body, MAX).await?;
+        check_length(&parts, bytes_max)?;
+        let bytes = collect(body, bytes_max).await?;
         if bytes.is_empty() {
             return Err(Problem::new(Code::EmptyBody, "The body is empty; this route takes a JSON object."));
         }
@@ -52,15 +74,18 @@ impl<S: Sync, const MAX: usize> FromRequest<S> for Body<MAX> {
     }
 }
 
-/// A JSON body of at most `MAX` bytes, read into the route's struct.
+/// A JSON body, read into the route's struct. `BULK` takes the larger ones.
 #[derive(Clone, Copy, Debug)]
-pub struct Json<T, const MAX: usize = BODY_BYTES_MAX>(pub T);
+pub struct Json<T, const BULK: bool = false>(pub T);
 
-impl<T: DeserializeOwned, S: Sync, const MAX: usize> FromRequest<S> for Json<T, MAX> {
+impl<T: DeserializeOwned, S: Sync, const BULK: bool> FromRequest<S> for Json<T, BULK>
+where
+    BodyLimits: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Body::<MAX>::from_request(request, state).await?.read().map(Self)
+        Body::<BULK>::from_request(request, state).await?.read().map(Self)
     }
 }
 

@@ -11,7 +11,7 @@ mod fault;
 mod key;
 mod slow;
 
-pub use body::{BODY_BYTES_MAX, BULK_BYTES_MAX, Body, Json};
+pub use body::{Body, BodyLimits, Json};
 pub use depth::DEPTH_MAX;
 pub use fault::Fault;
 pub use key::Key;

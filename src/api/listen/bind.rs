@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
-use crate::api::address::Address;
+use crate::config::Listen;
 
 /// Connections that the kernel holds until they are taken.
 const BACKLOG: u32 = 1024;
@@ -22,22 +22,22 @@ pub enum BindError {
     #[error("cannot listen on {address}: {source}")]
     Refused {
         /// Where.
-        address: Address,
+        address: Listen,
         /// What the system said.
         source: io::Error,
     },
     /// Another process answers on this unix socket.
     #[error("cannot listen on {0}: another process listens there; stop it or choose another path")]
-    InUse(Address),
+    InUse(Listen),
     /// There is a file of another kind at the socket's path.
     #[error("cannot listen on {0}: the file there is not a socket; remove it or choose another path")]
-    NotASocket(Address),
+    NotASocket(Listen),
 }
 
 /// An open address that nobody takes connections from yet; callers already wait in its backlog.
 #[derive(Debug)]
 pub struct Bound {
-    address: Address,
+    address: Listen,
     socket: Socket,
 }
 
@@ -61,15 +61,15 @@ impl Bound {
     ///
     /// # Errors
     /// The address is taken, not ours to open, or its path holds another kind of file.
-    pub fn open(address: &Address) -> Result<Self, BindError> {
+    pub fn open(address: &Listen) -> Result<Self, BindError> {
         let refused = |source| BindError::Refused { address: address.clone(), source };
         match address {
-            Address::Tcp(wanted) => {
+            Listen::Tcp(wanted) => {
                 let listener = open_tcp(*wanted).map_err(refused)?;
-                let address = Address::Tcp(listener.local_addr().map_err(refused)?);
+                let address = Listen::Tcp(listener.local_addr().map_err(refused)?);
                 Ok(Self { address, socket: Socket::Tcp(listener) })
             }
-            Address::Unix(path) => {
+            Listen::Unix(path) => {
                 check_path(address, path)?;
                 let (listener, file) = open_unix(path).map_err(refused)?;
                 Ok(Self { address: address.clone(), socket: Socket::Unix { listener, _file: file } })
@@ -78,7 +78,7 @@ impl Bound {
     }
 
     /// The address in fact: with the port that was taken for port 0.
-    pub fn address(&self) -> &Address {
+    pub fn address(&self) -> &Listen {
         &self.address
     }
 
@@ -104,7 +104,7 @@ fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Refuses a path that is in use or holds something else than a socket.
-fn check_path(address: &Address, path: &Path) -> Result<(), BindError> {
+fn check_path(address: &Listen, path: &Path) -> Result<(), BindError> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
         return Err(BindError::NotASocket(address.clone()));

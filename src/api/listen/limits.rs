@@ -1,8 +1,10 @@
-//! What one listener allows its callers, with the reasons for the defaults.
+//! What listeners allow their callers, with the reasons for the defaults.
 
 use std::time::Duration;
 
-/// Limits of one listener. Times are measured in ticks of a quarter of the shortest, so each ends
+use crate::config::Server;
+
+/// Limits of all addresses that are served together. Times are measured in ticks of a quarter of the shortest, so each ends
 /// between itself and one tick later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -11,7 +13,8 @@ pub struct Limits {
     /// the usual 65 536 file descriptors of a service.
     pub connections_max: usize,
     /// From the connection, or the first byte of a further request, to the end of its head. Heads
-    /// are a few hundred bytes: 5 s is slow for any network, and short for who holds on to sockets.
+    /// are a few hundred bytes: 10 s lets a
+    /// machine under load pass, and is short for who holds on to sockets.
     pub header_timeout: Duration,
     /// All of a body, from the first wait for it. The largest is 1 MiB: 10 s is 100 KiB a second.
     pub body_timeout: Duration,
@@ -36,9 +39,9 @@ impl Limits {
     /// The limits that a sidecar has unless it is told otherwise.
     pub const DEFAULT: Self = Self {
         connections_max: 4_096,
-        header_timeout: Duration::from_secs(5),
+        header_timeout: Duration::from_secs(10),
         body_timeout: Duration::from_secs(10),
-        idle_timeout: Duration::from_secs(75),
+        idle_timeout: Duration::from_secs(90),
         request_timeout: Duration::from_secs(30),
         stall_timeout: Duration::from_secs(60),
         streams_max: 256,
@@ -77,6 +80,19 @@ impl Limits {
 /// Below this, ticks would cost more than requests.
 const SHORTEST_TICK: Duration = Duration::from_millis(5);
 
+/// What the configuration says, and the defaults for what it does not.
+impl From<&Server> for Limits {
+    fn from(server: &Server) -> Self {
+        Self {
+            connections_max: server.connections_max as usize,
+            header_timeout: server.header_timeout,
+            body_timeout: server.body_timeout,
+            idle_timeout: server.idle_timeout,
+            ..Self::DEFAULT
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::DEFAULT
@@ -90,6 +106,7 @@ mod tests {
     #[test]
     fn the_defaults_pass_their_own_check() {
         assert_eq!(Limits::DEFAULT.check(), Ok(()));
+        assert_eq!(Limits::from(&Server::default()), Limits::DEFAULT);
         let sudden = Limits { idle_timeout: Duration::ZERO, ..Limits::DEFAULT };
         assert_eq!(sudden.check(), Err("every time-out must be at least 20 ms"));
         let short = Limits { stall_timeout: Duration::from_secs(1), ..Limits::DEFAULT };

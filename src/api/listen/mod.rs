@@ -24,7 +24,7 @@ pub use bind::{BindError, Bound};
 pub use gate::BodyTooSlow;
 pub use limits::Limits;
 
-use crate::api::address::Address;
+use crate::config::Listen;
 use bind::Stream;
 use connection::Shared;
 
@@ -39,7 +39,7 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: appli
     \"detail\":\"All connections of this listener are taken; reuse connections or raise the cap.\",\
     \"code\":\"unavailable\"}\n";
 
-/// What a listener counts. The default counts into nothing.
+/// What is counted about connections. The default counts into nothing.
 #[derive(Clone)]
 pub struct Meters {
     /// Connections taken.
@@ -74,10 +74,10 @@ enum Stage {
     Cut,
 }
 
-/// A listener at work. Dropped, it closes everything at once; see [`Serving::drain`].
+/// Addresses at work. Dropped, it closes everything at once; see [`Serving::drain`].
 #[derive(Debug)]
 pub struct Serving {
-    address: Address,
+    addresses: Vec<Listen>,
     stage: watch::Sender<Stage>,
     open: Arc<AtomicUsize>,
 }
@@ -89,24 +89,27 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Serves `router` on an open address, in tasks of the current tokio runtime.
+/// Serves `router` on open addresses, in tasks of the current tokio runtime. The limits hold for all
+/// addresses together.
 ///
 /// # Panics
 /// When [`Limits::check`] finds something; a configuration is checked before anything is opened.
-pub fn serve(bound: Bound, router: Router, limits: Limits, meters: Meters) -> Serving {
+pub fn serve(bound: Vec<Bound>, router: Router, limits: Limits, meters: Meters) -> Serving {
     assert_eq!(limits.check(), Ok(()), "limits are checked with the configuration");
     let (sender, stage) = watch::channel(Stage::Open);
     let open = Arc::new(AtomicUsize::new(0));
-    let serving = Serving { address: bound.address().clone(), stage: sender, open: Arc::clone(&open) };
+    let addresses = bound.iter().map(|bound| bound.address().clone()).collect();
     let shared = Arc::new(Shared::new(router, limits, meters));
-    tokio::spawn(accept_loop(bound, shared, open, stage));
-    serving
+    for bound in bound {
+        tokio::spawn(accept_loop(bound, Arc::clone(&shared), Arc::clone(&open), stage.clone()));
+    }
+    Serving { addresses, stage: sender, open }
 }
 
 impl Serving {
-    /// Where it listens in fact.
-    pub fn address(&self) -> &Address {
-        &self.address
+    /// Where it listens in fact, in the order given.
+    pub fn addresses(&self) -> &[Listen] {
+        &self.addresses
     }
 
     /// Open connections.
@@ -181,7 +184,7 @@ fn admit(stream: Stream, shared: &Arc<Shared>, open: &Arc<AtomicUsize>, stage: &
     });
 }
 
-/// One of the connections that a listener may have, given back when dropped.
+/// One of the connections that may be open, given back when dropped.
 struct Place {
     open: Arc<AtomicUsize>,
     shared: Arc<Shared>,
@@ -189,11 +192,8 @@ struct Place {
 
 impl Place {
     fn take(open: &Arc<AtomicUsize>, shared: &Arc<Shared>) -> Option<Self> {
-        // Only the accept loop takes places, so nothing can come between the two lines.
-        if open.load(Ordering::Relaxed) >= shared.limits.connections_max {
-            return None;
-        }
-        open.fetch_add(1, Ordering::Relaxed);
+        let one_more = |open: usize| (open < shared.limits.connections_max).then_some(open + 1);
+        open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         shared.meters.open.increment(1.0);
         Some(Self { open: Arc::clone(open), shared: Arc::clone(shared) })
     }
