@@ -264,6 +264,17 @@ fn at_its_cap_the_journal_refuses_until_the_store_has_confirmed_and_then_drops_e
 }
 
 #[test]
+fn space_lost_at_the_ends_of_segments_counts_towards_the_cap() {
+    let bytes_max = 10 * 8192;
+    let (journal, _) = open_with(Arc::new(MemoryFolder::default()), Options { bytes_max, ..options() });
+    while let Ok(seq) = try_push(&journal, 1500) {
+        journal.write_through(seq).expect("what had room is written");
+    }
+    let bytes = journal.stats().bytes_on_disk;
+    assert!((bytes_max..=bytes_max + 8192).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
 fn segments_of_a_journal_that_was_larger_are_counted_against_a_smaller_cap() {
     let folder = MemoryFolder::default();
     let (journal, _) = open_with(Arc::new(folder.clone()), Options { bytes_max: 100 * 8192, ..options() });

@@ -131,6 +131,17 @@ fn a_missing_segment_is_damage_when_synced_and_a_cut_when_not() {
 }
 
 #[test]
+fn the_header_of_the_next_segment_is_witness_enough() {
+    let folder = files_of(&[(5, true)]);
+    let (journal, _) = open(Arc::new(folder.clone())).expect("opens");
+    journal.skip_to(Seq(100)).expect("skips");
+    drop(journal);
+    let places = places(&folder.files()[FIRST]);
+    let image = changed(&folder, FIRST, |bytes| bytes[places[2] + 30] ^= 1);
+    assert!(matches!(open(image), Err(OpenError::Corrupt(corrupt)) if corrupt.seq == Seq(3)));
+}
+
+#[test]
 fn segments_of_another_sidecar_are_refused() {
     let folder = files_of(&[(3, true)]);
     let claim = Claim::take(Arc::new(folder)).expect("is free");

@@ -153,7 +153,8 @@ async fn power_lost_under_many_threads_loses_nothing_that_was_answered_as_synced
         let (journal, _) = Journal::open(claim, options, SIDECAR, |_, _| Ok::<(), &str>(())).expect("opens");
         let journal = Arc::new(journal);
         disk.fail_at(disk.operations() + dice.below(150) as u64, Fault::PowerOff);
-        let tasks: Vec<_> = (0..4).map(|_| tokio::spawn(push_until_failure(journal.clone()))).collect();
+        let levels = [Durability::Disk, Durability::Os, Durability::Disk, Durability::Memory];
+        let tasks = levels.map(|level| tokio::spawn(push_until_failure(journal.clone(), level)));
         let mut answered = Seq::NONE;
         for task in tasks {
             answered = answered.max(task.await.expect("does not panic"));
@@ -166,8 +167,8 @@ async fn power_lost_under_many_threads_loses_nothing_that_was_answered_as_synced
     }
 }
 
-/// Pushes entries until one is refused or not synced; returns the last one that was.
-async fn push_until_failure(journal: Arc<Journal>) -> Seq {
+/// Pushes entries until one is refused or not as durable as asked; returns the last one that was said to be synced.
+async fn push_until_failure(journal: Arc<Journal>, level: Durability) -> Seq {
     let mut answered = Seq::NONE;
     for _ in 0..200 {
         let seq = {
@@ -178,10 +179,48 @@ async fn push_until_failure(journal: Arc<Journal>) -> Seq {
             let next = journal.next_seq();
             room.push(|buffer| buffer.extend(payload(next)))
         };
-        if journal.durable(seq, Durability::Disk).await.is_err() {
+        if journal.durable(seq, level).await.is_err() {
             break;
         }
-        answered = seq;
+        answered = if level >= Durability::Disk { seq } else { journal.synced() };
     }
     answered
+}
+
+#[test]
+fn what_a_restart_has_read_back_is_synced_by_it() {
+    let disk = CrashingFolder::default();
+    let (journal, _) = open(Arc::new(disk.clone())).expect("begins");
+    for _ in 0..100 {
+        push(&journal);
+    }
+    journal.write().expect("writes");
+    drop(journal);
+    let (journal, recovered) = open(Arc::new(disk.clone())).expect("opens");
+    assert_eq!((recovered.last_seq, journal.synced()), (Seq(100), Seq(100)));
+    drop(journal);
+    survives(disk.image(|_| 0), Seq(100), "after a kill, a start and a loss of power");
+}
+
+#[test]
+fn power_lost_after_segments_were_dropped_leaves_no_gap() {
+    let disk = CrashingFolder::default();
+    let (journal, _) = open(Arc::new(disk.clone())).expect("begins");
+    for _ in 0..200 {
+        push(&journal);
+    }
+    journal.write().expect("writes");
+    journal.sync().expect("syncs");
+    let before = disk.operations();
+    assert!(journal.confirm(Seq(200), Seq(200)).expect("drops").dropped > 2);
+    assert!(disk.operations() > before);
+    drop(journal);
+    for lost in 0..4 {
+        let mut names = 0;
+        let image = disk.image(|len| {
+            names += usize::from(len == 1);
+            if len == 1 && names == lost + 1 { 0 } else { len }
+        });
+        survives(image, Seq(200), &format!("without change {lost}"));
+    }
 }
