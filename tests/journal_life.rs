@@ -299,6 +299,8 @@ fn after_a_skip_the_journal_goes_on_behind_what_the_store_has() {
     let (journal, recovered) = open(&folder);
     assert_eq!((recovered.records, recovered.last_seq, recovered.cut), (6, Seq(500), None));
     fill(&journal, 1);
+    let before_the_gap = journal.reader(Seq(5)).read(Seq(300), 1 << 20, |_, _| ()).expect("reads");
+    assert_eq!(before_the_gap, 2, "nothing from behind the gap");
     let mut read = Vec::new();
     journal.reader(Seq(5)).read(Seq(999), 1 << 20, |seq, _| read.push(seq.0)).expect("reads");
     assert_eq!(read, [5, 6, 501], "the reader passes the gap");

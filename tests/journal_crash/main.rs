@@ -3,6 +3,7 @@
 //! Every test opens what a crash may leave and compares it with what was pushed: a prefix, never less than what was answered as
 //! synced, never anything else.
 
+mod busy;
 mod damage;
 mod power;
 
