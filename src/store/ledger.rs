@@ -189,9 +189,7 @@ impl LedgerEntry {
             Change::MemberPut { team, member } => {
                 (Kind::MemberPut, Some(team.clone()), None, Some(member.user.clone()))
             }
-            Change::MemberRemoved { team, user } => {
-                (Kind::MemberRemoved, Some(team.clone()), None, Some(user.clone()))
-            }
+            Change::MemberRemoved { team, user } => (Kind::MemberRemoved, Some(team.clone()), None, Some(user.clone())),
             Change::WhitelistPut { team, .. } => (Kind::WhitelistPut, Some(team.clone()), None, None),
         };
         row

@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::hold::{Hold, HoldChanges, HoldKey};
 use super::ledger::LedgerEntry;
 use super::read::{Filter, Loaded, Visitor, oldest_window, page};
-use super::{Controlled, RULE_RUNS_MAX, Rule, Store};
+use super::{Controlled, RULE_RUNS_MAX, Rule, Store, widened};
 use crate::domain::{Member, OperationId, SubscriptionId, Tally, Team, TeamId, Timestamp, UserId};
 use crate::root::rows::Purchase;
 use crate::root::subscription::Subscription;
@@ -67,11 +67,12 @@ impl Tables {
 
     fn run<T>(&self, rule: impl Fn(&mut Rows) -> Result<T, Missing>) -> Result<Ran<T>, StoreError> {
         let mut loaded = Rows::default();
-        for _ in 0..RULE_RUNS_MAX {
+        for runs in 0..RULE_RUNS_MAX {
             let mut rows = loaded.clone();
             match rule(&mut rows) {
                 Ok(answer) => return Ok((answer, loaded, rows)),
                 Err(Missing(key)) => {
+                    let key = widened(key, runs);
                     let found = self.fetch(&key);
                     loaded.load(key, found);
                 }
@@ -196,12 +197,7 @@ impl Store for Memory {
         Ok(rest.take(page(limit)).map(|(_, member)| member.clone()).collect())
     }
 
-    async fn teams(
-        &self,
-        of: Option<&UserId>,
-        after: Option<&TeamId>,
-        limit: usize,
-    ) -> Result<Vec<Team>, StoreError> {
+    async fn teams(&self, of: Option<&UserId>, after: Option<&TeamId>, limit: usize) -> Result<Vec<Team>, StoreError> {
         let tables = self.tables.lock();
         let is_in = |team: &TeamId, user: &UserId| {
             tables.members.get(&(team.clone(), user.clone())).is_some_and(|member| !member.removed)
@@ -211,12 +207,7 @@ impl Store for Memory {
         Ok(mine.take(page(limit)).cloned().collect())
     }
 
-    async fn entries(
-        &self,
-        filter: &Filter,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<LedgerEntry>, StoreError> {
+    async fn entries(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
         let tables = self.tables.lock();
         let admitted = |entry: &&LedgerEntry| filter.is_after(entry.position, after) && filter.admits(entry);
         let entries = tables.ledger.iter();

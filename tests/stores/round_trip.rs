@@ -61,10 +61,8 @@ fn account() -> impl Strategy<Value = Account> {
 
 fn terms_of(index: usize) -> impl Strategy<Value = Terms> {
     let rollover = (proptest::option::of(amount()), 0..120_u32).prop_map(|(cap, windows)| Rollover { cap, windows });
-    let features = any::<(bool, bool, bool)>().prop_map(|(private_workflows, save_history, model_whitelist)| Features {
-        private_workflows,
-        save_history,
-        model_whitelist,
+    let features = any::<(bool, bool, bool)>().prop_map(|(private_workflows, save_history, model_whitelist)| {
+        Features { private_workflows, save_history, model_whitelist }
     });
     let status = prop_oneof![Just(Status::Active), Just(Status::Canceled)];
     (".{0,9}", status, any::<u32>(), amount(), time(), rollover, features).prop_map(
@@ -96,7 +94,8 @@ fn subscription(index: usize) -> impl Strategy<Value = Subscription> {
 }
 
 fn team_of(index: usize) -> impl Strategy<Value = Team> {
-    let models = proptest::collection::btree_set("[!-~]{1,9}".prop_map(|name| Model::new(&name).expect("visible")), 0..3);
+    let models =
+        proptest::collection::btree_set("[!-~]{1,9}".prop_map(|name| Model::new(&name).expect("visible")), 0..3);
     (".{0,9}", any::<(bool, bool)>(), models, any::<u32>(), any::<u32>(), 0..1_000_u64).prop_map(
         move |(name, (assigned, enabled), models, seats_taken, members, epoch)| Team {
             id: team_id(&format!("t{index}")),
@@ -170,7 +169,8 @@ fn build(drafts: Vec<(usize, usize, [Credits; 3], Timestamp, [bool; 4])>) -> Vec
     let mut entries: Vec<Entry> = Vec::new();
     for (index, (what, earlier, [a, b, c], at, flags)) in drafts.into_iter().enumerate() {
         let held: Vec<_> = entries.iter().filter(|e| matches!(e.fact, Fact::Held { .. })).collect();
-        let ended = held.get(earlier % held.len().max(1)).map(|e| (e.id.clone(), e.drawer.clone(), e.postings[0].window));
+        let ended =
+            held.get(earlier % held.len().max(1)).map(|e| (e.id.clone(), e.drawer.clone(), e.postings[0].window));
         let model = flags[0].then(|| Model::new("gpt-4o").expect("it is visible"));
         let mut posting = Posting { spent: a, refunded: b, ..Posting::new(at) };
         let sums = Tally { spent: a.max(b), refunded: a.min(b), held: c };

@@ -171,12 +171,8 @@ pub struct Engine {
 
 impl Engine {
     pub fn new() -> Self {
-        let drawer = Drawer {
-            team: Some(team_id("t")),
-            member: user("bob"),
-            payer: Payer::Pool,
-            subscription: sub("s"),
-        };
+        let drawer =
+            Drawer { team: Some(team_id("t")), member: user("bob"), payer: Payer::Pool, subscription: sub("s") };
         Self {
             entries: Vec::new(),
             drawer,

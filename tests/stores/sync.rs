@@ -95,7 +95,9 @@ fn open_holds_and_draws_are_there_at_the_next_start() {
         assert_eq!(holds, [("h1", credits("5"), soon, u64::MAX), ("h2", credits("6"), later, u64::MAX)]);
         let held: Vec<_> = rows
             .iter()
-            .filter_map(|row| if let Loaded::Draws { tally, .. } = row { Some((tally.spent, tally.held)) } else { None })
+            .filter_map(
+                |row| if let Loaded::Draws { tally, .. } = row { Some((tally.spent, tally.held)) } else { None },
+            )
             .collect();
         assert_eq!(held, [(credits("1"), credits("11"))]);
     });

@@ -76,7 +76,8 @@ impl Options {
 
     /// Makes the file when it is missing; only its owner may read it.
     pub fn create_file(&self) -> Result<(), StoreError> {
-        let fail = |error: std::io::Error| StoreError::unavailable("opening the store", self.place(), error.to_string());
+        let fail =
+            |error: std::io::Error| StoreError::unavailable("opening the store", self.place(), error.to_string());
         let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(&self.file);
         let file = made.map_err(fail)?;
         let mut permissions = file.metadata().map_err(fail)?.permissions();

@@ -127,11 +127,7 @@ const SAVE_MEMBER: Bulk = Bulk {
 };
 
 /// Writes teams, then members.
-pub async fn save(
-    conn: &mut SqliteConnection,
-    teams: &[&Team],
-    members: &[(&TeamId, &Member)],
-) -> Result<(), Failure> {
+pub async fn save(conn: &mut SqliteConnection, teams: &[&Team], members: &[(&TeamId, &Member)]) -> Result<(), Failure> {
     SAVE_TEAM.execute(conn, teams, |values, row| bind_team(values, row)).await?;
     SAVE_MEMBER.execute(conn, members, |values, (team, row)| bind_member(values, team, row)).await
 }

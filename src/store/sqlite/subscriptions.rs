@@ -111,11 +111,7 @@ fn read_subscription(row: &SqliteRow) -> Result<Subscription, Failure> {
         credits_per_seat: row.credits()?,
         anchor: row.time()?,
         rollover: Rollover { cap: row.maybe(Reader::credits)?, windows: row.count()? },
-        features: Features {
-            private_workflows: row.flag()?,
-            save_history: row.flag()?,
-            model_whitelist: row.flag()?,
-        },
+        features: Features { private_workflows: row.flag()?, save_history: row.flag()?, model_whitelist: row.flag()? },
     };
     let team = row.maybe(|row| row.id(TeamId::new))?;
     let (next_grant, epoch) = (row.count()?, row.count()?);
@@ -198,10 +194,10 @@ const SAVE_ACCOUNT: Bulk = Bulk {
 };
 
 const FORGET_GRANT: Bulk =
-    Bulk { head: "DELETE FROM grants WHERE (subscription, number) IN (VALUES", columns: 2, tail: ")" };
+    Bulk::delete("DELETE FROM grants WHERE (subscription, number) IN (SELECT column1, column2 FROM (VALUES");
 
 const FORGET_ACCOUNT: Bulk =
-    Bulk { head: "DELETE FROM accounts WHERE (subscription, window_start) IN (VALUES", columns: 2, tail: ")" };
+    Bulk::delete("DELETE FROM accounts WHERE (subscription, window_start) IN (SELECT column1, column2 FROM (VALUES");
 
 /// A subscription as it was loaded, if it was there, and as it is to be.
 pub type Edit<'a> = (Option<&'a Subscription>, &'a Subscription);
