@@ -22,14 +22,12 @@ use utoipa_axum::router::OpenApiRouter;
 use super::problem::with_fallbacks;
 use super::state::App;
 
-/// Every route on one address.
-pub fn router(app: App) -> Router {
-    finish(app, areas().merge(health::routes()))
-}
-
-/// Every route but metrics and health, where those have an address of their own.
-pub fn api_router(app: App) -> Router {
-    finish(app, areas())
+/// Every route; metrics and health only `with_admin`, unless those have an address of their own.
+pub fn router(app: App, with_admin: bool) -> Router {
+    let areas = if with_admin { areas().merge(health::routes()) } else { areas() };
+    let (router, document) = areas.split_for_parts();
+    let router = router.merge(docs::routes(&openapi::complete(document)));
+    with_fallbacks(router).layer(guard::Guards::new(app.service.metrics())).with_state(app)
 }
 
 /// Metrics and health alone, for an address of their own.
@@ -50,10 +48,4 @@ fn areas() -> OpenApiRouter<App> {
         .merge(batch::routes())
         .merge(authorize::routes())
         .merge(balances::routes())
-}
-
-fn finish(app: App, areas: OpenApiRouter<App>) -> Router {
-    let (router, document) = areas.split_for_parts();
-    let router = router.merge(docs::routes(&openapi::complete(document)));
-    with_fallbacks(router).layer(guard::Guards::new(app.service.metrics())).with_state(app)
 }
