@@ -65,7 +65,7 @@ async fn seed(server: &Server) {
         Command::PutMember { team: team.clone(), user, settings }
     }));
     for command in commands {
-        let done = server.service().control(&command, &Actor::Service("bench".into())).await;
+        let done = server.service().control(command, Actor::Service("bench".into())).await;
         done.expect("the store answers").answer.expect("the rules allow it");
     }
 }
