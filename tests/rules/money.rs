@@ -134,6 +134,21 @@ fn debt_that_is_reported_late_takes_back_the_new_windows_lease() {
 }
 
 #[test]
+fn what_comes_back_covers_an_earlier_debt_in_the_same_sync() {
+    check(
+        "ana subscription s1 owner=ana credits=100 windows=0 => created
+         owe s1 130
+         at 2026-02-01
+         ana purchase s1 soon 5 expires=2026-02-10 => created
+         at 2026-02-10
+         ana purchase s1 p2 1 => created              # all that is lent counts as consumed
+         sync s1
+         spend s1 71.5 => short
+         spend s1 71",
+    );
+}
+
+#[test]
 fn a_refund_goes_back_to_where_it_was_burned() {
     check(
         "ana subscription s1 owner=ana credits=100 windows=0 => created
