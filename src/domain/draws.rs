@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use super::credits::Credits;
 use super::entry::Posting;
 use super::time::Timestamp;
@@ -23,21 +25,21 @@ impl Tally {
         self.spent.minus(self.refunded)
     }
 
-    /// The sums after `posting`.
+    /// The sums after `posting`; `None` when an amount would rise above [`Credits::MAX`].
     ///
     /// # Panics
     /// When the posting ends holds that are not there or refunds what was not spent: whoever made
     /// it has broken an invariant.
-    #[must_use]
-    pub fn after(&self, posting: &Posting) -> Self {
+    pub fn after(&self, posting: &Posting) -> Option<Self> {
         let credits = |part: Option<Set>| part.map_or(Credits::ZERO, |set| set.credits);
         let tally = Self {
-            spent: self.spent.plus(posting.spent),
-            refunded: self.refunded.plus(posting.refunded),
-            held: self.held.minus(credits(posting.unheld)).plus(credits(posting.held)),
+            spent: self.spent.checked_add(posting.spent)?,
+            refunded: self.refunded.checked_add(posting.refunded)?,
+            held: self.held.minus(credits(posting.unheld)).checked_add(credits(posting.held))?,
         };
+        tally.spent.checked_add(tally.held)?;
         assert!(tally.refunded <= tally.spent, "no more is refunded than was spent");
-        tally
+        Some(tally)
     }
 }
 
@@ -89,22 +91,50 @@ impl Draws {
         self.lapses.range(..=now).fold(Credits::ZERO, |sum, (_, &credits)| sum.plus(credits))
     }
 
-    /// Applies a posting; cannot fail.
+    /// When the next of the holds that are open at `now` lapses.
+    pub fn next_lapse(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lapses.range(now.plus_millis(1)..).next().map(|(&at, _)| at)
+    }
+
+    /// Applies a posting whose sums have been checked when it was made; cannot fail.
     pub fn apply(&mut self, posting: &Posting) {
-        self.tally = self.tally.after(posting);
-        if let Some(ended) = posting.unheld {
+        self.tally = self.tally.after(posting).expect("a posting is made only where its sums fit");
+        if let Some(ended) = posting.unheld.filter(|ended| !ended.credits.is_zero()) {
             let slot = self.lapses.get_mut(&ended.expires_at).expect("an open hold is counted where it lapses");
             *slot = slot.minus(ended.credits);
             if slot.is_zero() {
                 self.lapses.remove(&ended.expires_at);
             }
         }
-        if let Some(Set { credits, expires_at }) = posting.held
-            && !credits.is_zero()
-        {
+        if let Some(Set { credits, expires_at }) = posting.held.filter(|set| !set.credits.is_zero()) {
             let slot = self.lapses.entry(expires_at).or_default();
             *slot = slot.plus(credits);
         }
         debug_assert_eq!(self.tally.held, self.lapsed(Timestamp::MAX), "what is held lapses at some time");
+    }
+}
+
+/// A member's draws on the pool, by the start of the window. Few windows matter at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberDraws(SmallVec<[(Timestamp, Draws); 1]>);
+
+/// How long a window's draws are kept after its start: longer than any window lasts and any
+/// operation id is remembered.
+pub const DRAWS_KEPT_MILLIS: u64 = 93 * 24 * 3_600_000;
+
+impl MemberDraws {
+    /// The draws in the window that starts at `start`, where there were any.
+    pub fn of(&self, start: Timestamp) -> Option<&Draws> {
+        self.0.iter().find(|(of, _)| *of == start).map(|(_, draws)| draws)
+    }
+
+    /// The draws in the window that starts at `start`, to change them.
+    pub fn of_mut(&mut self, start: Timestamp) -> &mut Draws {
+        let at = self.0.iter().position(|(of, _)| *of == start).unwrap_or_else(|| {
+            self.0.retain(|(of, draws)| start < of.plus_millis(DRAWS_KEPT_MILLIS) || !draws.tally().held.is_zero());
+            self.0.push((start, Draws::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
     }
 }

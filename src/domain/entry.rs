@@ -124,9 +124,9 @@ pub enum Fact {
         /// What was set aside.
         returned: Credits,
     },
-    /// A debit or a settled hold was given back, in part or whole.
+    /// A debit was given back, in part or whole.
     Refunded {
-        /// The debit or the hold.
+        /// The debit.
         debit: OperationId,
         /// How much.
         credits: Credits,

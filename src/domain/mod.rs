@@ -1,19 +1,27 @@
 //! The rules of deciding, pure: no clock, no lock, no IO, no serde.
 
 pub mod access;
+pub mod book;
 pub mod credits;
+pub mod decide;
+pub mod denial;
 pub mod draws;
 pub mod entry;
 pub mod features;
+pub mod hold;
 pub mod ids;
 pub mod team;
 pub mod time;
 
 pub use access::{Access, Payer, Role};
+pub use book::{Book, Funds};
 pub use credits::{Credits, CreditsError};
-pub use draws::{Draws, Set, Tally};
+pub use decide::{Ask, Asker, Granted, Refused, Rights};
+pub use denial::{Denial, NextStep, Numbers, Reason};
+pub use draws::{Draws, MemberDraws, Set, Tally};
 pub use entry::{Drawer, Entry, Fact, Posting};
 pub use features::{Features, Whitelist};
+pub use hold::{Heading, Hold, OutOfRange, Scopes};
 pub use ids::{IdError, Model, OperationId, SubscriptionId, TeamId, UserId};
 pub use team::{Member, Team};
 pub use time::{Timestamp, TimestampError, Window};

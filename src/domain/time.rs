@@ -51,7 +51,8 @@ impl Timestamp {
 /// RFC 3339 in UTC, with milliseconds only where there are any.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.zoned().timestamp())
+        let digits = if self.0 % 1_000 == 0 { 0 } else { 3 };
+        write!(f, "{:.digits$}", self.zoned().timestamp())
     }
 }
 

@@ -1,0 +1,50 @@
+# `make help` lists what there is. Only cargo and Debian's packages are used.
+
+CARGO ?= cargo
+PROFILE ?= release
+TOOLS := target/tools
+# How often `make campaign` kills the server.
+CAMPAIGN_CYCLES ?= 1000
+
+# The tests check the metrics page with promtool where it can be had.
+PROMTOOL := $(firstword $(shell command -v promtool 2>/dev/null) $(TOOLS)/promtool)
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+BENCHES := $(wildcard benches/*.rs)
+
+.PHONY: help run test lint fmt bench campaign
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## build, start on 127.0.0.1:8080 with data in ./data
+	$(CARGO) run --locked --profile $(PROFILE) -- serve --config config/dev.toml
+
+test: $(TOOLS)/promtool ## run all tests, the doc tests and every benchmark once
+ifneq ($(NEXTEST),)
+	PROMTOOL='$(PROMTOOL)' $(CARGO) nextest run --locked --no-fail-fast --no-tests=fail
+else
+	PROMTOOL='$(PROMTOOL)' $(CARGO) test --locked --no-fail-fast --lib --bins --tests
+endif
+	$(CARGO) test --locked --doc
+ifneq ($(BENCHES),)
+	$(CARGO) test --locked --bench '*'
+endif
+
+lint: ## check the format, the lints and, with cargo-deny, the dependencies
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline check licenses bans sources; \
+	else echo 'cargo-deny is not installed: licences and sources of the dependencies are not checked'; fi
+
+fmt: ## format the code
+	$(CARGO) fmt
+
+bench: ## measure, some minutes; results in target/criterion
+	$(CARGO) bench --locked
+
+campaign: ## kill and audit the real server CAMPAIGN_CYCLES times, hours
+	CAMPAIGN_CYCLES=$(CAMPAIGN_CYCLES) $(CARGO) test --locked --release --test kill -- --nocapture
+
+# Writes nothing, and says why, where promtool cannot be had: only its test is then left out.
+$(TOOLS)/promtool:
+	@scripts/promtool $(TOOLS)

@@ -1,0 +1,296 @@
+//! The arguments of the commands that talk to a running purser, read its ledger or try it out.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::ConfigArgs;
+
+/// Which purser to talk to, and as whom. The token is never an argument, because other users of the
+/// machine can read those.
+#[derive(Args, Clone, Debug)]
+pub struct ClientArgs {
+    /// The purser to ask: http://HOST:PORT or unix:PATH
+    #[arg(long, value_name = "URL", env = "PURSER_URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+
+    /// File whose first line is the bearer token; without it the variable PURSER_TOKEN, if set
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// The user to act for, with an admin token
+    #[arg(long, value_name = "USER")]
+    pub actor: Option<String>,
+
+    /// Print JSON lines instead of a table; always so where the output is no terminal
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `purser balance`: of a member, of a team's pool, or of a user's own credits.
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("whose").required(true).multiple(true))]
+pub struct BalanceArgs {
+    /// The team; without --member its pool
+    #[arg(long, value_name = "TEAM", group = "whose")]
+    pub team: Option<String>,
+
+    /// The member; without --team the user's own credits
+    #[arg(long, value_name = "USER", group = "whose")]
+    pub member: Option<String>,
+
+    /// Where to ask.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `purser entries`: the ledger of a team.
+#[derive(Args, Clone, Debug)]
+pub struct EntriesArgs {
+    /// The team
+    #[arg(value_name = "TEAM")]
+    pub team: String,
+
+    /// Only of this member
+    #[arg(long, value_name = "USER")]
+    pub member: Option<String>,
+
+    /// Only of this kind, such as debited, held, settled
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+
+    /// Not before this time, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+
+    /// Before this time, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+
+    /// At most so many; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u64,
+
+    /// Print CSV
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+
+    /// Where to ask.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `purser team`: teams, their members and their subscription.
+#[derive(Args, Clone, Debug)]
+pub struct TeamArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: TeamCommand,
+}
+
+/// What `purser team` can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TeamCommand {
+    /// List the teams
+    List {
+        /// Where to ask.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show a team with its members
+    Show {
+        /// The team
+        team: String,
+        /// Where to ask.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Create a team, or give it another name or owner
+    Put {
+        /// The team
+        team: String,
+        /// Its owner
+        #[arg(long, value_name = "USER")]
+        owner: String,
+        /// Its name
+        #[arg(long)]
+        name: Option<String>,
+        /// Where to ask.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Add a member, or change its role, access or limit
+    Set {
+        /// The team
+        team: String,
+        /// The member
+        member: String,
+        /// What to change.
+        #[command(flatten)]
+        change: MemberChange,
+        /// Where to ask.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Remove a member
+    Remove {
+        /// The team
+        team: String,
+        /// The member
+        member: String,
+        /// Where to ask.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Assign a subscription to a team
+    Assign {
+        /// The team
+        team: String,
+        /// The subscription
+        subscription: String,
+        /// Where to ask.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Take a team's subscription away
+    Unassign {
+        /// The team
+        team: String,
+        /// Where to ask.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Set the models that a team may use
+    Whitelist {
+        /// The team
+        team: String,
+        /// The models; none turns the whitelist off
+        models: Vec<String>,
+        /// Where to ask.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+/// What changes about a member; what is left out stays.
+#[derive(Args, Clone, Debug)]
+pub struct MemberChange {
+    /// What it may do in the team
+    #[arg(long, value_enum)]
+    pub role: Option<RoleArg>,
+
+    /// Whose features and whose credits it has
+    #[arg(long, value_enum)]
+    pub access: Option<AccessArg>,
+
+    /// Credits that it may draw on the pool in one window, or `none`
+    #[arg(long, value_name = "CREDITS|none")]
+    pub limit: Option<String>,
+
+    /// Whether it opted out of what it was given
+    #[arg(long, value_name = "BOOL")]
+    pub opted_out: Option<bool>,
+}
+
+/// A role that can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    /// Members, access and limits.
+    Admin,
+    /// Its own opting out and entries.
+    Member,
+}
+
+/// An access that can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessArg {
+    /// The team's features; the pool pays.
+    Seat,
+    /// Own features; the pool pays.
+    Credits,
+    /// Own features and own credits.
+    Personal,
+}
+
+/// `purser audit`: computes every balance from the ledger alone and compares.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    /// Where the ledger is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+
+    /// Print JSON lines instead of a table; always so where the output is no terminal
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `purser demo`: teams, members and traffic over real HTTP, then an audit.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Teams to create
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub teams: u32,
+
+    /// Members of each team
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub members: u32,
+
+    /// How long to send traffic
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
+
+    /// Requests to send a second
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: u32,
+
+    /// What the random choices start from; the same seed makes the same calls
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+
+    /// CSV of real calls to replay: TIMESTAMP, ContextTokens, GeneratedTokens
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+
+    /// A running purser to use; without it one is started on a free port with a folder of its own
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+
+    /// Print JSON lines instead of a table; always so where the output is no terminal
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct All {
+        #[command(subcommand)]
+        command: Each,
+    }
+
+    #[derive(Subcommand)]
+    enum Each {
+        Balance(BalanceArgs),
+        Entries(EntriesArgs),
+        Team(TeamArgs),
+        Audit(AuditArgs),
+        Demo(DemoArgs),
+    }
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        All::command().debug_assert();
+    }
+
+    #[test]
+    fn a_balance_is_somebodys() {
+        let parse = |args: &[&str]| <All as clap::Parser>::try_parse_from(["purser", "balance"].iter().chain(args));
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["--team", "acme"]).is_ok() && parse(&["--member", "ana"]).is_ok());
+        assert!(parse(&["--team", "acme", "--member", "ana", "--json"]).is_ok());
+    }
+}

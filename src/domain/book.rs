@@ -1,0 +1,124 @@
+//! A book: the funds of one subscription as this sidecar holds them, window by window.
+
+use super::credits::Credits;
+use super::draws::Draws;
+use super::features::Features;
+use super::ids::{SubscriptionId, TeamId, UserId};
+use super::time::{Timestamp, Window};
+
+/// The funds of one window: what is lent of them and what was drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Funds {
+    /// The window; its start names the account.
+    pub window: Window,
+    /// Lent in all; never falls.
+    pub granted: Credits,
+    /// Returned in all; never falls.
+    pub returned: Credits,
+    /// From when on nothing free may be spent before the next sync.
+    pub until: Timestamp,
+    /// What was charged and is held.
+    pub draws: Draws,
+}
+
+impl Funds {
+    /// Funds of a window of which nothing is lent yet.
+    pub fn new(window: Window) -> Self {
+        let (granted, returned) = (Credits::ZERO, Credits::ZERO);
+        Self { window, granted, returned, until: Timestamp::MIN, draws: Draws::default() }
+    }
+
+    /// Lent and not returned.
+    pub fn lent(&self) -> Credits {
+        self.granted.minus(self.returned)
+    }
+
+    /// What may still be drawn at `now`; zero while there is debt.
+    pub fn free(&self, now: Timestamp) -> Credits {
+        self.lent().saturating_sub(self.draws.taken(now))
+    }
+
+    /// What was drawn above all that was lent; covered by the next grant, release or refund (I1).
+    pub fn debt(&self, now: Timestamp) -> Credits {
+        self.draws.taken(now).saturating_sub(self.lent())
+    }
+}
+
+/// The funds of one subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Book {
+    /// Whose funds.
+    pub subscription: SubscriptionId,
+    /// The user who owns the subscription.
+    pub owner: UserId,
+    /// The team whose pool it is; while there is one, its owner's own credits are zero (rule 7).
+    pub team: Option<TeamId>,
+    /// What the subscription unlocks.
+    pub features: Features,
+    /// Raised by every change of control; a higher epoch is newer.
+    pub epoch: u64,
+    /// Funds by window, oldest first; only the last may be drawn on anew.
+    pub funds: Vec<Funds>,
+}
+
+impl Book {
+    /// The funds that may be drawn on at `now`; `None` when a sync must come first.
+    pub fn current(&self, now: Timestamp) -> Option<&Funds> {
+        self.funds.last().filter(|funds| funds.window.contains(now) && now < funds.until)
+    }
+
+    /// The funds of the window that starts at `start`.
+    pub fn of(&self, start: Timestamp) -> Option<&Funds> {
+        self.funds.iter().rev().find(|funds| funds.window.start == start)
+    }
+
+    /// The funds of the window that starts at `start`, to apply a posting to.
+    pub fn of_mut(&mut self, start: Timestamp) -> Option<&mut Funds> {
+        self.funds.iter_mut().rev().find(|funds| funds.window.start == start)
+    }
+
+    /// What was drawn above all that was lent, over all windows.
+    pub fn debt(&self, now: Timestamp) -> Credits {
+        let sum = |sum: Credits, funds: &Funds| sum.checked_add(funds.debt(now)).unwrap_or(Credits::MAX);
+        self.funds.iter().fold(Credits::ZERO, sum)
+    }
+
+    /// What may still be drawn at `now`; zero while a sync must come first.
+    pub fn free(&self, now: Timestamp) -> Credits {
+        self.current(now).map_or(Credits::ZERO, |funds| funds.free(now))
+    }
+
+    /// Takes what the root lends, in the order in which it lent: sums only rise, but a lease may be
+    /// called back by an earlier `until`.
+    pub fn lend(&mut self, window: Window, granted: Credits, returned: Credits, until: Timestamp) {
+        let funds = match self.funds.iter().position(|funds| funds.window.start == window.start) {
+            Some(at) => &mut self.funds[at],
+            None => {
+                let at = self.funds.partition_point(|funds| funds.window.start < window.start);
+                self.funds.insert(at, Funds::new(window));
+                &mut self.funds[at]
+            }
+        };
+        funds.granted = funds.granted.max(granted);
+        funds.returned = funds.returned.max(returned);
+        funds.until = until;
+        assert!(funds.returned <= funds.granted, "no more is returned than was lent");
+    }
+
+    /// Takes what is free in funds whose lease has run out off this book, and answers what has been
+    /// returned of every such window in all, to be reported to the root.
+    pub fn give_back(&mut self, now: Timestamp) -> Vec<(Timestamp, Credits)> {
+        let ended = self.funds.iter_mut().filter(|funds| funds.until <= now);
+        let returns = ended.map(|funds| {
+            funds.returned = funds.returned.plus(funds.free(now));
+            assert!(funds.free(now).is_zero(), "what was returned is not free any more");
+            (funds.window.start, funds.returned)
+        });
+        returns.collect()
+    }
+
+    /// Drops funds of ended windows that the root no longer names and nothing is held in.
+    pub fn forget_except(&mut self, named: impl Fn(Timestamp) -> bool) {
+        self.funds.retain(|funds| named(funds.window.start) || !funds.draws.tally().held.is_zero());
+    }
+}

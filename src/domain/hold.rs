@@ -1,0 +1,200 @@
+//! How draws begin and end: the entries that a debit, a hold and their ends become.
+//!
+//! Making an entry reads the two scopes that it moves and changes neither; applying it cannot fail.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::access::Payer;
+use super::book::{Book, Funds};
+use super::credits::Credits;
+use super::decide::Granted;
+use super::draws::{Draws, MemberDraws, Set};
+use super::entry::{Drawer, Entry, Fact, Posting};
+use super::ids::{Model, OperationId};
+use super::time::Timestamp;
+
+/// An amount would rise above [`Credits::MAX`], the cap of every sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a sum would rise above 9000000000, the largest amount")]
+pub struct OutOfRange;
+
+/// The two scopes that an entry moves: the payer's book, and the member's draws where the pool pays.
+#[derive(Debug)]
+pub struct Scopes<'a> {
+    /// The payer's book.
+    pub book: &'a mut Book,
+    /// The member's draws on the pool; looked at only where the pool pays.
+    pub member: Option<&'a mut MemberDraws>,
+}
+
+impl Scopes<'_> {
+    /// A posting with the sums after it.
+    fn sum(&self, payer: Payer, posting: Posting) -> Result<Posting, OutOfRange> {
+        let none = Draws::default();
+        let account = self.book.of(posting.window).map_or(&none, |funds| &funds.draws);
+        let account = account.tally().after(&posting).ok_or(OutOfRange)?;
+        let member = match (payer, &self.member) {
+            (Payer::Pool, Some(member)) => {
+                let draws = member.of(posting.window).unwrap_or(&none);
+                Some(draws.tally().after(&posting).ok_or(OutOfRange)?)
+            }
+            _ => None,
+        };
+        Ok(Posting { account, member, ..posting })
+    }
+
+    /// Applies an entry; cannot fail.
+    pub fn apply(&mut self, entry: &Entry) {
+        assert_eq!(entry.drawer.subscription, self.book.subscription, "an entry moves the book that it names");
+        for posting in &entry.postings {
+            let funds = self.book.of_mut(posting.window).expect("a posting moves funds that the book has");
+            funds.draws.apply(posting);
+            assert_eq!(funds.draws.tally(), posting.account, "the sums are those of the posting (I7)");
+            if let (Some(tally), Some(member)) = (posting.member, &mut self.member) {
+                let draws = member.of_mut(posting.window);
+                draws.apply(posting);
+                assert_eq!(draws.tally(), tally, "the member's sums are those of the posting (I7)");
+            }
+        }
+    }
+}
+
+/// What every entry names.
+#[derive(Clone, Debug)]
+pub struct Heading {
+    /// When it is decided.
+    pub at: Timestamp,
+    /// The operation.
+    pub id: OperationId,
+    /// Who draws, and on what.
+    pub drawer: Drawer,
+}
+
+impl Heading {
+    fn entry(self, fact: Fact, postings: SmallVec<[Posting; 1]>) -> Entry {
+        Entry { at: self.at, id: self.id, drawer: self.drawer, fact, postings }
+    }
+}
+
+/// The entry of a debit that was granted.
+pub fn debited(
+    heading: Heading,
+    granted: Granted,
+    model: Option<Model>,
+    content: u64,
+    scopes: &Scopes<'_>,
+) -> Result<Entry, OutOfRange> {
+    let posting = Posting { spent: granted.credits, ..Posting::new(granted.window) };
+    let posting = scopes.sum(heading.drawer.payer, posting)?;
+    Ok(heading.entry(Fact::Debited { credits: granted.credits, model, content }, smallvec![posting]))
+}
+
+/// The entry of a hold that was granted, open until `expires_at`.
+pub fn held(
+    heading: Heading,
+    granted: Granted,
+    expires_at: Timestamp,
+    model: Option<Model>,
+    content: u64,
+    scopes: &Scopes<'_>,
+) -> Result<Entry, OutOfRange> {
+    let credits = granted.credits;
+    let posting = Posting { held: Some(Set { credits, expires_at }), ..Posting::new(granted.window) };
+    let posting = scopes.sum(heading.drawer.payer, posting)?;
+    Ok(heading.entry(Fact::Held { credits, expires_at, model, content }, smallvec![posting]))
+}
+
+/// The entry of a refund of `credits` of a debit that was drawn in `window`.
+pub fn refunded(
+    heading: Heading,
+    debit: OperationId,
+    window: Timestamp,
+    credits: Credits,
+    content: u64,
+    scopes: &Scopes<'_>,
+) -> Result<Entry, OutOfRange> {
+    let posting = scopes.sum(heading.drawer.payer, Posting { refunded: credits, ..Posting::new(window) })?;
+    Ok(heading.entry(Fact::Refunded { debit, credits, content }, smallvec![posting]))
+}
+
+/// A hold: credits set aside in one window of one book until settled, released or expired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The start of the window that it was drawn in.
+    pub window: Timestamp,
+    /// How much is set aside, and until when.
+    pub set: Set,
+}
+
+impl Hold {
+    /// From its expiry on a hold counts as returned, whether or not its end was entered.
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.set.expires_at <= now
+    }
+
+    /// The entry that settles it with its real cost. Above what was set aside it draws on the
+    /// current window, and what is not there is debt.
+    pub fn settled(&self, heading: Heading, charged: Credits, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
+        let (payer, now) = (heading.drawer.payer, heading.at);
+        assert!(!self.has_lapsed(now), "a lapsed hold is expired first");
+        let (inside, above) = (charged.min(self.set.credits), charged.saturating_sub(self.set.credits));
+        let mut posting = Posting { spent: inside, unheld: Some(self.set), ..Posting::new(self.window) };
+        let current = scopes.book.current(now);
+        let same = above.is_zero() || current.is_none_or(|funds| funds.window.start == self.window);
+        let mut postings = SmallVec::new();
+        if same {
+            posting.spent = charged;
+            postings.push(scopes.sum(payer, posting)?);
+        } else {
+            postings.push(scopes.sum(payer, posting)?);
+            postings.push(above_posting(payer, self.window, above, scopes, now)?);
+        }
+        let debt = above.saturating_sub(current.map_or(Credits::ZERO, |funds| funds.free(now)));
+        let returned = self.set.credits.minus(inside);
+        Ok(heading.entry(Fact::Settled { charged, returned, debt, late: false }, postings))
+    }
+
+    /// The entry that charges the real cost after the hold's end: all of it is drawn anew.
+    pub fn settled_late(&self, heading: Heading, charged: Credits, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
+        let (payer, now) = (heading.drawer.payer, heading.at);
+        let posting = above_posting(payer, self.window, charged, scopes, now)?;
+        let debt = charged.saturating_sub(scopes.book.free(now));
+        let fact = Fact::Settled { charged, returned: Credits::ZERO, debt, late: true };
+        Ok(heading.entry(fact, smallvec![posting]))
+    }
+
+    /// The entry that cancels it.
+    pub fn released(&self, heading: Heading, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
+        let posting = Posting { unheld: Some(self.set), ..Posting::new(self.window) };
+        let posting = scopes.sum(heading.drawer.payer, posting)?;
+        Ok(heading.entry(Fact::Released { returned: self.set.credits }, smallvec![posting]))
+    }
+
+    /// The entry that ends it at or after its expiry.
+    pub fn expired(&self, heading: Heading, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
+        assert!(self.has_lapsed(heading.at), "a hold expires at its expiry, not before");
+        let posting = Posting { unheld: Some(self.set), ..Posting::new(self.window) };
+        let posting = scopes.sum(heading.drawer.payer, posting)?;
+        Ok(heading.entry(Fact::Expired { returned: self.set.credits }, smallvec![posting]))
+    }
+
+    /// The entry that gives it a new expiry.
+    pub fn extended(&self, heading: Heading, expires_at: Timestamp, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
+        let held = Some(Set { credits: self.set.credits, expires_at });
+        let posting = Posting { unheld: Some(self.set), held, ..Posting::new(self.window) };
+        let posting = scopes.sum(heading.drawer.payer, posting)?;
+        Ok(heading.entry(Fact::Extended { expires_at }, smallvec![posting]))
+    }
+}
+
+/// A charge above a hold: in the current window, or where the hold was drawn while no window is open.
+fn above_posting(
+    payer: Payer,
+    drawn_in: Timestamp,
+    above: Credits,
+    scopes: &Scopes<'_>,
+    now: Timestamp,
+) -> Result<Posting, OutOfRange> {
+    let window = scopes.book.current(now).map_or(drawn_in, |funds: &Funds| funds.window.start);
+    scopes.sum(payer, Posting { spent: above, ..Posting::new(window) })
+}

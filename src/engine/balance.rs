@@ -1,0 +1,191 @@
+//! Reading what stands: a member's balance, and what metrics and loops look at.
+
+use std::sync::Arc;
+
+use super::cells::BookCell;
+use super::draw::{Remaining, remaining};
+use super::lock::Mutex;
+use super::log::Log;
+use super::meter::{Meter, Scope};
+use super::operations::Operations;
+use crate::domain::{
+    Access, Asker, Credits, Features, Member, OperationId, Payer, Role, SubscriptionId, TeamId, Timestamp, UserId,
+    Window,
+};
+
+/// What a member may still do, and what it did in this window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberBalance {
+    /// As control last left it.
+    pub member: Member,
+    /// The access in effect.
+    pub access: Access,
+    /// The features in effect.
+    pub features: Features,
+    /// Whose credits pay.
+    pub payer: Payer,
+    /// What the member drew on the pool in this window.
+    pub used: Credits,
+    /// What its open holds on the pool set aside.
+    pub held: Credits,
+    /// What is left.
+    pub remaining: Remaining,
+    /// The payer's window; `None` without a payer, or while a sync must come first.
+    pub window: Option<Window>,
+}
+
+/// What stands in memory, summed for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Teams known.
+    pub teams: u64,
+    /// Subscriptions known.
+    pub subscriptions: u64,
+    /// Holds open.
+    pub open_holds: u64,
+    /// Operations remembered.
+    pub operations: u64,
+    /// When the oldest of them was entered.
+    pub oldest: Option<Timestamp>,
+    /// Debt of all books, in micro-credits.
+    pub debt_micros: i64,
+}
+
+impl<L: Log> Meter<L> {
+    /// A member's balance; `None` when there is no such member.
+    pub fn member_balance(&self, team: &TeamId, user: &UserId, now: Timestamp) -> Option<MemberBalance> {
+        let cell = self.team_cell(team)?;
+        let cell = cell.lock();
+        let found = cell.members.get(user).filter(|found| !found.member.removed)?;
+        let asker = Asker { user, place: Some((&cell.team, &found.member)) };
+        let owned = self.owned_by(user);
+        let book = match asker.payer() {
+            Payer::Pool => cell.pool.clone(),
+            Payer::Wallet => owned.as_ref().and_then(|owned| self.book_cell(&owned.subscription)),
+        };
+        let pool_window = cell.pool.as_ref().and_then(|pool| Some(pool.lock().book.current(now)?.window));
+        let book = book.as_ref().map(|book| book.lock());
+        let book = book.as_deref().map(|cell| &cell.book);
+        let draws = pool_window.and_then(|window| found.draws.of(window.start));
+        Some(MemberBalance {
+            member: found.member.clone(),
+            access: asker.access(),
+            features: if asker.access() == Access::Seat {
+                cell.features
+            } else {
+                owned.map_or(Features::default(), |owned| owned.features)
+            },
+            payer: asker.payer(),
+            used: draws.map_or(Credits::ZERO, |draws| draws.used()),
+            held: draws.map_or(Credits::ZERO, |draws| draws.held(now)),
+            remaining: remaining(asker.payer(), found.member.limit, book, Some(&found.draws), now),
+            window: book.and_then(|book| book.current(now)).map(|funds| funds.window),
+        })
+    }
+
+    /// Whether the lease that pays for a member has run out, and of which subscription.
+    pub fn needs_sync(&self, team: Option<&TeamId>, user: &UserId, now: Timestamp) -> Vec<SubscriptionId> {
+        let pool = team.and_then(|team| self.team_cell(team)).and_then(|cell| cell.lock().pool.clone());
+        let own = self.owned_by(user).and_then(|owned| self.book_cell(&owned.subscription));
+        let ended = |cell: Arc<Mutex<BookCell>>| {
+            let cell = cell.lock();
+            cell.book.current(now).is_none().then(|| cell.book.subscription.clone())
+        };
+        [pool, own].into_iter().flatten().filter_map(ended).collect()
+    }
+
+    /// Every scope that has operations, for the loops that expire and forget.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let teams = self.teams.iter().map(|cell| Scope::Team(cell.key().clone()));
+        let users = self.owned.iter().map(|owned| Scope::User(owned.key().clone()));
+        teams.chain(users).collect()
+    }
+
+    /// Enters the expiries of a scope that are due, forgets what lies before the horizon, and adds
+    /// the scope to `totals`.
+    pub fn tend(&self, scope: &Scope, now: Timestamp, totals: &mut Totals) -> usize {
+        let is_due = self.with_scope(scope, |operations| operations.due(now).is_some()).unwrap_or(false);
+        let expired = if is_due { self.expire(scope, now) } else { 0 };
+        self.with_scope(scope, |operations| {
+            operations.forget(self.horizon(now));
+            totals.open_holds += operations.open_holds() as u64;
+            totals.operations += operations.len() as u64;
+            totals.oldest = totals.oldest.into_iter().chain(operations.oldest()).min();
+        });
+        expired
+    }
+
+    fn with_scope<T>(&self, scope: &Scope, act: impl FnOnce(&mut Operations) -> T) -> Option<T> {
+        match scope {
+            Scope::Team(team) => Some(act(&mut self.team_cell(team)?.lock().operations)),
+            Scope::User(user) => {
+                let owned = self.owned_by(user)?;
+                Some(act(&mut self.book_cell(&owned.subscription)?.lock().operations))
+            }
+        }
+    }
+
+    /// Sums of teams, subscriptions and debt; holds and operations are added by [`Meter::tend`].
+    pub fn totals(&self, now: Timestamp) -> Totals {
+        let debt = self.books.iter().map(|cell| cell.lock().book.debt(now).micros());
+        Totals {
+            teams: self.teams.len() as u64,
+            subscriptions: self.books.len() as u64,
+            debt_micros: debt.fold(0, i64::saturating_add),
+            ..Totals::default()
+        }
+    }
+}
+
+/// Where a user stands in a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no such team.
+    NoTeam,
+    /// The user is not in it.
+    Stranger,
+    /// The user is a member with this role.
+    Member(Role),
+}
+
+impl<L: Log> Meter<L> {
+    /// Where a user stands in a team, for the rules of roles.
+    pub fn standing(&self, team: &TeamId, user: &UserId) -> Standing {
+        let Some(cell) = self.team_cell(team) else { return Standing::NoTeam };
+        let cell = cell.lock();
+        let found = cell.members.get(user).filter(|found| !found.member.removed);
+        found.map_or(Standing::Stranger, |found| Standing::Member(found.member.role))
+    }
+
+    /// Who drew an operation; `None` when it is not known in this scope.
+    pub fn drawer(&self, scope: &Scope, id: &OperationId) -> Option<UserId> {
+        let key = self.key(id);
+        self.with_scope(scope, |operations| operations.get(key).map(|known| known.drawer.member.clone())).flatten()
+    }
+
+    /// Whether there is such a team.
+    pub fn has_team(&self, team: &TeamId) -> bool {
+        self.teams.contains_key(team)
+    }
+
+    /// The subscription that is a team's pool.
+    pub fn pool_of(&self, team: &TeamId) -> Option<SubscriptionId> {
+        self.team_cell(team)?.lock().team.subscription.clone()
+    }
+
+    /// The subscription whose credits are a user's own: none while it is a team's pool (rule 7).
+    pub fn wallet_of(&self, user: &UserId) -> Option<SubscriptionId> {
+        let owned = self.owned_by(user)?;
+        let cell = self.book_cell(&owned.subscription)?;
+        let is_own = cell.lock().book.team.is_none();
+        is_own.then_some(owned.subscription)
+    }
+
+    /// What a subscription's open holds set aside in the current window, and what may still be drawn.
+    pub fn book_balance(&self, id: &SubscriptionId, now: Timestamp) -> (Credits, Credits) {
+        let Some(cell) = self.book_cell(id) else { return (Credits::ZERO, Credits::ZERO) };
+        let cell = cell.lock();
+        let held = cell.book.current(now).map_or(Credits::ZERO, |funds| funds.draws.held(now));
+        (held, cell.book.free(now))
+    }
+}

@@ -1,0 +1,59 @@
+//! What stands under one lock: a team with its members and operations, or a book with its
+//! owner's operations.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::lock::Mutex;
+use super::operations::Operations;
+use crate::domain::{Book, Features, Member, MemberDraws, SubscriptionId, Team, UserId};
+
+/// A team as this sidecar sees it.
+#[derive(Debug)]
+pub struct TeamCell {
+    /// As control last left it.
+    pub team: Team,
+    /// The book of the assigned subscription, so that a draw on the pool needs one look-up.
+    pub pool: Option<Arc<Mutex<BookCell>>>,
+    /// Features of the assigned subscription.
+    pub features: Features,
+    /// Members, removed ones too: what they used in a window is kept.
+    pub members: HashMap<UserId, MemberCell, foldhash::fast::RandomState>,
+    /// What was done in the team's name.
+    pub operations: Operations,
+}
+
+impl TeamCell {
+    /// A team without members.
+    pub fn new(team: Team) -> Self {
+        let (members, operations) = (HashMap::default(), Operations::default());
+        Self { team, pool: None, features: Features::default(), members, operations }
+    }
+}
+
+/// A member and what it drew on the pool.
+#[derive(Debug)]
+pub struct MemberCell {
+    /// As control last left it.
+    pub member: Member,
+    /// By window.
+    pub draws: MemberDraws,
+}
+
+/// A book, and what its owner did without naming a team.
+#[derive(Debug)]
+pub struct BookCell {
+    /// The funds.
+    pub book: Book,
+    /// The owner's operations.
+    pub operations: Operations,
+}
+
+/// What a user owns.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// What it unlocks for its owner: nothing while it is a team's pool.
+    pub features: Features,
+}

@@ -1,0 +1,134 @@
+//! Following the root: rows that control changed, leases that a sync brought, credits to return.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::cells::{BookCell, MemberCell, Owned, TeamCell};
+use super::lock::Mutex;
+use super::log::Log;
+use super::meter::Meter;
+use super::operations::Operations;
+use crate::domain::{Book, Credits, Features, Member, SubscriptionId, Team, TeamId, Timestamp};
+use crate::root::{Lease, Row, Status, Subscription};
+
+/// Changed rows of one team, taken over under one lock so that a bulk change shows as a whole.
+#[derive(Default)]
+struct TeamRows<'a> {
+    team: Option<&'a Team>,
+    members: Vec<&'a Member>,
+}
+
+impl<L: Log> Meter<L> {
+    /// Takes over rows as the root left them. Older rows than those known are passed over, so
+    /// the order of arrival does not matter.
+    pub fn follow(&self, rows: &[Row]) {
+        let mut teams: BTreeMap<&TeamId, TeamRows<'_>> = BTreeMap::new();
+        for row in rows {
+            match row {
+                Row::Subscription(row) => self.follow_subscription(row),
+                Row::Team(team) => teams.entry(&team.id).or_default().team = Some(team),
+                Row::Member(team, member) => teams.entry(team).or_default().members.push(member),
+                Row::Sidecar(_) | Row::Purchase(_) | Row::Owned(..) => {}
+            }
+        }
+        for (id, rows) in teams {
+            self.follow_team(id, &rows);
+        }
+    }
+
+    fn follow_subscription(&self, row: &Subscription) {
+        let features = effective_features(row);
+        let cell = self.books.entry(row.id.clone()).or_insert_with(|| {
+            let (epoch, funds) = (0, Vec::new());
+            let (subscription, owner, team) = (row.id.clone(), row.terms.owner.clone(), None);
+            let book = Book { subscription, owner, team, features, epoch, funds };
+            Arc::new(Mutex::new(BookCell { book, operations: Operations::default() }))
+        });
+        let cell = Arc::clone(&cell);
+        {
+            let book = &mut cell.lock().book;
+            lend(book, &row.leases());
+            if row.epoch < book.epoch {
+                return;
+            }
+            (book.epoch, book.features) = (row.epoch, features);
+            book.owner.clone_from(&row.terms.owner);
+            book.team.clone_from(&row.team);
+        }
+        let own = if row.team.is_none() { features } else { Features::default() };
+        self.owned.insert(row.terms.owner.clone(), Owned { subscription: row.id.clone(), features: own });
+        if let Some(cell) = row.team.as_ref().and_then(|team| self.team_cell(team)) {
+            let mut cell = cell.lock();
+            if cell.team.subscription.as_ref() == Some(&row.id) {
+                cell.features = features;
+            }
+        }
+    }
+
+    fn follow_team(&self, id: &TeamId, rows: &TeamRows<'_>) {
+        let cell = match (self.team_cell(id), rows.team) {
+            (Some(cell), _) => cell,
+            (None, Some(team)) => {
+                let new = || Arc::new(Mutex::new(TeamCell::new(Team { epoch: 0, ..team.clone() })));
+                Arc::clone(&self.teams.entry(id.clone()).or_insert_with(new))
+            }
+            (None, None) => return,
+        };
+        let mut cell = cell.lock();
+        if let Some(team) = rows.team.filter(|team| team.epoch >= cell.team.epoch) {
+            cell.team = team.clone();
+            cell.pool = team.subscription.as_ref().and_then(|id| self.book_cell(id));
+            let pool = cell.pool.clone();
+            cell.features = pool.map_or(Features::default(), |pool| pool.lock().book.features);
+        }
+        for member in &rows.members {
+            match cell.members.get_mut(&member.user) {
+                Some(known) if known.member.epoch <= member.epoch => known.member = (*member).clone(),
+                Some(_) => {}
+                None => {
+                    let new = MemberCell { member: (*member).clone(), draws: Default::default() };
+                    cell.members.insert(member.user.clone(), new);
+                }
+            }
+        }
+    }
+
+    /// Takes over what a sync lent.
+    pub fn lend(&self, leases: &BTreeMap<SubscriptionId, Vec<Lease>>) {
+        for (subscription, leases) in leases {
+            if let Some(cell) = self.book_cell(subscription) {
+                lend(&mut cell.lock().book, leases);
+            }
+        }
+    }
+
+    /// Takes what is free of leases that have run out off the books of `subscriptions`, and answers
+    /// what has been returned in all, for the next sync (deduct first, then return).
+    pub fn give_back<'a>(
+        &self,
+        subscriptions: impl IntoIterator<Item = &'a SubscriptionId>,
+        now: Timestamp,
+    ) -> BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>> {
+        let returns = subscriptions.into_iter().filter_map(|subscription| {
+            let cell = self.book_cell(subscription)?;
+            let returns = cell.lock().book.give_back(now);
+            Some((subscription.clone(), returns))
+        });
+        returns.collect()
+    }
+}
+
+fn lend(book: &mut Book, leases: &[Lease]) {
+    for Lease { window, granted, returned, until } in leases {
+        book.lend(*window, *granted, *returned, *until);
+    }
+    book.forget_except(|start| leases.iter().any(|lease| lease.window.start == start));
+}
+
+/// What a subscription unlocks: nothing once it is canceled.
+fn effective_features(row: &Subscription) -> Features {
+    match row.terms.status {
+        Status::Active => row.terms.features,
+        Status::Canceled => Features::default(),
+    }
+}

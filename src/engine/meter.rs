@@ -1,0 +1,113 @@
+//! The meter: finds the team and the book of a request, and locks them, team before book.
+//!
+//! Deciding is in `draw`, ending in `ends`, what control and the root say in `follow`, reading in
+//! `balance`. Nothing here waits: a lease that has run out is answered as such.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use siphasher::sip128::SipHasher13;
+
+use super::cells::{BookCell, Owned, TeamCell};
+use super::lock::Mutex;
+use super::log::Log;
+use super::operations::{Horizon, Key};
+use crate::domain::{OperationId, SubscriptionId, TeamId, Timestamp, UserId};
+
+type Map<K, V> = DashMap<K, V, foldhash::fast::RandomState>;
+
+/// What the meter is told once.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long an operation is remembered, in milliseconds.
+    pub retain_millis: u64,
+    /// How many of the last entries are remembered.
+    pub entries_max: u64,
+    /// What a denial for unavailability asks to wait, in milliseconds.
+    pub retry_after_millis: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { retain_millis: 24 * 3_600_000, entries_max: 10_000_000, retry_after_millis: 1_000 }
+    }
+}
+
+/// Where an operation id counts: in a team, or in a user where no team is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A team.
+    Team(TeamId),
+    /// A user's own credits.
+    User(UserId),
+}
+
+/// Everything that decides, in memory.
+#[derive(Debug)]
+pub struct Meter<L> {
+    pub(super) teams: Map<TeamId, Arc<Mutex<TeamCell>>>,
+    pub(super) books: Map<SubscriptionId, Arc<Mutex<BookCell>>>,
+    pub(super) owned: Map<UserId, Owned>,
+    pub(super) log: L,
+    pub(super) options: Options,
+    pub(super) on_pool_spend: AtomicBool,
+    last_seq: AtomicU64,
+    keys: SipHasher13,
+}
+
+impl<L: Log> Meter<L> {
+    /// A meter that knows nobody yet.
+    pub fn new(log: L, options: Options) -> Self {
+        let random = foldhash::fast::RandomState::default();
+        Self {
+            teams: Map::default(),
+            books: Map::default(),
+            owned: Map::default(),
+            log,
+            options,
+            on_pool_spend: AtomicBool::new(false),
+            last_seq: AtomicU64::new(0),
+            keys: SipHasher13::new_with_keys(random.hash_one(1), random.hash_one(2)),
+        }
+    }
+
+    /// Where entries are handed.
+    pub fn log(&self) -> &L {
+        &self.log
+    }
+
+    /// Sets whether the whitelist applies to every draw on the pool (`whitelist.on_pool_spend`).
+    pub fn set_on_pool_spend(&self, on: bool) {
+        self.on_pool_spend.store(on, Ordering::Relaxed);
+    }
+
+    pub(super) fn key(&self, id: &OperationId) -> Key {
+        self.keys.hash(id.as_str().as_bytes()).into()
+    }
+
+    pub(super) fn team_cell(&self, id: &TeamId) -> Option<Arc<Mutex<TeamCell>>> {
+        self.teams.get(id).map(|cell| Arc::clone(&cell))
+    }
+
+    pub(super) fn book_cell(&self, id: &SubscriptionId) -> Option<Arc<Mutex<BookCell>>> {
+        self.books.get(id).map(|cell| Arc::clone(&cell))
+    }
+
+    pub(super) fn owned_by(&self, user: &UserId) -> Option<Owned> {
+        self.owned.get(user).map(|owned| owned.clone())
+    }
+
+    /// Notes the last entry's number, from which the horizon of remembering is counted.
+    pub(super) fn note(&self, seq: u64) {
+        self.last_seq.fetch_max(seq, Ordering::Relaxed);
+    }
+
+    /// What lies before this is forgotten (I6).
+    pub fn horizon(&self, now: Timestamp) -> Horizon {
+        let at = Timestamp::from_millis(now.millis().saturating_sub_unsigned(self.options.retain_millis));
+        let seq = self.last_seq.load(Ordering::Relaxed).saturating_sub(self.options.entries_max);
+        Horizon { at: at.unwrap_or(Timestamp::MIN), seq }
+    }
+}

@@ -1,0 +1,22 @@
+//! Deciding under concurrency: look-up, one short lock per team and per book, first answers by id.
+//!
+//! The rules are in `domain`; this module finds what they need, locks it (team before book), hands
+//! the entry to the log and remembers the answer. It knows no clock, no store and no wire.
+
+pub mod balance;
+pub mod cells;
+pub mod draw;
+pub mod ends;
+pub mod follow;
+pub mod lock;
+pub mod log;
+pub mod meter;
+pub mod operations;
+pub mod recover;
+mod work;
+
+pub use draw::{Allowed, Draw, DrawFault, Drawn, Remaining};
+pub use ends::{EndFault, Ended, Settled};
+pub use log::{JournalLog, Log, NoRoom};
+pub use meter::{Meter, Options, Scope};
+pub use operations::{End, Horizon};

@@ -1,0 +1,236 @@
+//! First answers by operation id, and the holds that are open, of one team or one user.
+//!
+//! Ids are kept as keyed 128-bit hashes. An operation is remembered for a time and for a number of
+//! entries, whichever is shorter (I6); a hold that is open is always known.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::domain::{Credits, Drawer, Entry, Fact, Hold, OperationId, Set, Timestamp};
+
+/// An operation id as a keyed hash.
+pub type Key = u128;
+
+/// How a hold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With its real cost.
+    Settled {
+        /// The real cost.
+        charged: Credits,
+        /// What was not needed.
+        returned: Credits,
+        /// What the payer could not cover.
+        debt: Credits,
+        /// At or after its expiry.
+        late: bool,
+    },
+    /// Cancelled.
+    Released {
+        /// What was set aside.
+        returned: Credits,
+    },
+    /// Run out.
+    Expired,
+}
+
+/// What is known of an operation.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A debit.
+    Debit {
+        /// The start of the window that it was drawn in.
+        window: Timestamp,
+        /// What was charged.
+        credits: Credits,
+        /// What was given back of it.
+        refunded: Credits,
+        /// What the refund of all that was left gave back.
+        refunded_rest: Option<Credits>,
+    },
+    /// A hold.
+    Hold {
+        /// Its id, which the entry of its expiry names.
+        id: OperationId,
+        /// What is or was set aside.
+        hold: Hold,
+        /// Its first expiry, which its first answer named.
+        first_expiry: Timestamp,
+        /// How it ended, once it has.
+        end: Option<End>,
+    },
+    /// A refund with its own id.
+    Refund {
+        /// What it gave back.
+        credits: Credits,
+    },
+}
+
+/// An operation that changed something.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its entry's number in the journal; for an ended hold that of its end.
+    pub seq: u64,
+    /// Fingerprint of the request.
+    pub content: u64,
+    /// Who drew, and on what.
+    pub drawer: Drawer,
+    /// What it was.
+    pub kind: Kind,
+}
+
+impl Known {
+    fn is_open_hold(&self) -> bool {
+        matches!(self.kind, Kind::Hold { end: None, .. })
+    }
+}
+
+/// From when on operations are forgotten.
+#[derive(Clone, Copy, Debug)]
+pub struct Horizon {
+    /// Operations entered before this are forgotten.
+    pub at: Timestamp,
+    /// Operations with a lower number are forgotten.
+    pub seq: u64,
+}
+
+/// The operations of one team, or of one user where no team was named.
+#[derive(Debug, Default)]
+pub struct Operations {
+    known: HashMap<Key, Known, foldhash::fast::RandomState>,
+    order: VecDeque<(Timestamp, u64, Key)>,
+    expiries: BTreeSet<(Timestamp, Key)>,
+}
+
+impl Operations {
+    /// What is known of an operation.
+    pub fn get(&self, key: Key) -> Option<&Known> {
+        self.known.get(&key)
+    }
+
+    /// What is known of an operation, to change it.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut Known> {
+        self.known.get_mut(&key)
+    }
+
+    /// How many operations are known.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// How many holds are open.
+    pub fn open_holds(&self) -> usize {
+        self.expiries.len()
+    }
+
+    /// When the oldest operation was entered that may be forgotten.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.order.front().map(|(at, _, _)| *at)
+    }
+
+    /// Takes an entry over: remembers what it begins, ends what it ends. The live path and the
+    /// recovery are this same fold (I7). An end or a refund of what is not known is passed over: its
+    /// beginning has been forgotten.
+    pub fn note(&mut self, key: impl Fn(&OperationId) -> Key, entry: &Entry, seq: u64) {
+        let own = key(&entry.id);
+        match &entry.fact {
+            Fact::Debited { .. } | Fact::Held { .. } => self.remember(own, entry.at, begun(entry, seq)),
+            Fact::Refunded { debit, credits, .. } => {
+                let whole = *debit == entry.id;
+                self.note_refund(key(debit), *credits, whole);
+                if !whole {
+                    self.remember(own, entry.at, begun(entry, seq));
+                }
+            }
+            Fact::Extended { expires_at } => self.extend(own, *expires_at),
+            Fact::Settled { charged, returned, debt, late } => {
+                let end = End::Settled { charged: *charged, returned: *returned, debt: *debt, late: *late };
+                self.end(own, entry.at, seq, end);
+            }
+            Fact::Released { returned } => self.end(own, entry.at, seq, End::Released { returned: *returned }),
+            Fact::Expired { .. } => self.end(own, entry.at, seq, End::Expired),
+        }
+    }
+
+    /// Remembers an operation.
+    pub fn remember(&mut self, key: Key, at: Timestamp, known: Known) {
+        match &known.kind {
+            Kind::Hold { hold, end: None, .. } => drop(self.expiries.insert((hold.set.expires_at, key))),
+            _ => self.order.push_back((at, known.seq, key)),
+        }
+        let before = self.known.insert(key, known);
+        assert!(before.is_none(), "an id that is known is not entered again (I6)");
+    }
+
+    fn end(&mut self, key: Key, at: Timestamp, seq: u64, how: End) {
+        let Some(known) = self.known.get_mut(&key) else { return };
+        let Kind::Hold { hold, end, .. } = &mut known.kind else { unreachable!("only holds end") };
+        assert!(end.is_none() || *end == Some(End::Expired), "a hold ends once (I5)");
+        self.expiries.remove(&(hold.set.expires_at, key));
+        (*end, known.seq) = (Some(how), seq);
+        self.order.push_back((at, seq, key));
+    }
+
+    fn extend(&mut self, key: Key, expires_at: Timestamp) {
+        let Some(known) = self.known.get_mut(&key) else { return };
+        let Kind::Hold { hold, .. } = &mut known.kind else { unreachable!("only holds are extended") };
+        let was_open = self.expiries.remove(&(hold.set.expires_at, key));
+        assert!(was_open, "only an open hold is extended");
+        hold.set.expires_at = expires_at;
+        self.expiries.insert((expires_at, key));
+    }
+
+    fn note_refund(&mut self, debit: Key, part: Credits, whole: bool) {
+        let Some(known) = self.known.get_mut(&debit) else { return };
+        let Kind::Debit { credits, refunded, refunded_rest, .. } = &mut known.kind else {
+            unreachable!("only debits are refunded")
+        };
+        *refunded = refunded.plus(part);
+        assert!(*refunded <= *credits, "no more is refunded than was charged");
+        if whole {
+            *refunded_rest = Some(part);
+        }
+    }
+
+    /// A hold that has expired at `now` and whose end has not been entered.
+    pub fn due(&self, now: Timestamp) -> Option<Key> {
+        self.expiries.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
+    }
+
+    /// Forgets what lies before the horizon; answers how many operations.
+    pub fn forget(&mut self, horizon: Horizon) -> usize {
+        let before = self.known.len();
+        while let Some(&(at, seq, key)) = self.order.front()
+            && (at < horizon.at || seq < horizon.seq)
+        {
+            self.order.pop_front();
+            // A hold that was settled late stands in the order twice; the later place counts.
+            if self.known.get(&key).is_some_and(|known| known.seq == seq && !known.is_open_hold()) {
+                self.known.remove(&key);
+            }
+        }
+        before - self.known.len()
+    }
+}
+
+/// What is remembered of an entry that begins an operation.
+fn begun(entry: &Entry, seq: u64) -> Known {
+    let window = entry.postings[0].window;
+    let (kind, content) = match &entry.fact {
+        Fact::Debited { credits, content, .. } => {
+            let (credits, refunded) = (*credits, Credits::ZERO);
+            (Kind::Debit { window, credits, refunded, refunded_rest: None }, *content)
+        }
+        Fact::Held { credits, expires_at, content, .. } => {
+            let hold = Hold { window, set: Set { credits: *credits, expires_at: *expires_at } };
+            (Kind::Hold { id: entry.id.clone(), hold, first_expiry: *expires_at, end: None }, *content)
+        }
+        Fact::Refunded { credits, content, .. } => (Kind::Refund { credits: *credits }, *content),
+        other => unreachable!("{} begins no operation", other.kind()),
+    };
+    Known { seq, content, drawer: entry.drawer.clone(), kind }
+}

@@ -1,0 +1,167 @@
+//! Recovery: the store's rows as of the last entry that it confirmed, then the journal after it.
+//!
+//! Entries that the store has are only noted, for their ids; later ones are applied. Both ways are
+//! the folds of the live path (I7).
+
+use super::log::Log;
+use super::meter::Meter;
+use super::operations::{Kind, Known};
+use crate::domain::{
+    Credits, Drawer, Entry, Hold, OperationId, Payer, Posting, Scopes, Set, Tally, TeamId, Timestamp, UserId,
+};
+
+/// What a member or a subscription had drawn in one window, as the store confirmed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drawn {
+    /// A member's draws on the pool.
+    Member(TeamId, UserId),
+    /// A subscription's draws.
+    Subscription(crate::domain::SubscriptionId),
+}
+
+/// A hold that was open at the last entry that the store confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenHold {
+    /// Its id.
+    pub id: OperationId,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Fingerprint of the request.
+    pub content: u64,
+    /// Who draws, and on what.
+    pub drawer: Drawer,
+    /// What is set aside, where and until when.
+    pub hold: Hold,
+}
+
+/// The journal and the store do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {seq} of the journal does not follow from what the store has: {why}")]
+pub struct Disagreement {
+    /// The entry's number.
+    pub seq: u64,
+    /// What does not fit.
+    pub why: &'static str,
+}
+
+impl<L: Log> Meter<L> {
+    /// Takes over what was drawn in the window that starts at `window`. Open holds come apart.
+    pub fn recover_draws(&self, drawn: &Drawn, window: Timestamp, spent: Credits, refunded: Credits) {
+        match drawn {
+            Drawn::Member(team, user) => {
+                let Some(cell) = self.team_cell(team) else { return };
+                let mut cell = cell.lock();
+                if let Some(member) = cell.members.get_mut(user) {
+                    *member.draws.of_mut(window) = crate::domain::Draws::new(spent, refunded);
+                }
+            }
+            Drawn::Subscription(subscription) => {
+                let Some(cell) = self.book_cell(subscription) else { return };
+                if let Some(funds) = cell.lock().book.of_mut(window) {
+                    funds.draws = crate::domain::Draws::new(spent, refunded);
+                }
+            }
+        }
+    }
+
+    /// Takes over a hold that was open; its sums are not among those of [`Meter::recover_draws`].
+    pub fn recover_hold(&self, open: &OpenHold) -> Result<(), Disagreement> {
+        let Hold { window, set } = open.hold;
+        let disagree = |why| Disagreement { seq: 0, why };
+        self.with_scopes(&open.drawer, |scopes| {
+            let funds = scopes.book.of_mut(window).ok_or(disagree("a hold's funds are gone"))?;
+            let posting = Posting { held: Some(set), ..Posting::new(window) };
+            funds.draws.apply(&posting);
+            if let (Payer::Pool, Some(member)) = (open.drawer.payer, &mut scopes.member) {
+                member.of_mut(window).apply(&posting);
+            }
+            Ok(())
+        })
+        .ok_or(disagree("a hold's team, member or book is gone"))?
+    }
+
+    /// Remembers a hold that was open and whose own entry is no longer in the journal.
+    pub fn remember_hold(&self, open: &OpenHold) {
+        let key = self.key(&open.id);
+        let hold = open.hold.clone();
+        self.with_operations(&open.drawer, |operations| {
+            if operations.get(key).is_none() {
+                let kind = Kind::Hold { id: open.id.clone(), first_expiry: hold.set.expires_at, hold, end: None };
+                operations.remember(
+                    key,
+                    open.at,
+                    Known { seq: 0, content: open.content, drawer: open.drawer.clone(), kind },
+                );
+            }
+        });
+    }
+
+    /// Notes an entry that the store has: its id only.
+    pub fn recover_id(&self, entry: &Entry, seq: u64) {
+        self.note(seq);
+        self.with_operations(&entry.drawer, |operations| operations.note(|id| self.key(id), entry, seq));
+    }
+
+    /// Applies an entry that the store lacks.
+    pub fn recover_entry(&self, entry: &Entry, seq: u64) -> Result<(), Disagreement> {
+        let disagree = |why| Disagreement { seq, why };
+        self.with_scopes(&entry.drawer, |scopes| {
+            fits(scopes, entry).map_err(disagree)?;
+            scopes.apply(entry);
+            Ok(())
+        })
+        .ok_or(disagree("its team, member or book is unknown"))??;
+        self.recover_id(entry, seq);
+        Ok(())
+    }
+
+    fn with_scopes<T>(&self, drawer: &Drawer, act: impl FnOnce(&mut Scopes<'_>) -> T) -> Option<T> {
+        let book = self.book_cell(&drawer.subscription)?;
+        match &drawer.team {
+            None => Some(act(&mut Scopes { book: &mut book.lock().book, member: None })),
+            Some(team) => {
+                let cell = self.team_cell(team)?;
+                let mut cell = cell.lock();
+                let member = Some(&mut cell.members.get_mut(&drawer.member)?.draws);
+                Some(act(&mut Scopes { book: &mut book.lock().book, member }))
+            }
+        }
+    }
+
+    fn with_operations(&self, drawer: &Drawer, act: impl FnOnce(&mut super::operations::Operations)) {
+        match &drawer.team {
+            Some(team) => {
+                if let Some(cell) = self.team_cell(team) {
+                    act(&mut cell.lock().operations);
+                }
+            }
+            None => {
+                if let Some(cell) = self.book_cell(&drawer.subscription) {
+                    act(&mut cell.lock().operations);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the sums that an entry names follow from those that stand.
+fn fits(scopes: &Scopes<'_>, entry: &Entry) -> Result<(), &'static str> {
+    for posting in &entry.postings {
+        let funds = scopes.book.of(posting.window).ok_or("its window's funds are unknown")?;
+        if !follows(&funds.draws.tally(), posting, posting.account) {
+            return Err("the payer's sums differ");
+        }
+        if let (Some(member), Some(draws)) = (posting.member, &scopes.member) {
+            let before = draws.of(posting.window).map(|draws| draws.tally()).unwrap_or_default();
+            if !follows(&before, posting, member) {
+                return Err("the member's sums differ");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn follows(before: &Tally, posting: &Posting, after: Tally) -> bool {
+    let credits = |set: Option<Set>| set.map_or(Credits::ZERO, |set| set.credits);
+    before.held >= credits(posting.unheld) && before.after(posting) == Some(after)
+}

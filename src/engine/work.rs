@@ -1,0 +1,194 @@
+//! One end or refund at work, under the locks of its scope and its book.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::draw::{Remaining, remaining};
+use super::ends::{EndFault, Ended, Settled};
+use super::log::Log;
+use super::meter::Meter;
+use super::operations::{End, Key, Kind, Operations};
+use crate::domain::hold::refunded;
+use crate::domain::{Credits, Drawer, Entry, Fact, Heading, Hold, OperationId, Scopes, Timestamp};
+
+/// What an end works on.
+pub(super) struct Work<'a, 'r, L: Log + 'r> {
+    /// The meter, for its log and its keys.
+    pub meter: &'a Meter<L>,
+    /// Room in the log.
+    pub room: &'a mut L::Room<'r>,
+    /// The scope's operations.
+    pub operations: &'a mut Operations,
+    /// What the entries move.
+    pub scopes: Scopes<'a>,
+    /// The member's limit today.
+    pub limit: Option<Credits>,
+    /// The operation that is ended or refunded.
+    pub key: Key,
+    /// Who drew it, and on what.
+    pub drawer: Drawer,
+    /// The time of the request.
+    pub now: Timestamp,
+}
+
+impl<L: Log> Work<'_, '_, L> {
+    /// See [`Meter::settle`].
+    pub fn settle(&mut self, id: &OperationId, cost: Credits, urged: bool) -> Result<Settled, EndFault> {
+        let (hold, end) = self.hold()?;
+        match end {
+            Some(End::Settled { charged, returned, debt, late }) if charged == cost => {
+                let (remaining, seq) = (self.remaining(), self.seq());
+                return Ok(Settled { charged, returned, debt, late, remaining, replayed: true, seq });
+            }
+            Some(End::Expired) | None => {}
+            Some(end) => return Err(EndFault::HoldEnded(end)),
+        }
+        let lapsed = hold.has_lapsed(self.now);
+        let draws_anew = lapsed || cost > hold.set.credits;
+        if draws_anew && !urged && self.scopes.book.current(self.now).is_none() {
+            return Err(EndFault::Short(self.drawer.subscription.clone()));
+        }
+        if lapsed && end.is_none() {
+            self.expire()?;
+        }
+        let heading = self.heading(id);
+        let entry = match lapsed {
+            true => hold.settled_late(heading, cost, &self.scopes)?,
+            false => hold.settled(heading, cost, &self.scopes)?,
+        };
+        let seq = self.enter(&entry);
+        let Fact::Settled { charged, returned, debt, late } = entry.fact else { unreachable!("it was settled") };
+        Ok(Settled { charged, returned, debt, late, remaining: self.remaining(), replayed: false, seq })
+    }
+
+    /// See [`Meter::release`].
+    pub fn release(&mut self, id: &OperationId) -> Result<Ended, EndFault> {
+        let (hold, end) = self.hold()?;
+        match end {
+            Some(End::Released { returned }) => return Ok(self.ended(returned, None, true, self.seq())),
+            Some(end) => return Err(EndFault::HoldEnded(end)),
+            None if hold.has_lapsed(self.now) => return Err(EndFault::HoldEnded(End::Expired)),
+            None => {}
+        }
+        let entry = hold.released(self.heading(id), &self.scopes)?;
+        let seq = self.enter(&entry);
+        Ok(self.ended(hold.set.credits, None, false, seq))
+    }
+
+    /// See [`Meter::extend`].
+    pub fn extend(&mut self, id: &OperationId, ttl_millis: u64) -> Result<Ended, EndFault> {
+        let (hold, end) = self.hold()?;
+        let lapsed = hold.has_lapsed(self.now).then_some(End::Expired);
+        if let Some(end) = end.or(lapsed) {
+            return Err(EndFault::HoldEnded(end));
+        }
+        let expires_at = self.now.plus_millis(ttl_millis);
+        let entry = hold.extended(self.heading(id), expires_at, &self.scopes)?;
+        let seq = self.enter(&entry);
+        Ok(self.ended(hold.set.credits, Some(expires_at), false, seq))
+    }
+
+    /// Enters the end of a hold that has lapsed.
+    pub fn expire(&mut self) -> Result<(), EndFault> {
+        let Some(Kind::Hold { id, hold, end: None, .. }) = self.operations.get(self.key).map(|known| &known.kind)
+        else {
+            return Err(EndFault::NotFound);
+        };
+        let entry = hold.expired(self.heading(&id.clone()), &self.scopes)?;
+        self.enter(&entry);
+        Ok(())
+    }
+
+    /// Gives back all that is left of a debit, once.
+    pub fn refund_rest(&mut self, debit: &OperationId) -> Result<Ended, EndFault> {
+        let (window, left, rest) = self.debit()?;
+        if let Some(refunded) = rest {
+            return Ok(self.ended(refunded, None, true, self.seq()));
+        }
+        self.refund(debit, debit, window, left)
+    }
+
+    /// Gives back a part of a debit under the refund's own id, once.
+    pub fn refund_part(&mut self, debit: &OperationId, id: &OperationId, part: Credits) -> Result<Ended, EndFault> {
+        let content = refund_content(debit, part);
+        if let Some(known) = self.operations.get(self.meter.key(id)) {
+            return match known.kind {
+                Kind::Refund { credits } if known.content == content => Ok(self.ended(credits, None, true, known.seq)),
+                _ => Err(EndFault::IdReused),
+            };
+        }
+        let (window, left, _) = self.debit()?;
+        if part > left {
+            return Err(EndFault::AboveDebit { left });
+        }
+        self.refund(debit, id, window, part)
+    }
+
+    fn refund(
+        &mut self,
+        debit: &OperationId,
+        id: &OperationId,
+        window: Timestamp,
+        credits: Credits,
+    ) -> Result<Ended, EndFault> {
+        if self.scopes.book.of(window).is_none() {
+            return Err(EndFault::NotFound);
+        }
+        let content = refund_content(debit, credits);
+        let entry = refunded(self.heading(id), debit.clone(), window, credits, content, &self.scopes)?;
+        let seq = self.enter(&entry);
+        Ok(self.ended(credits, None, false, seq))
+    }
+
+    fn heading(&self, id: &OperationId) -> Heading {
+        Heading { at: self.now, id: id.clone(), drawer: self.drawer.clone() }
+    }
+
+    fn enter(&mut self, entry: &Entry) -> u64 {
+        self.scopes.apply(entry);
+        let seq = self.meter.log().push(self.room, entry);
+        self.meter.note(seq);
+        self.operations.note(|id| self.meter.key(id), entry, seq);
+        seq
+    }
+
+    fn ended(&self, credits: Credits, expires_at: Option<Timestamp>, replayed: bool, seq: u64) -> Ended {
+        Ended { credits, expires_at, remaining: self.remaining(), replayed, seq }
+    }
+
+    fn remaining(&self) -> Remaining {
+        let member = self.scopes.member.as_deref();
+        remaining(self.drawer.payer, self.limit, Some(self.scopes.book), member, self.now)
+    }
+
+    fn hold(&self) -> Result<(Hold, Option<End>), EndFault> {
+        match self.operations.get(self.key).map(|known| &known.kind) {
+            Some(Kind::Hold { hold, end, .. }) => Ok((hold.clone(), *end)),
+            _ => Err(EndFault::NotFound),
+        }
+    }
+
+    /// A debit's window, what is left of it, and what the refund of all the rest gave back.
+    fn debit(&self) -> Result<(Timestamp, Credits, Option<Credits>), EndFault> {
+        match self.operations.get(self.key).map(|known| &known.kind) {
+            Some(Kind::Debit { window, credits, refunded, refunded_rest }) => {
+                Ok((*window, credits.minus(*refunded), *refunded_rest))
+            }
+            _ => Err(EndFault::NotFound),
+        }
+    }
+
+    fn seq(&self) -> u64 {
+        self.operations.get(self.key).map_or(0, |known| known.seq)
+    }
+}
+
+/// A fingerprint of what a refund asks.
+fn refund_content(debit: &OperationId, credits: Credits) -> u64 {
+    let mut hash = SipHasher13::new();
+    hash.write(debit.as_str().as_bytes());
+    hash.write_u8(0);
+    hash.write_i64(credits.micros());
+    hash.finish()
+}

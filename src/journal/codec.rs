@@ -1,0 +1,386 @@
+//! An entry as bytes: the payload of a record. Drawn byte by byte in `docs/journal-format.md`.
+//!
+//! Numbers are LEB128, texts have a length byte, what is not there has no bytes but a flag. Nothing
+//! is trusted when reading: bad bytes are an error, never a panic and never another entry.
+
+use smallvec::SmallVec;
+
+use crate::domain::{
+    Credits, Drawer, Entry, Fact, Model, OperationId, Payer, Posting, Set, SubscriptionId, Tally, TeamId, Timestamp,
+    UserId,
+};
+
+/// The most bytes that one entry takes: five texts of 128, two postings, and their numbers.
+pub const ENTRY_BYTES_MAX: usize = 1_024;
+
+const DEBITED: u8 = 1;
+const HELD: u8 = 2;
+const EXTENDED: u8 = 3;
+const SETTLED: u8 = 4;
+const RELEASED: u8 = 5;
+const EXPIRED: u8 = 6;
+const REFUNDED: u8 = 7;
+
+const HAS_TEAM: u8 = 1;
+const IS_WALLET: u8 = 2;
+const HAS_MODEL: u8 = 4;
+const IS_LATE: u8 = 8;
+
+const HAS_SPENT: u8 = 1;
+const HAS_REFUNDED: u8 = 2;
+const HAS_HELD: u8 = 4;
+const HAS_UNHELD: u8 = 8;
+const HAS_MEMBER: u8 = 16;
+
+/// Why bytes are not an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// They end in the middle of an entry.
+    #[error("an entry is cut short")]
+    Short,
+    /// There is more than an entry.
+    #[error("bytes follow the end of an entry")]
+    Long,
+    /// A part has a value that no entry has.
+    #[error("an entry has a bad {0}")]
+    Bad(&'static str),
+}
+
+/// Writes an entry behind what `to` holds.
+pub fn encode(entry: &Entry, to: &mut Vec<u8>) {
+    let start = to.len();
+    let (kind, model) = match &entry.fact {
+        Fact::Debited { model, .. } => (DEBITED, model.as_ref()),
+        Fact::Held { model, .. } => (HELD, model.as_ref()),
+        Fact::Extended { .. } => (EXTENDED, None),
+        Fact::Settled { .. } => (SETTLED, None),
+        Fact::Released { .. } => (RELEASED, None),
+        Fact::Expired { .. } => (EXPIRED, None),
+        Fact::Refunded { .. } => (REFUNDED, None),
+    };
+    let Drawer { team, member, payer, subscription } = &entry.drawer;
+    let is_late = matches!(entry.fact, Fact::Settled { late: true, .. });
+    let flags = flag(team.is_some(), HAS_TEAM)
+        | flag(*payer == Payer::Wallet, IS_WALLET)
+        | flag(model.is_some(), HAS_MODEL)
+        | flag(is_late, IS_LATE);
+    to.extend_from_slice(&[kind, flags]);
+    put_time(to, entry.at);
+    put_text(to, entry.id.as_str());
+    if let Some(team) = team {
+        put_text(to, team.as_str());
+    }
+    put_text(to, member.as_str());
+    put_text(to, subscription.as_str());
+    if let Some(model) = model {
+        put_text(to, model.as_str());
+    }
+    put_fact(to, &entry.fact);
+    to.push(u8::try_from(entry.postings.len()).expect("an entry has one or two postings"));
+    entry.postings.iter().for_each(|posting| put_posting(to, posting));
+    debug_assert!(to.len() - start <= ENTRY_BYTES_MAX, "the cap covers every entry");
+}
+
+fn put_fact(to: &mut Vec<u8>, fact: &Fact) {
+    match fact {
+        Fact::Debited { credits, content, .. } => {
+            put_credits(to, *credits);
+            to.extend_from_slice(&content.to_le_bytes());
+        }
+        Fact::Held { credits, expires_at, content, .. } => {
+            put_credits(to, *credits);
+            put_time(to, *expires_at);
+            to.extend_from_slice(&content.to_le_bytes());
+        }
+        Fact::Extended { expires_at } => put_time(to, *expires_at),
+        Fact::Settled { charged, returned, debt, .. } => {
+            [charged, returned, debt].into_iter().for_each(|credits| put_credits(to, *credits));
+        }
+        Fact::Released { returned } | Fact::Expired { returned } => put_credits(to, *returned),
+        Fact::Refunded { debit, credits, content } => {
+            put_text(to, debit.as_str());
+            put_credits(to, *credits);
+            to.extend_from_slice(&content.to_le_bytes());
+        }
+    }
+}
+
+fn put_posting(to: &mut Vec<u8>, posting: &Posting) {
+    let Posting { window, spent, refunded, held, unheld, account, member } = posting;
+    to.push(
+        flag(!spent.is_zero(), HAS_SPENT)
+            | flag(!refunded.is_zero(), HAS_REFUNDED)
+            | flag(held.is_some(), HAS_HELD)
+            | flag(unheld.is_some(), HAS_UNHELD)
+            | flag(member.is_some(), HAS_MEMBER),
+    );
+    put_time(to, *window);
+    [spent, refunded].into_iter().filter(|credits| !credits.is_zero()).for_each(|credits| put_credits(to, *credits));
+    for set in [held, unheld].into_iter().flatten() {
+        put_credits(to, set.credits);
+        put_time(to, set.expires_at);
+    }
+    for tally in [Some(account), member.as_ref()].into_iter().flatten() {
+        put_credits(to, tally.spent);
+        put_credits(to, tally.refunded);
+        put_credits(to, tally.held);
+    }
+}
+
+fn flag(set: bool, flag: u8) -> u8 {
+    if set { flag } else { 0 }
+}
+
+fn put_number(to: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
+}
+
+fn put_credits(to: &mut Vec<u8>, credits: Credits) {
+    put_number(to, credits.micros().unsigned_abs());
+}
+
+fn put_time(to: &mut Vec<u8>, time: Timestamp) {
+    put_number(to, time.millis().unsigned_abs());
+}
+
+fn put_text(to: &mut Vec<u8>, text: &str) {
+    to.push(u8::try_from(text.len()).expect("ids have at most 128 characters"));
+    to.extend_from_slice(text.as_bytes());
+}
+
+/// Reads an entry that takes all of `bytes`.
+pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
+    let mut from = Reader { rest: bytes };
+    let (kind, flags) = (from.byte()?, from.byte()?);
+    if flags & !(HAS_TEAM | IS_WALLET | HAS_MODEL | IS_LATE) != 0 {
+        return Err(CodecError::Bad("flag"));
+    }
+    let at = from.time()?;
+    let id = from.id("operation id", OperationId::new)?;
+    let team = (flags & HAS_TEAM != 0).then(|| from.id("team", TeamId::new)).transpose()?;
+    let member = from.id("member", UserId::new)?;
+    let subscription = from.id("subscription", SubscriptionId::new)?;
+    let model = (flags & HAS_MODEL != 0).then(|| from.id("model", Model::new)).transpose()?;
+    let payer = if flags & IS_WALLET != 0 { Payer::Wallet } else { Payer::Pool };
+    let fact = from.fact(kind, model, flags & IS_LATE != 0)?;
+    let mut postings = SmallVec::new();
+    let count = from.byte()?;
+    if !(1..=2).contains(&count) {
+        return Err(CodecError::Bad("number of postings"));
+    }
+    for _ in 0..count {
+        postings.push(from.posting()?);
+    }
+    if !from.rest.is_empty() {
+        return Err(CodecError::Long);
+    }
+    Ok(Entry { at, id, drawer: Drawer { team, member, payer, subscription }, fact, postings })
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, bytes: usize) -> Result<&'a [u8], CodecError> {
+        let (taken, rest) = self.rest.split_at_checked(bytes).ok_or(CodecError::Short)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, CodecError> {
+        self.take(1).map(|byte| byte[0])
+    }
+
+    fn number(&mut self) -> Result<i64, CodecError> {
+        let mut number = 0_u64;
+        for shift in (0..63).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return i64::try_from(number).map_err(|_| CodecError::Bad("number"));
+            }
+        }
+        Err(CodecError::Bad("number"))
+    }
+
+    fn credits(&mut self) -> Result<Credits, CodecError> {
+        Credits::from_micros(self.number()?).ok_or(CodecError::Bad("amount"))
+    }
+
+    fn time(&mut self) -> Result<Timestamp, CodecError> {
+        Timestamp::from_millis(self.number()?).ok_or(CodecError::Bad("time"))
+    }
+
+    fn content(&mut self) -> Result<u64, CodecError> {
+        Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes were taken")))
+    }
+
+    fn id<T, E>(&mut self, what: &'static str, new: impl FnOnce(&str) -> Result<T, E>) -> Result<T, CodecError> {
+        let length = usize::from(self.byte()?);
+        let text = std::str::from_utf8(self.take(length)?).map_err(|_| CodecError::Bad(what))?;
+        new(text).map_err(|_| CodecError::Bad(what))
+    }
+
+    fn set(&mut self) -> Result<Set, CodecError> {
+        Ok(Set { credits: self.credits()?, expires_at: self.time()? })
+    }
+
+    fn tally(&mut self) -> Result<Tally, CodecError> {
+        let tally = Tally { spent: self.credits()?, refunded: self.credits()?, held: self.credits()? };
+        if tally.refunded > tally.spent { Err(CodecError::Bad("sum")) } else { Ok(tally) }
+    }
+
+    fn fact(&mut self, kind: u8, model: Option<Model>, late: bool) -> Result<Fact, CodecError> {
+        Ok(match kind {
+            DEBITED => Fact::Debited { credits: self.credits()?, model, content: self.content()? },
+            HELD => {
+                let (credits, expires_at) = (self.credits()?, self.time()?);
+                Fact::Held { credits, expires_at, model, content: self.content()? }
+            }
+            EXTENDED => Fact::Extended { expires_at: self.time()? },
+            SETTLED => {
+                let (charged, returned, debt) = (self.credits()?, self.credits()?, self.credits()?);
+                Fact::Settled { charged, returned, debt, late }
+            }
+            RELEASED => Fact::Released { returned: self.credits()? },
+            EXPIRED => Fact::Expired { returned: self.credits()? },
+            REFUNDED => {
+                let debit = self.id("debit", OperationId::new)?;
+                Fact::Refunded { debit, credits: self.credits()?, content: self.content()? }
+            }
+            _ => return Err(CodecError::Bad("kind")),
+        })
+    }
+
+    fn posting(&mut self) -> Result<Posting, CodecError> {
+        let flags = self.byte()?;
+        if flags & !(HAS_SPENT | HAS_REFUNDED | HAS_HELD | HAS_UNHELD | HAS_MEMBER) != 0 {
+            return Err(CodecError::Bad("flag"));
+        }
+        let mut posting = Posting::new(self.time()?);
+        if flags & HAS_SPENT != 0 {
+            posting.spent = self.credits()?;
+        }
+        if flags & HAS_REFUNDED != 0 {
+            posting.refunded = self.credits()?;
+        }
+        posting.held = (flags & HAS_HELD != 0).then(|| self.set()).transpose()?;
+        posting.unheld = (flags & HAS_UNHELD != 0).then(|| self.set()).transpose()?;
+        posting.account = self.tally()?;
+        posting.member = (flags & HAS_MEMBER != 0).then(|| self.tally()).transpose()?;
+        Ok(posting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use smallvec::smallvec;
+
+    use super::*;
+
+    fn credits() -> impl Strategy<Value = Credits> {
+        (0..=Credits::MAX.micros()).prop_map(|micros| Credits::from_micros(micros).expect("in range"))
+    }
+
+    fn time() -> impl Strategy<Value = Timestamp> {
+        (0..=Timestamp::MAX.millis()).prop_map(|millis| Timestamp::from_millis(millis).expect("in range"))
+    }
+
+    fn set() -> impl Strategy<Value = Set> {
+        (credits(), time()).prop_map(|(credits, expires_at)| Set { credits, expires_at })
+    }
+
+    fn tally() -> impl Strategy<Value = Tally> {
+        (credits(), credits(), credits()).prop_map(|(a, b, held)| Tally { spent: a.max(b), refunded: a.min(b), held })
+    }
+
+    fn fact() -> impl Strategy<Value = Fact> {
+        let model = || proptest::option::of("[!-~]{1,128}".prop_map(|text| Model::new(&text).expect("visible")));
+        prop_oneof![
+            (credits(), model(), any::<u64>()).prop_map(|(credits, model, content)| Fact::Debited {
+                credits,
+                model,
+                content
+            }),
+            (credits(), time(), model(), any::<u64>()).prop_map(|(credits, expires_at, model, content)| Fact::Held {
+                credits,
+                expires_at,
+                model,
+                content
+            }),
+            time().prop_map(|expires_at| Fact::Extended { expires_at }),
+            (credits(), credits(), credits(), any::<bool>())
+                .prop_map(|(charged, returned, debt, late)| Fact::Settled { charged, returned, debt, late }),
+            credits().prop_map(|returned| Fact::Released { returned }),
+            credits().prop_map(|returned| Fact::Expired { returned }),
+            ("[!-~]{1,128}", credits(), any::<u64>()).prop_map(|(debit, credits, content)| Fact::Refunded {
+                debit: OperationId::new(&debit).expect("visible"),
+                credits,
+                content
+            }),
+        ]
+    }
+
+    fn posting() -> impl Strategy<Value = Posting> {
+        use proptest::option::of;
+        (time(), credits(), credits(), of(set()), of(set()), tally(), of(tally())).prop_map(
+            |(window, spent, refunded, held, unheld, account, member)| Posting {
+                window,
+                spent,
+                refunded,
+                held,
+                unheld,
+                account,
+                member,
+            },
+        )
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let names = ("[!-~]{1,128}", proptest::option::of("[a-z.@:-]{1,128}"), "[A-Z0-9_]{1,128}", "[a-z]{1,128}");
+        (time(), names, any::<bool>(), fact(), posting(), proptest::option::of(posting())).prop_map(
+            |(at, (id, team, member, subscription), pool, fact, first, second)| {
+                let mut postings: SmallVec<[Posting; 1]> = smallvec![first];
+                postings.extend(second);
+                let drawer = Drawer {
+                    team: team.map(|team| TeamId::new(&team).expect("a name")),
+                    member: UserId::new(&member).expect("a name"),
+                    payer: if pool { Payer::Pool } else { Payer::Wallet },
+                    subscription: SubscriptionId::new(&subscription).expect("a name"),
+                };
+                Entry { at, id: OperationId::new(&id).expect("visible"), drawer, fact, postings }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_reads_back_as_it_was_written(entry in entry()) {
+            let mut bytes = Vec::new();
+            encode(&entry, &mut bytes);
+            prop_assert!(bytes.len() <= ENTRY_BYTES_MAX);
+            prop_assert_eq!(decode(&bytes), Ok(entry));
+        }
+
+        #[test]
+        fn an_entry_that_is_cut_or_longer_is_refused(entry in entry(), cut in 0.0..1.0) {
+            let mut bytes = Vec::new();
+            encode(&entry, &mut bytes);
+            let length = (bytes.len() as f64 * cut) as usize;
+            prop_assert!(decode(&bytes[..length]).is_err());
+            bytes.push(0);
+            prop_assert_eq!(decode(&bytes), Err(CodecError::Long));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            drop(decode(&bytes));
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Entries between the engine and the file: room is taken before the engine's locks, entries are encoded under them.
+//!
+//! The hot path. No IO, no waiting, no waking of anybody; two short locks of the tail at most per entry. Who writes takes the
+//! whole tail away and leaves an empty buffer.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+// The only place that names the lock, so that a model checker's can stand in.
+use parking_lot::Mutex;
+
+use super::format::{RECORD_HEADER_BYTES, put_record_header};
+use super::{Latch, Refused, Seq};
+
+/// Entries that are not yet written, and the account of their bytes.
+#[derive(Debug)]
+pub(super) struct Queue {
+    tail: Mutex<Tail>,
+    /// Bytes of room given out or queued, and not yet written.
+    unwritten: AtomicI64,
+    /// Bytes that may still be written to the segments before the journal's cap.
+    writable: AtomicI64,
+    unwritten_max: i64,
+    payload_max: usize,
+    latch: Latch,
+}
+
+#[derive(Debug)]
+struct Tail {
+    buffer: Vec<u8>,
+    next: Seq,
+    records: usize,
+}
+
+/// What a writer took from the queue: whole records without checksums.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub buffer: Vec<u8>,
+    pub records: usize,
+    /// Seq of the last record in the buffer.
+    pub last: Seq,
+}
+
+/// Room for some entries. What is not used returns when it is dropped.
+#[derive(Debug)]
+#[must_use = "room that is dropped is given back"]
+pub struct Room<'journal> {
+    queue: &'journal Queue,
+    bytes: i64,
+}
+
+impl Queue {
+    pub fn new(next: Seq, unwritten_max: usize, payload_max: usize, latch: Latch) -> Self {
+        assert!(next > Seq::NONE, "seq 0 means none");
+        let tail = Tail { buffer: Vec::new(), next, records: 0 };
+        Self {
+            tail: Mutex::new(tail),
+            unwritten: AtomicI64::new(0),
+            writable: AtomicI64::new(0),
+            unwritten_max: unwritten_max as i64,
+            payload_max,
+            latch,
+        }
+    }
+
+    /// See [`super::Journal::reserve`].
+    pub fn reserve(&self, records: usize, bytes: usize) -> Result<Room<'_>, Refused> {
+        if let Some(failed) = self.latch.failed() {
+            return Err(Refused::Failed(failed.clone()));
+        }
+        if bytes > records.saturating_mul(self.payload_max) {
+            return Err(Refused::TooLarge { bytes, most: records.saturating_mul(self.payload_max) });
+        }
+        let wanted = records.saturating_mul(RECORD_HEADER_BYTES).saturating_add(bytes);
+        if wanted as u64 > self.unwritten_max as u64 {
+            return Err(Refused::QueueFull { most: self.unwritten_max as usize });
+        }
+        let wanted = wanted as i64;
+        let unwritten = self.unwritten.fetch_add(wanted, Ordering::AcqRel) + wanted;
+        // From here on the room exists, and a refusal returns it by dropping it.
+        let room = Room { queue: self, bytes: wanted };
+        if unwritten > self.unwritten_max {
+            return Err(Refused::QueueFull { most: self.unwritten_max as usize });
+        }
+        if unwritten > self.writable.load(Ordering::Acquire) {
+            return Err(Refused::JournalFull);
+        }
+        Ok(room)
+    }
+
+    /// Takes everything away into `batch`, whose buffer becomes the new tail's. Its room stays taken until [`Self::wrote`].
+    pub fn take(&self, batch: &mut Batch) {
+        batch.buffer.clear();
+        let mut tail = self.tail.lock();
+        std::mem::swap(&mut tail.buffer, &mut batch.buffer);
+        batch.records = std::mem::take(&mut tail.records);
+        batch.last = tail.next.before();
+    }
+
+    /// Records and bytes in the tail.
+    pub fn queued(&self) -> (usize, usize) {
+        let tail = self.tail.lock();
+        (tail.records, tail.buffer.len())
+    }
+
+    /// The seq that the next entry will get.
+    pub fn next(&self) -> Seq {
+        self.tail.lock().next
+    }
+
+    /// Sets the seq of the next entry; false, and nothing changed, where entries are queued.
+    pub fn skip_to(&self, next: Seq) -> bool {
+        let mut tail = self.tail.lock();
+        assert!(next >= tail.next, "seqs never go back");
+        if tail.records == 0 {
+            tail.next = next;
+        }
+        tail.records == 0
+    }
+
+    /// Gives back the room of `bytes` that are in the segments, where they took as much space.
+    pub fn wrote(&self, bytes: usize) {
+        // Space first: in between, the account errs on the side of refusing.
+        self.writable.fetch_sub(bytes as i64, Ordering::AcqRel);
+        let before = self.unwritten.fetch_sub(bytes as i64, Ordering::AcqRel);
+        assert!(before >= bytes as i64, "only what had room is written");
+    }
+
+    /// Adds to, or takes from, the bytes that may still be written.
+    pub fn add_writable(&self, bytes: i64) {
+        self.writable.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// Bytes that may still be written, less those that have room.
+    pub fn free(&self) -> i64 {
+        self.writable.load(Ordering::Acquire) - self.unwritten.load(Ordering::Acquire)
+    }
+}
+
+impl Room<'_> {
+    /// Queues one entry that `encode` appends to the buffer it is given, and returns its seq. Cannot fail. To be called
+    /// under the lock that makes the order of entries the order of decisions.
+    ///
+    /// # Panics
+    ///
+    /// When `encode` appends nothing, more than a record may have, or more than this room has left: the caller's
+    /// mistake. Nothing is queued then.
+    pub fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Seq {
+        let mut tail = self.queue.tail.lock();
+        let tail = &mut *tail;
+        let mut entry = Entry::begin(&mut tail.buffer);
+        encode(&mut *entry.buffer);
+        let record = entry.record();
+        let payload = record.len() - RECORD_HEADER_BYTES;
+        assert!(payload > 0 && payload <= self.queue.payload_max, "a payload of {payload} bytes");
+        let bytes = record.len() as i64;
+        assert!(bytes <= self.bytes, "an entry of {bytes} bytes in a room of {}", self.bytes);
+        let seq = tail.next;
+        put_record_header(record, seq);
+        entry.queued = true;
+        drop(entry);
+        tail.next = seq.after();
+        tail.records += 1;
+        self.bytes -= bytes;
+        seq
+    }
+
+    /// Bytes left, the headers of records included.
+    pub fn bytes_left(&self) -> usize {
+        self.bytes as usize
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.queue.unwritten.fetch_sub(self.bytes, Ordering::AcqRel);
+        }
+    }
+}
+
+/// An entry being encoded; taken back out of the buffer unless it came to be queued, also when `encode` panics.
+struct Entry<'a> {
+    buffer: &'a mut Vec<u8>,
+    start: usize,
+    queued: bool,
+}
+
+impl<'a> Entry<'a> {
+    fn begin(buffer: &'a mut Vec<u8>) -> Self {
+        let start = buffer.len();
+        buffer.extend_from_slice(&[0; RECORD_HEADER_BYTES]);
+        Self { buffer, start, queued: false }
+    }
+
+    fn record(&mut self) -> &mut [u8] {
+        assert!(self.buffer.len() >= self.start + RECORD_HEADER_BYTES, "encoding appends and never removes");
+        &mut self.buffer[self.start..]
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        if !self.queued {
+            self.buffer.truncate(self.start);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn queue(unwritten_max: usize, writable: i64) -> Queue {
+        let queue = Queue::new(Seq(1), unwritten_max, 100, Latch::default());
+        queue.add_writable(writable);
+        queue
+    }
+
+    #[test]
+    fn entries_get_the_seqs_in_the_order_of_pushes() {
+        let queue = queue(1000, 1000);
+        let mut room = queue.reserve(2, 5).expect("is free");
+        assert_eq!(room.push(|buffer| buffer.extend(b"abc")), Seq(1));
+        assert_eq!(room.push(|buffer| buffer.extend(b"de")), Seq(2));
+        assert_eq!(room.bytes_left(), 0);
+        let mut batch = Batch::default();
+        queue.take(&mut batch);
+        assert_eq!((batch.records, batch.last, batch.buffer.len()), (2, Seq(2), 53));
+        assert_eq!(queue.queued(), (0, 0));
+        assert_eq!(queue.free(), 1000 - 53);
+        queue.wrote(53);
+        assert_eq!(queue.free(), 1000 - 53, "what was queued is now on disk");
+    }
+
+    #[test]
+    fn room_is_refused_at_each_cap_and_returns_when_dropped() {
+        let queue = queue(1000, 200);
+        let room = queue.reserve(1, 100).expect("124 of 200");
+        assert!(matches!(queue.reserve(1, 60), Err(Refused::JournalFull)));
+        drop(room);
+        assert_eq!(queue.free(), 200);
+        assert!(matches!(queue.reserve(1, 101), Err(Refused::TooLarge { .. })));
+        assert!(matches!(queue.reserve(10, 900), Err(Refused::QueueFull { .. })));
+        assert!(matches!(queue.reserve(usize::MAX, usize::MAX), Err(Refused::QueueFull { .. })));
+        drop(queue.reserve(1, 60).expect("refusals took nothing"));
+    }
+
+    #[test]
+    fn an_encoder_that_panics_leaves_no_half_entry() {
+        let queue = queue(1000, 1000);
+        let mut room = queue.reserve(3, 30).expect("is free");
+        for wrong in [Some(&[1u8; 101][..]), Some(b""), Some(&[1; 99]), None] {
+            let push = || room.push(|buffer| buffer.extend(wrong.expect("panics here")));
+            assert!(catch_unwind(AssertUnwindSafe(push)).is_err());
+            assert_eq!(queue.queued(), (0, 0));
+        }
+        assert_eq!(room.push(|buffer| buffer.push(1)), Seq(1));
+    }
+
+    #[test]
+    fn after_a_failure_no_room_is_given_but_what_has_room_can_be_pushed() {
+        let queue = queue(1000, 1000);
+        let mut room = queue.reserve(1, 30).expect("is free");
+        queue.latch.fail("the disk is on fire".into());
+        assert!(matches!(queue.reserve(1, 1), Err(Refused::Failed(_))));
+        assert_eq!(room.push(|buffer| buffer.push(1)), Seq(1));
+    }
+}
