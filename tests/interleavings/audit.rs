@@ -135,7 +135,7 @@ impl Fold {
 
 /// Checks everything, once every thread has ended.
 pub fn audit(world: &World, answers: &[Answer]) {
-    scopes().iter().for_each(|scope| drop(world.meter.expire(scope, world.now())));
+    scopes().iter().for_each(|scope| _ = world.meter.expire(scope, world.now()));
     world.meter.log().append_waiting();
     world.sync();
     world.sync();
@@ -180,7 +180,7 @@ fn same_state(world: &World, replayed: &Meter<Queue>) {
     }
     let totals = |meter: &Meter<Queue>| {
         let mut totals = meter.totals(now);
-        scopes().iter().for_each(|scope| drop(meter.tend(scope, now, &mut totals)));
+        scopes().iter().for_each(|scope| _ = meter.tend(scope, now, &mut totals));
         Totals { oldest: None, ..totals }
     };
     assert_eq!(totals(&world.meter), totals(replayed), "I7");
@@ -214,10 +214,10 @@ fn same_answers(world: &World, replayed: &Meter<Queue>, answers: &[Answer]) {
 /// I1: `granted + debt = free + held + spent + returned`, with the root's numbers, the log's and the
 /// book's own.
 fn conserved(world: &World, fold: &Fold) {
-    let root = world.root.lock().unwrap();
+    let root = world.root();
     let now = world.now();
     for (name, asker) in [("pool", ("olga", Some("acme"))), ("wallet", ("wil", None))] {
-        let row = root.rows.subscription(&subscription(name)).unwrap().expect("a row");
+        let row = root.rows.subscription(&subscription(name)).expect("loaded").expect("put");
         let account = row.open_account();
         let none = Sums::default();
         let sums = fold.payers.get(&subscription(name)).unwrap_or(&none);

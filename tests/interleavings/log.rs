@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use purser::domain::Entry;
 use purser::engine::{Log, NoRoom};
-use shuttle::sync::Mutex;
+use shuttle::sync::{Mutex, MutexGuard};
 use shuttle::thread::{self, ThreadId};
 
 /// When an entry that is handed over gets its place in the log.
@@ -33,15 +33,19 @@ impl Queue {
         Self { append, lines: Mutex::default() }
     }
 
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().expect("no thread panics with it")
+    }
+
     /// The entries after the first `count`.
     pub fn after(&self, count: u64) -> Vec<Entry> {
-        self.lines.lock().unwrap().entries[count as usize..].to_vec()
+        self.lines().entries[count as usize..].to_vec()
     }
 
     /// Appends what the calling thread's last operation left waiting.
     pub fn append_waiting(&self) {
         if self.append == Append::AfterUnlocking {
-            let mut lines = self.lines.lock().unwrap();
+            let mut lines = self.lines();
             let waiting = lines.waiting.remove(&thread::current().id());
             lines.entries.extend(waiting.into_iter().flatten());
         }
@@ -56,7 +60,7 @@ impl Log for Queue {
     }
 
     fn push(&self, _room: &mut (), entry: &Entry) -> u64 {
-        let mut lines = self.lines.lock().unwrap();
+        let mut lines = self.lines();
         match self.append {
             Append::UnderTheLocks => lines.entries.push(entry.clone()),
             Append::AfterUnlocking => {

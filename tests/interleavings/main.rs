@@ -36,13 +36,13 @@ fn explore(append: Append, prepare: fn(&World)) {
             thread::spawn(move || {
                 for _ in 0..STEPS {
                     let answer = steps::step(&world);
-                    answers.lock().unwrap().extend(answer);
+                    answers.lock().expect("no thread panics with it").extend(answer);
                 }
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    let answers = answers.lock().unwrap();
+    threads.into_iter().for_each(|thread| thread.join().expect("no thread panics"));
+    let answers = answers.lock().expect("no thread panics with it");
     audit::audit(&world, &answers);
 }
 

@@ -9,7 +9,7 @@ use purser::engine::{Drawn, Meter, Options, Scope};
 use purser::root::control::control;
 use purser::root::sync::{Batch, Request, register, sync};
 use purser::root::{Actor, Command, Missing, Patch, Rollover, Row, Rows, Settings, Status, Terms};
-use shuttle::sync::Mutex;
+use shuttle::sync::{Mutex, MutexGuard};
 
 use crate::log::{Append, Queue};
 
@@ -23,23 +23,23 @@ pub const WALLET_CREDITS: u32 = 4;
 pub const WALLET_PURCHASED: u32 = 3;
 
 pub fn credits(whole: u32) -> Credits {
-    Credits::from_credits(whole).unwrap()
+    Credits::from_credits(whole).expect("a fixed value")
 }
 
 pub fn id(text: &str) -> OperationId {
-    OperationId::new(text).unwrap()
+    OperationId::new(text).expect("a fixed value")
 }
 
 pub fn team(text: &str) -> TeamId {
-    TeamId::new(text).unwrap()
+    TeamId::new(text).expect("a fixed value")
 }
 
 pub fn user(text: &str) -> UserId {
-    UserId::new(text).unwrap()
+    UserId::new(text).expect("a fixed value")
 }
 
 pub fn subscription(text: &str) -> SubscriptionId {
-    SubscriptionId::new(text).unwrap()
+    SubscriptionId::new(text).expect("a fixed value")
 }
 
 /// Who asks, and in whose name.
@@ -74,7 +74,7 @@ pub struct Root {
 /// See the module.
 pub struct World {
     pub meter: Meter<Queue>,
-    pub root: Mutex<Root>,
+    root: Mutex<Root>,
     clock: AtomicI64,
     purchases: AtomicU64,
 }
@@ -87,13 +87,18 @@ impl World {
             clock: AtomicI64::new(START_MILLIS),
             purchases: AtomicU64::new(0),
         };
-        world.meter.follow(&world.root.lock().unwrap().rows.changed());
+        world.meter.follow(&world.root().rows.changed());
         world.sync();
         world
     }
 
+    /// The root's transaction: one at a time.
+    pub fn root(&self) -> MutexGuard<'_, Root> {
+        self.root.lock().expect("no thread panics with it")
+    }
+
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.load(Ordering::Relaxed)).unwrap()
+        Timestamp::from_millis(self.clock.load(Ordering::Relaxed)).expect("1970 to 9999")
     }
 
     pub fn pass(&self, millis: i64) {
@@ -102,13 +107,14 @@ impl World {
 
     /// Reports and takes what is lent, as the sync task does: one at a time.
     pub fn sync(&self) {
-        let mut root = self.root.lock().unwrap();
+        let mut root = self.root();
         let now = self.now();
         let subscriptions = [subscription("pool"), subscription("wallet")];
         let wants = self.meter.give_back(&subscriptions, now);
         let batch = Batch { first: root.acked + 1, entries: self.meter.log().after(root.acked) };
         let request = Request { sidecar: 1, incarnation: 1, batch, wants };
-        let (reply, _) = sync(&mut root.rows, &request, now).unwrap().unwrap();
+        let (reply, _) =
+            sync(&mut root.rows, &request, now).expect("every row is there").expect("registered, and no gap");
         root.acked = reply.acked;
         self.meter.lend(&reply.leases);
     }
@@ -120,10 +126,10 @@ impl World {
         let patch = Patch { opted_out: Some(opted_out), ..Patch::default() };
         let command = Command::PatchMember { team: team.clone(), user: user.clone(), patch };
         let rows = {
-            let mut root = self.root.lock().unwrap();
+            let mut root = self.root();
             do_control(&mut root.rows, &command, self.now());
-            let member = root.rows.member(&team, &user).unwrap().unwrap().clone();
-            [Row::Team(root.rows.team(&team).unwrap().unwrap().clone()), Row::Member(team, member)]
+            let member = root.rows.member(&team, &user).expect("loaded").expect("put").clone();
+            [Row::Team(root.rows.team(&team).expect("loaded").expect("put").clone()), Row::Member(team, member)]
         };
         self.meter.follow(&rows);
     }
@@ -131,9 +137,9 @@ impl World {
     /// Buys one credit for the wallet. What the root lends is taken in the order in which it lent.
     pub fn purchase(&self) {
         let number = self.purchases.fetch_add(1, Ordering::Relaxed);
-        let mut root = self.root.lock().unwrap();
+        let mut root = self.root();
         do_control(&mut root.rows, &purchase(id(&format!("p{number}")), 1, None), self.now());
-        let row = root.rows.subscription(&subscription("wallet")).unwrap().unwrap().clone();
+        let row = root.rows.subscription(&subscription("wallet")).expect("loaded").expect("put").clone();
         self.meter.follow(&[Row::Subscription(Box::new(row))]);
     }
 
@@ -159,7 +165,7 @@ impl World {
 /// A meter that follows the same rows, knows what `world` lends, and has decided nothing.
 pub fn follower(world: &World) -> Meter<Queue> {
     let meter = Meter::new(Queue::new(Append::UnderTheLocks), Options::default());
-    let root = world.root.lock().unwrap();
+    let root = world.root();
     meter.follow(&root.rows.changed());
     meter
 }
@@ -181,11 +187,11 @@ fn load_as_asked<T>(rows: &mut Rows, mut rule: impl FnMut(&mut Rows) -> Result<T
 
 fn do_control(rows: &mut Rows, command: &Command, now: Timestamp) {
     let actor = Actor::Service("admin".to_owned());
-    load_as_asked(rows, |rows| control(rows, command, &actor, now)).unwrap();
+    load_as_asked(rows, |rows| control(rows, command, &actor, now)).expect("allowed");
 }
 
 fn first_rows() -> Rows {
-    let now = Timestamp::from_millis(START_MILLIS).unwrap();
+    let now = Timestamp::from_millis(START_MILLIS).expect("1970 to 9999");
     let (pool, wallet) = (subscription("pool"), subscription("wallet"));
     let lapses = Some(now.plus_millis(PURCHASE_LASTS_MILLIS));
     let put_member = |name, access| {
@@ -193,7 +199,7 @@ fn first_rows() -> Rows {
         Command::PutMember { team: team("acme"), user: user(name), settings }
     };
     let mut rows = Rows::default();
-    load_as_asked(&mut rows, |rows| register(rows, 1, 1, 1)).unwrap();
+    load_as_asked(&mut rows, |rows| register(rows, 1, 1, 1)).expect("the first");
     for command in [
         Command::PutSubscription { id: pool, terms: terms("olga", POOL_CREDITS, now) },
         Command::PutSubscription { id: wallet, terms: terms("wil", WALLET_CREDITS, now) },
