@@ -59,9 +59,18 @@ pub struct Book {
     pub epoch: u64,
     /// Funds by window, oldest first; only the last may be drawn on anew.
     pub funds: Vec<Funds>,
+    /// When the last entry was decided, or funds were last given back. Whoever asked the time
+    /// before that and comes later decides as of this.
+    pub latest: Timestamp,
 }
 
 impl Book {
+    /// A book without funds, assigned to no team.
+    pub fn new(subscription: SubscriptionId, owner: UserId) -> Self {
+        let (team, features, epoch, funds) = (None, Features::default(), 0, Vec::new());
+        Self { subscription, owner, team, features, epoch, funds, latest: Timestamp::MIN }
+    }
+
     /// The funds that may be drawn on at `now`; `None` when a sync must come first.
     pub fn current(&self, now: Timestamp) -> Option<&Funds> {
         self.funds.last().filter(|funds| funds.window.contains(now) && now < funds.until)
@@ -108,6 +117,8 @@ impl Book {
     /// Takes what is free in funds whose lease has run out off this book, and answers what has been
     /// returned of every such window in all, to be reported to the root.
     pub fn give_back(&mut self, now: Timestamp) -> Vec<(Timestamp, Credits)> {
+        let now = now.max(self.latest);
+        self.latest = now;
         let ended = self.funds.iter_mut().filter(|funds| funds.until <= now);
         let returns = ended.map(|funds| {
             funds.returned = funds.returned.plus(funds.free(now));

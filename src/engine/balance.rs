@@ -127,10 +127,12 @@ impl<L: Log> Meter<L> {
 
     /// Sums of teams, subscriptions and debt; holds and operations are added by [`Meter::tend`].
     pub fn totals(&self, now: Timestamp) -> Totals {
-        let debt = self.books.iter().map(|cell| cell.lock().book.debt(now).micros());
+        // Copied out first: a map's own lock is never held while waiting for another.
+        let books: Vec<_> = self.books.iter().map(|cell| Arc::clone(&cell)).collect();
+        let debt = books.iter().map(|cell| cell.lock().book.debt(now).micros());
         Totals {
             teams: self.teams.len() as u64,
-            subscriptions: self.books.len() as u64,
+            subscriptions: books.len() as u64,
             debt_micros: debt.fold(0, i64::saturating_add),
             ..Totals::default()
         }

@@ -146,6 +146,9 @@ impl<L: Log> Meter<L> {
 
 /// Whether the sums that an entry names follow from those that stand.
 fn fits(scopes: &Scopes<'_>, entry: &Entry) -> Result<(), &'static str> {
+    if entry.at < scopes.book.latest {
+        return Err("it is older than the payer's entry before it");
+    }
     for posting in &entry.postings {
         let funds = scopes.book.of(posting.window).ok_or("its window's funds are unknown")?;
         if !follows(&funds.draws.tally(), posting, posting.account) {
