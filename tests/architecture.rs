@@ -30,7 +30,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const PURE_CRATES: &[&str] = &["crate", "super", "self", "std", "jiff", "smallvec", "thiserror", "proptest"];
 
 /// Words of the standard library that mean a clock, a lock or IO.
-const IMPURE: &[&str] = &["std::fs", "std::io", "std::net", "std::thread", "std::time", "std::process", "Mutex", "tokio"];
+const IMPURE: &[&str] =
+    &["std::fs", "std::io", "std::net", "std::thread", "std::time", "std::process", "Mutex", "tokio"];
 
 #[test]
 fn modules_import_only_what_the_map_allows() {
@@ -81,7 +82,8 @@ fn the_code_map_names_every_file() {
 #[test]
 fn the_code_map_names_no_file_that_is_gone() {
     let map = fs::read_to_string("ARCHITECTURE.md").expect("ARCHITECTURE.md is there");
-    let named = map.split('`').filter(|word| word.ends_with(".rs") && !word.contains(' ') && !word.starts_with("tests/"));
+    let named =
+        map.split('`').filter(|word| word.ends_with(".rs") && !word.contains(' ') && !word.starts_with("tests/"));
     let gone: BTreeSet<&str> = named.filter(|name| !Path::new("src").join(name).exists()).collect();
     let gone: Vec<&&str> = gone.iter().filter(|name| !Path::new(name).exists()).collect();
     assert!(gone.is_empty(), "ARCHITECTURE.md names {gone:?}");
