@@ -6,4 +6,5 @@ pub mod ids;
 pub mod json;
 pub mod listen;
 pub mod problem;
+pub mod state;
 pub mod wire;
