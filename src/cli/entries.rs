@@ -42,8 +42,7 @@ async fn csv(client: &Client, path: &str, limit: u64) -> anyhow::Result<()> {
 }
 
 fn path(args: &EntriesArgs) -> String {
-    let filters =
-        [("member", &args.member), ("kind", &args.kind), ("from", &args.since), ("to", &args.until)];
+    let filters = [("member", &args.member), ("kind", &args.kind), ("from", &args.since), ("to", &args.until)];
     let filters = filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))));
     let filters: Vec<String> = filters.collect();
     let route = format!("/v1/teams/{}/entries", encoded(&args.team));
@@ -55,7 +54,8 @@ fn path(args: &EntriesArgs) -> String {
 struct EntryRow(Answer);
 
 impl Row for EntryRow {
-    const HEADINGS: &'static [&'static str] = &["at", "kind", "member", "id", "credits", "payer", "returned", "debt", "actor"];
+    const HEADINGS: &'static [&'static str] =
+        &["at", "kind", "member", "id", "credits", "payer", "returned", "debt", "actor"];
 
     fn cells(&self) -> Vec<String> {
         Self::HEADINGS.iter().map(|name| self.0.tree.text(name)).collect()

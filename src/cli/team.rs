@@ -122,8 +122,7 @@ impl Row for TeamRow {
 struct MemberRow(Answer);
 
 impl Row for MemberRow {
-    const HEADINGS: &'static [&'static str] =
-        &["member", "role", "access", "effective_access", "limit", "opted_out"];
+    const HEADINGS: &'static [&'static str] = &["member", "role", "access", "effective_access", "limit", "opted_out"];
 
     fn cells(&self) -> Vec<String> {
         Self::HEADINGS.iter().map(|name| self.0.tree.text(name)).collect()

@@ -171,7 +171,10 @@ mod tests {
         let mut fields = Vec::new();
         answer.tree.flatten("", &mut fields);
         let read: Vec<String> = fields.iter().map(|f| format!("{}={}", f.field, f.value)).collect();
-        assert_eq!(read, ["zeta=1", "window.start=a", "window.end=-", "models=x, y", "grants.1.kind=monthly", "on=yes"]);
+        assert_eq!(
+            read,
+            ["zeta=1", "window.start=a", "window.end=-", "models=x, y", "grants.1.kind=monthly", "on=yes"]
+        );
         assert_eq!((answer.tree.text("window.start"), answer.tree.text("none")), ("a".to_owned(), "-".to_owned()));
         assert_eq!(serde_json::to_string(&answer).expect("serialises"), json);
     }

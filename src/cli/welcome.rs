@@ -3,8 +3,6 @@
 //! Only what to do and what to print: whether the data folder is empty, and running the commands, is
 //! for whoever starts the server.
 
-use std::collections::BTreeSet;
-
 use crate::config::Listen;
 use crate::domain::{Access, Credits, Features, Role, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::root::command::Settings;
@@ -35,7 +33,12 @@ pub fn commands() -> Vec<Command> {
     let member = |name: &str, access: Access, limit: Option<u32>| Command::PutMember {
         team: team.clone(),
         user: user(name),
-        settings: Settings { role: Role::Member, access, limit: limit.and_then(Credits::from_credits), opted_out: false },
+        settings: Settings {
+            role: Role::Member,
+            access,
+            limit: limit.and_then(Credits::from_credits),
+            opted_out: false,
+        },
     };
     let id = SubscriptionId::new(SUBSCRIPTION).expect("letters make an id");
     vec![

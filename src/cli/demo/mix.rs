@@ -110,9 +110,17 @@ mod tests {
     #[test]
     fn every_way_that_a_call_can_go_on_occurs() {
         let calls = calls(1).concat();
-        for way in
-            ["Settle {", "SettleAgain", "Release", "Abandon", "Charged,", "ChargedAgain", "credits: None", "Out", "member: None"]
-        {
+        for way in [
+            "Settle {",
+            "SettleAgain",
+            "Release",
+            "Abandon",
+            "Charged,",
+            "ChargedAgain",
+            "credits: None",
+            "Out",
+            "member: None",
+        ] {
             assert!(calls.contains(way), "{way}");
         }
     }

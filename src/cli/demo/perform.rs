@@ -162,7 +162,8 @@ type Counted = Result<Vec<(Duration, Job)>, serde_json::Error>;
 fn decided(draw: &Arc<Draw>, answer: &[u8], tally: &mut Tally) -> Counted {
     let decision: Decision = serde_json::from_slice(answer)?;
     let why = decision.denial.map(|denial| denial.reason).or(decision.payer).unwrap_or_default();
-    let allowed = (decision.decision == "allow").then(|| decision.credits.map_or(draw.credits, |Amount(credits)| credits));
+    let allowed =
+        (decision.decision == "allow").then(|| decision.credits.map_or(draw.credits, |Amount(credits)| credits));
     let call = if draw.is_hold() { Kind::Hold.as_str() } else { Kind::Debit.as_str() };
     let outcome = Outcome { call, decision: decision.decision, why };
     tally.decisions.entry(outcome).or_default().add(allowed.unwrap_or(draw.credits));
@@ -174,7 +175,8 @@ fn decided(draw: &Arc<Draw>, answer: &[u8], tally: &mut Tally) -> Counted {
 
 fn repeated(first: Credits, answer: &[u8], tally: &mut Tally) -> Counted {
     let again: Decision = serde_json::from_slice(answer)?;
-    let same = again.replayed && again.decision == "allow" && again.credits.is_none_or(|Amount(credits)| credits == first);
+    let same =
+        again.replayed && again.decision == "allow" && again.credits.is_none_or(|Amount(credits)| credits == first);
     if same {
         tally.repeats += 1;
     } else {

@@ -15,7 +15,12 @@ use crate::domain::Timestamp;
 const AT_ONCE: usize = 4;
 
 /// Creates every team with its members; the bar counts members.
-pub(super) async fn seed(client: &Client, town: &Arc<Town>, now: Timestamp, bar: &ProgressBar) -> Result<(), ClientError> {
+pub(super) async fn seed(
+    client: &Client,
+    town: &Arc<Town>,
+    now: Timestamp,
+    bar: &ProgressBar,
+) -> Result<(), ClientError> {
     let mut tasks = JoinSet::new();
     for first in 0..AT_ONCE {
         let (client, town, bar) = (client.clone(), town.clone(), bar.clone());
@@ -80,5 +85,8 @@ async fn put(client: &Client, path: String, body: &Value) -> Result<(), ClientEr
 
 async fn purchase(client: &Client, subscription: &str, credits: &str) -> Result<(), ClientError> {
     let body = json!({ "id": format!("{subscription}-extra"), "credits": credits });
-    client.ask(&Ask::new(Method::POST, format!("/v1/subscriptions/{subscription}/purchases")).json(&body)).await.map(drop)
+    client
+        .ask(&Ask::new(Method::POST, format!("/v1/subscriptions/{subscription}/purchases")).json(&body))
+        .await
+        .map(drop)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::civil::DateTime;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
 use super::job::{Job, Then};
 use super::mix::Mix;
@@ -32,12 +33,17 @@ const TOKENS_MAX: u64 = 100_000_000;
 
 #[derive(Debug, Deserialize)]
 struct Record {
-    #[serde(rename = "TIMESTAMP")]
+    #[serde(rename = "TIMESTAMP", deserialize_with = "time")]
     at: DateTime,
     #[serde(rename = "ContextTokens")]
     read: u64,
     #[serde(rename = "GeneratedTokens")]
     written: u64,
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| D::Error::custom("TIMESTAMP is not a time such as 2023-11-16 18:15:46.68"))
 }
 
 /// Real calls in the order of their times.

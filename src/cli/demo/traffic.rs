@@ -41,7 +41,13 @@ pub(super) struct Traffic {
 impl Traffic {
     /// Sends everything and waits for the last answer; blocks this thread. Answers how long it took,
     /// and whether something was left unsent.
-    pub(super) fn run(self: &Arc<Self>, runtime: &Handle, connections: u32, end: Duration, bar: &ProgressBar) -> (Duration, bool) {
+    pub(super) fn run(
+        self: &Arc<Self>,
+        runtime: &Handle,
+        connections: u32,
+        end: Duration,
+        bar: &ProgressBar,
+    ) -> (Duration, bool) {
         let permits = Arc::new(Semaphore::new(connections as usize));
         let start = self.clock.instant();
         let (mut moved, mut complete) = (Duration::ZERO, true);
