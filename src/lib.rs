@@ -14,6 +14,7 @@ pub mod engine;
 pub mod journal;
 pub mod metrics;
 pub mod root;
+pub mod server;
 pub mod service;
 pub mod store;
 pub mod tasks;

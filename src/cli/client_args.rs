@@ -59,6 +59,10 @@ pub struct EntriesArgs {
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
 
+    /// Only of this operation or purchase
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+
     /// Not before this time, RFC 3339
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
@@ -70,6 +74,10 @@ pub struct EntriesArgs {
     /// At most so many; 0 for all
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u64,
+
+    /// The newest first
+    #[arg(long)]
+    pub newest: bool,
 
     /// Print CSV
     #[arg(long, conflicts_with = "json")]

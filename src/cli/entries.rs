@@ -1,6 +1,5 @@
 //! `purser entries`: a team's ledger as a table, as JSON lines or as CSV.
 
-use http::Method;
 use serde::Serialize;
 
 use super::client::{Ask, Client, encoded};
@@ -31,18 +30,33 @@ pub(super) async fn run(args: &EntriesArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The server writes the CSV, all of it; a limit is one of lines.
+/// The server writes the CSV; a limit is one of lines, the header not counted.
 async fn csv(client: &Client, path: &str, limit: u64) -> anyhow::Result<()> {
-    let body = client.ask(&Ask::new(Method::GET, path).accept("text/csv")).await?;
-    let text = String::from_utf8_lossy(&body);
-    let lines = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1) };
     let mut output = Output::stdout(Format::Table);
-    text.split_inclusive('\n').take(lines).try_for_each(|line| output.text(line))?;
-    Ok(())
+    let mut left = if limit == 0 { u64::MAX } else { limit.saturating_add(1) };
+    let take = |bytes: &[u8]| {
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if left == 0 || output.is_closed() {
+                return Ok(false);
+            }
+            output.bytes(line)?;
+            left -= u64::from(line.ends_with(b"\n"));
+        }
+        Ok(true)
+    };
+    Ok(client.stream(&Ask::get(path).accept("text/csv"), take).await?)
 }
 
 fn path(args: &EntriesArgs) -> String {
-    let filters = [("member", &args.member), ("kind", &args.kind), ("from", &args.since), ("to", &args.until)];
+    let order = args.newest.then(|| "desc".to_owned());
+    let filters = [
+        ("member", &args.member),
+        ("kind", &args.kind),
+        ("id", &args.id),
+        ("from", &args.since),
+        ("to", &args.until),
+        ("order", &order),
+    ];
     let filters = filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))));
     let filters: Vec<String> = filters.collect();
     let route = format!("/v1/teams/{}/entries", encoded(&args.team));

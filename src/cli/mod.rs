@@ -14,6 +14,7 @@ mod demo;
 mod entries;
 mod output;
 mod pages;
+mod serve;
 mod subscription;
 mod team;
 mod tree;
@@ -43,6 +44,8 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Serve until SIGTERM; SIGHUP reloads tokens, the whitelist's policy and the log's level
+    Serve(ConfigArgs),
     /// Check the configuration and print what came out of all its sources
     CheckConfig(check_config::CheckConfigArgs),
     /// Show what a member, a team's pool or a user still has
@@ -65,6 +68,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(refused) => return explain(&refused),
     };
     let done = match command {
+        Command::Serve(args) => serve::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Balance(args) => wait_for(balance::run(&args)),
         Command::Entries(args) => wait_for(entries::run(&args)),

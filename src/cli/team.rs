@@ -110,7 +110,7 @@ fn nothing(what: &str) -> ClientError {
 struct TeamRow(Answer);
 
 impl Row for TeamRow {
-    const HEADINGS: &'static [&'static str] = &["team", "name", "owner", "subscription"];
+    const HEADINGS: &'static [&'static str] = &["id", "name", "owner", "subscription", "members", "seats_taken"];
 
     fn cells(&self) -> Vec<String> {
         Self::HEADINGS.iter().map(|name| self.0.tree.text(name)).collect()
@@ -122,7 +122,8 @@ impl Row for TeamRow {
 struct MemberRow(Answer);
 
 impl Row for MemberRow {
-    const HEADINGS: &'static [&'static str] = &["member", "role", "access", "effective_access", "limit", "opted_out"];
+    const HEADINGS: &'static [&'static str] =
+        &["member", "role", "access", "effective_access", "limit", "used", "held", "opted_out"];
 
     fn cells(&self) -> Vec<String> {
         Self::HEADINGS.iter().map(|name| self.0.tree.text(name)).collect()

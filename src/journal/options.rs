@@ -7,6 +7,10 @@ use super::format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES
 /// Smallest and largest segment: room for some records; and a scan of one must fit into memory when damage is judged.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 8 * 1024..=1024 * 1024 * 1024;
 
+/// Largest journal and queue: far above what a sidecar can use, and far below where sums of bytes overflow.
+const BYTES_MAX: u64 = 1 << 50;
+const QUEUE_BYTES_MAX: usize = 1 << 30;
+
 /// The limits of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -58,6 +62,9 @@ impl Options {
                 self.bytes_max, self.segment_bytes
             ));
         }
+        if self.bytes_max > BYTES_MAX || self.queue_bytes_max > QUEUE_BYTES_MAX {
+            return Err(format!("a size above {BYTES_MAX} bytes, or a queue above {QUEUE_BYTES_MAX}, makes no sense"));
+        }
         if self.queue_bytes_max < self.payload_bytes_max() + RECORD_HEADER_BYTES {
             return Err(format!("a queue of {} bytes has no room for one entry", self.queue_bytes_max));
         }
@@ -80,6 +87,8 @@ mod tests {
             Options { segment_bytes: 4096, ..sound.clone() },
             Options { bytes_max: sound.segment_bytes, ..sound.clone() },
             Options { queue_bytes_max: 100, ..sound.clone() },
+            Options { queue_bytes_max: usize::MAX, ..sound.clone() },
+            Options { bytes_max: u64::MAX, ..sound.clone() },
             Options { sync_interval: Duration::ZERO, ..sound.clone() },
         ] {
             assert!(senseless.check().is_err(), "{senseless:?}");

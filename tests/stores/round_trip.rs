@@ -160,12 +160,15 @@ fn wanted((subscriptions, teams, members): &People) -> Vec<Loaded> {
     rows
 }
 
+/// The kind of a fact, an earlier entry that it may end, amounts, a time and flags.
+type Draft = (usize, usize, [Credits; 3], Timestamp, [bool; 4]);
+
 /// A fact of entry `index`; the second number names an earlier entry that it may end.
-fn entry() -> impl Strategy<Value = (usize, usize, [Credits; 3], Timestamp, [bool; 4])> {
+fn entry() -> impl Strategy<Value = Draft> {
     (0..7_usize, any::<usize>(), [amount(), amount(), amount()], time(), any::<[bool; 4]>())
 }
 
-fn build(drafts: Vec<(usize, usize, [Credits; 3], Timestamp, [bool; 4])>) -> Vec<Entry> {
+fn build(drafts: Vec<Draft>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for (index, (what, earlier, [a, b, c], at, flags)) in drafts.into_iter().enumerate() {
         let held: Vec<_> = entries.iter().filter(|e| matches!(e.fact, Fact::Held { .. })).collect();

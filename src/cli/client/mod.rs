@@ -182,6 +182,36 @@ impl Client {
         Err(refused(answer.status(), answer.body()))
     }
 
+    /// Sends a request and hands on a good answer piece by piece, until `take` wants no more. Every
+    /// piece may take [`ANSWER_WAIT`], so that a long answer is no late one.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; [`ClientError::Unavailable`] when the answer breaks off, or with what `take` says.
+    pub async fn stream(
+        &self,
+        ask: &Ask,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<bool>,
+    ) -> Result<(), ClientError> {
+        let away = |why: String| ClientError::Unavailable(format!("{}{}: {why}", self.target, ask.path));
+        let late = || away(format!("nothing came for {} s", ANSWER_WAIT.as_secs()));
+        let answer = tokio::time::timeout(ANSWER_WAIT, self.http.request(self.request(ask)?));
+        let answer = answer.await.map_err(|_| late())?.map_err(|error| away(error::causes(&error)))?;
+        let (parts, mut body) = answer.into_parts();
+        if !parts.status.is_success() {
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| away(error.to_string()))?;
+            return Err(refused(parts.status, &body.to_bytes()));
+        }
+        while let Some(frame) = tokio::time::timeout(ANSWER_WAIT, body.frame()).await.map_err(|_| late())? {
+            let frame = frame.map_err(|error| away(error::causes(&error)))?;
+            if let Some(bytes) = frame.data_ref()
+                && !take(bytes).map_err(|error| away(error.to_string()))?
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// Sends a request and reads the JSON of a good answer.
     ///
     /// # Errors

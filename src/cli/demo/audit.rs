@@ -48,12 +48,19 @@ struct Funds {
     used: Amount,
     held: Amount,
     remaining: Amount,
-    window: Window,
+    /// `None` without a subscription.
+    window: Option<Window>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Window {
     start: WireTime,
+}
+
+impl Funds {
+    fn window(&self) -> Timestamp {
+        self.window.as_ref().map_or(Timestamp::MIN, |window| window.start.0)
+    }
 }
 
 /// Audits every team. Holds that have expired at `now` count as returned, as everywhere.
@@ -85,7 +92,7 @@ impl Audit {
         self.teams += 1;
         self.entries += recount.entries;
         recount.kinds.iter().for_each(|(kind, count)| *self.kinds.entry(kind.clone()).or_default() += count);
-        let window = pool.window.start.0;
+        let window = pool.window();
         self.funds(&format!("pool of {}", team.id), recount.account(&team.subscription, window, now), &pool);
         for member in &team.members {
             let balance: Balance = client.read(&Ask::get(format!("{path}/members/{}/balance", member.id))).await?;
@@ -95,7 +102,7 @@ impl Audit {
             self.compare(|| what("held"), sums.held, balance.held);
             if let Some((subscription, _)) = &member.own {
                 let own: Funds = client.read(&Ask::get(format!("/v1/users/{}/balance", member.id))).await?;
-                let sums = recount.account(subscription, own.window.start.0, now);
+                let sums = recount.account(subscription, own.window(), now);
                 self.funds(&format!("own credits of {}", member.id), sums, &own);
             }
         }
@@ -147,14 +154,19 @@ fn text(micros: i128) -> String {
     credits.map_or_else(|| format!("{micros} micro-credits"), |credits| credits.to_string())
 }
 
-/// Adds up a team's whole ledger.
+/// Adds up a team's whole ledger, line by line as it comes.
 async fn ledger(client: &Client, path: &str) -> Result<Recount, ClientError> {
     let mut recount = Recount::default();
-    let body = client.ask(&Ask::get(format!("{path}/entries")).accept("application/x-ndjson")).await?;
-    for line in body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        let line: Line = serde_json::from_slice(line)
-            .map_err(|error| ClientError::Unavailable(format!("{path}/entries: {error}")))?;
-        recount.take(line);
-    }
+    let mut rest = Vec::new();
+    let take = |bytes: &[u8]| {
+        rest.extend_from_slice(bytes);
+        let whole = rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        for line in rest[..whole].split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            recount.take(serde_json::from_slice::<Line>(line)?);
+        }
+        rest.drain(..whole);
+        Ok(true)
+    };
+    client.stream(&Ask::get(format!("{path}/entries")).accept("application/x-ndjson"), take).await?;
     Ok(recount)
 }

@@ -19,6 +19,9 @@ pub(super) struct Line {
     credits: Option<Amount>,
     /// The start of the window that it counts in.
     window: Option<WireTime>,
+    /// The later window in which a settle above a hold of an ended one counts, and with how much.
+    above_window: Option<WireTime>,
+    above: Option<Amount>,
     expires_at: Option<WireTime>,
 }
 
@@ -60,7 +63,7 @@ impl Recount {
         self.entries += 1;
         *self.kinds.entry(line.kind.clone()).or_default() += 1;
         let micros = line.credits.map_or(0, |Amount(credits)| i128::from(credits.micros()));
-        let (Some(id), scopes) = (line.id.clone(), line.scopes()) else { return };
+        let (Some(id), scopes) = (line.id.clone(), line.scopes(line.window)) else { return };
         let expires_at = line.expires_at.map_or(Timestamp::MAX, |at| at.0);
         match line.kind.as_str() {
             "debited" => self.charge(scopes, micros),
@@ -72,8 +75,10 @@ impl Recount {
                 }
             }
             "settled" => {
+                let above = line.above.map_or(0, |Amount(credits)| i128::from(credits.micros()));
                 self.open.remove(&id);
-                self.charge(scopes, micros);
+                self.charge(scopes, micros - above);
+                self.charge(line.scopes(line.above_window), above);
             }
             "released" | "expired" => drop(self.open.remove(&id)),
             _ => {}
@@ -101,9 +106,9 @@ impl Recount {
 }
 
 impl Line {
-    /// The subscription, and the member where the pool pays.
-    fn scopes(&self) -> Vec<Scope> {
-        let Some(WireTime { 0: window }) = self.window else { return Vec::new() };
+    /// The subscription in a window, and the member where the pool pays.
+    fn scopes(&self, window: Option<WireTime>) -> Vec<Scope> {
+        let Some(WireTime { 0: window }) = window else { return Vec::new() };
         let account = self.subscription.clone().map(|id| Scope::Account(id, window));
         let is_pool = self.payer.as_deref() == Some("pool");
         let member = self.member.clone().filter(|_| is_pool).map(|id| Scope::Member(id, window));

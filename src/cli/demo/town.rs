@@ -152,8 +152,11 @@ mod tests {
         let step = zipf.total() / 1_100;
         let mut hits = [0_u32; 3];
         (0..1_100).for_each(|n| hits[zipf.pick(n * step)] += 1);
-        assert_eq!(hits, [600, 300, 200]);
-        assert_eq!(zipf.share(1, Credits::from_credits(11).expect("small")).to_string(), "3");
+        for (hit, expected) in hits.into_iter().zip([600, 300, 200]) {
+            assert!(hit.abs_diff(expected) <= 2, "{hits:?}");
+        }
+        let share = |n| zipf.share(n, Credits::from_credits(11).expect("small")).micros().div_ceil(10);
+        assert_eq!([share(0), share(1), share(2)], [600_000, 300_000, 200_000]);
     }
 
     #[test]

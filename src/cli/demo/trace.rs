@@ -101,11 +101,6 @@ impl Trace {
         Ok(Self { calls: calls.collect() })
     }
 
-    /// How many calls there are.
-    pub(super) fn len(&self) -> usize {
-        self.calls.len()
-    }
-
     /// What all estimates come to.
     pub(super) fn expected(&self) -> Credits {
         let sum = self.calls.iter().try_fold(Credits::ZERO, |sum, call| sum.checked_add(call.estimate()));
@@ -143,7 +138,7 @@ mod tests {
     #[test]
     fn a_trace_is_replayed_in_order_and_in_the_time_given() {
         let trace = Trace::parse(CSV.as_bytes()).expect("three calls");
-        assert_eq!((trace.len(), trace.expected()), (3, credits(770, 93 + 99 + 64)));
+        assert_eq!((trace.calls.len(), trace.expected()), (3, credits(770, 93 + 99 + 64)));
         let town = Arc::new(Town::new("demo", 1, 1, trace.expected()));
         let calls: Vec<_> = trace.replay(Duration::from_secs(2), Mix::new(town, 1, "r")).collect();
         let times: Vec<_> = calls.iter().map(|(at, _)| at.as_millis()).collect();

@@ -13,7 +13,7 @@ mod save;
 mod subscriptions;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use super::commit::{Commit, changed};
 use super::error::StoreError;
 use super::ledger::LedgerEntry;
 use super::read::{Filter, Visitor, oldest_window, page};
-use super::{Controlled, RULE_RUNS_MAX, Rule, Store};
+use super::{Controlled, RULE_RUNS_MAX, Rule, Store, widened};
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal};
@@ -199,11 +199,12 @@ async fn run<T>(
     mut loaded: Rows,
     rule: impl Fn(&mut Rows) -> Result<T, Missing>,
 ) -> Result<Ran<T>, Failure> {
-    for _ in 0..RULE_RUNS_MAX {
+    for runs in 0..RULE_RUNS_MAX {
         let mut rows = loaded.clone();
         match rule(&mut rows) {
             Ok(answer) => return Ok((answer, loaded, rows)),
             Err(Missing(key)) => {
+                let key = widened(key, runs);
                 let found = fetch::fetch(conn, &key).await?;
                 loaded.load(key, found);
             }
@@ -221,8 +222,11 @@ async fn prefetch(conn: &mut SqliteConnection, request: &Request) -> Result<Rows
     let ids: BTreeSet<_> = drawn.chain(request.wants.keys()).cloned().collect();
     let ids: Vec<_> = ids.into_iter().collect();
     let found = subscriptions::by_ids(conn, &ids).await?;
-    rows.load(Key::Sidecar, found.into_iter().map(|row| Row::Subscription(Box::new(row))));
-    ids.into_iter().for_each(|id| rows.load(Key::Subscription(id), []));
+    let mut found: BTreeMap<_, _> = found.into_iter().map(|row| (row.id.clone(), Box::new(row))).collect();
+    for id in ids {
+        let row = found.remove(&id).map(Row::Subscription);
+        rows.load(Key::Subscription(id), row);
+    }
     Ok(rows)
 }
 
