@@ -44,7 +44,7 @@ impl<L: Log> Work<'_, '_, L> {
             Some(End::Expired) | None => {}
             Some(end) => return Err(EndFault::HoldEnded(end)),
         }
-        let lapsed = hold.has_lapsed(self.now);
+        let lapsed = end.is_some() || hold.has_lapsed(self.now);
         let draws_anew = lapsed || cost > hold.set.credits;
         if draws_anew && !urged && self.scopes.book.current(self.now).is_none() {
             return Err(EndFault::Short(self.drawer.subscription.clone()));
@@ -103,8 +103,8 @@ impl<L: Log> Work<'_, '_, L> {
     /// Gives back all that is left of a debit, once.
     pub fn refund_rest(&mut self, debit: &OperationId) -> Result<Ended, EndFault> {
         let (window, left, rest) = self.debit()?;
-        if let Some(refunded) = rest {
-            return Ok(self.ended(refunded, None, true, self.seq()));
+        if let Some((refunded, seq)) = rest {
+            return Ok(self.ended(refunded, None, true, seq));
         }
         self.refund(debit, debit, window, left)
     }
@@ -164,13 +164,16 @@ impl<L: Log> Work<'_, '_, L> {
 
     fn hold(&self) -> Result<(Hold, Option<End>), EndFault> {
         match self.operations.get(self.key).map(|known| &known.kind) {
-            Some(Kind::Hold { hold, end, .. }) => Ok((hold.clone(), *end)),
+            // Without funds, only a hold of nothing can have outlived the account that it was drawn in.
+            Some(Kind::Hold { hold, end, .. }) if self.scopes.book.of(hold.window).is_some() => {
+                Ok((hold.clone(), *end))
+            }
             _ => Err(EndFault::NotFound),
         }
     }
 
-    /// A debit's window, what is left of it, and what the refund of all the rest gave back.
-    fn debit(&self) -> Result<(Timestamp, Credits, Option<Credits>), EndFault> {
+    /// A debit's window, what is left of it, and what the refund of all the rest gave back by which entry.
+    fn debit(&self) -> Result<(Timestamp, Credits, Option<(Credits, u64)>), EndFault> {
         match self.operations.get(self.key).map(|known| &known.kind) {
             Some(Kind::Debit { window, credits, refunded, refunded_rest }) => {
                 Ok((*window, credits.minus(*refunded), *refunded_rest))
