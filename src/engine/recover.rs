@@ -67,8 +67,11 @@ impl<L: Log> Meter<L> {
         let Hold { window, set } = open.hold;
         let disagree = |why| Disagreement { seq: 0, why };
         self.with_scopes(&open.drawer, |scopes| {
-            let funds = scopes.book.of_mut(window).ok_or(disagree("a hold's funds are gone"))?;
             let posting = Posting { held: Some(set), ..Posting::new(window) };
+            if posting.moves_nothing() {
+                return Ok(());
+            }
+            let funds = scopes.book.of_mut(window).ok_or(disagree("a hold's funds are gone"))?;
             funds.draws.apply(&posting);
             if let (Payer::Pool, Some(member)) = (open.drawer.payer, &mut scopes.member) {
                 member.of_mut(window).apply(&posting);
@@ -149,9 +152,11 @@ fn fits(scopes: &Scopes<'_>, entry: &Entry) -> Result<(), &'static str> {
         return Err("it is older than the payer's entry before it");
     }
     for posting in &entry.postings {
-        let funds = scopes.book.of(posting.window).ok_or("its window's funds are unknown")?;
-        if !follows(&funds.draws, posting, posting.account) {
-            return Err("the payer's sums differ");
+        match scopes.book.of(posting.window) {
+            None if posting.moves_nothing() => {}
+            None => return Err("its window's funds are unknown"),
+            Some(funds) if follows(&funds.draws, posting, posting.account) => {}
+            Some(_) => return Err("the payer's sums differ"),
         }
         if let (Some(member), Some(draws)) = (posting.member, &scopes.member) {
             let none = Draws::default();

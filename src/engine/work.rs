@@ -49,6 +49,10 @@ impl<L: Log> Work<'_, '_, L> {
         if draws_anew && !urged && self.scopes.book.current(self.now).is_none() {
             return Err(EndFault::Short(self.drawer.subscription.clone()));
         }
+        // A hold of nothing may outlive the account that it was drawn in; then only a lease can pay.
+        if draws_anew && self.scopes.book.current(self.now).or(self.scopes.book.of(hold.window)).is_none() {
+            return Err(EndFault::Unavailable);
+        }
         if lapsed && end.is_none() {
             self.expire()?;
         }
@@ -102,7 +106,7 @@ impl<L: Log> Work<'_, '_, L> {
 
     /// Gives back all that is left of a debit, once.
     pub fn refund_rest(&mut self, debit: &OperationId) -> Result<Ended, EndFault> {
-        let (window, left, rest) = self.debit()?;
+        let Charge { window, left, rest } = self.debit()?;
         if let Some((refunded, seq)) = rest {
             return Ok(self.ended(refunded, None, true, seq));
         }
@@ -118,7 +122,7 @@ impl<L: Log> Work<'_, '_, L> {
                 _ => Err(EndFault::IdReused),
             };
         }
-        let (window, left, _) = self.debit()?;
+        let Charge { window, left, .. } = self.debit()?;
         if part > left {
             return Err(EndFault::AboveDebit { left });
         }
@@ -164,19 +168,15 @@ impl<L: Log> Work<'_, '_, L> {
 
     fn hold(&self) -> Result<(Hold, Option<End>), EndFault> {
         match self.operations.get(self.key).map(|known| &known.kind) {
-            // Without funds, only a hold of nothing can have outlived the account that it was drawn in.
-            Some(Kind::Hold { hold, end, .. }) if self.scopes.book.of(hold.window).is_some() => {
-                Ok((hold.clone(), *end))
-            }
+            Some(Kind::Hold { hold, end, .. }) => Ok((hold.clone(), *end)),
             _ => Err(EndFault::NotFound),
         }
     }
 
-    /// A debit's window, what is left of it, and what the refund of all the rest gave back by which entry.
-    fn debit(&self) -> Result<(Timestamp, Credits, Option<(Credits, u64)>), EndFault> {
+    fn debit(&self) -> Result<Charge, EndFault> {
         match self.operations.get(self.key).map(|known| &known.kind) {
             Some(Kind::Debit { window, credits, refunded, refunded_rest }) => {
-                Ok((*window, credits.minus(*refunded), *refunded_rest))
+                Ok(Charge { window: *window, left: credits.minus(*refunded), rest: *refunded_rest })
             }
             _ => Err(EndFault::NotFound),
         }
@@ -185,6 +185,16 @@ impl<L: Log> Work<'_, '_, L> {
     fn seq(&self) -> u64 {
         self.operations.get(self.key).map_or(0, |known| known.seq)
     }
+}
+
+/// What a debit charged and what has become of it.
+struct Charge {
+    /// The start of the window that it was drawn in.
+    window: Timestamp,
+    /// What has not been refunded.
+    left: Credits,
+    /// What the refund of all that was left gave back, by which entry.
+    rest: Option<(Credits, u64)>,
 }
 
 /// A fingerprint of what a refund asks.

@@ -206,3 +206,16 @@ fn a_hold_of_nothing_begins_and_ends() {
         ",
     );
 }
+
+#[test]
+fn a_hold_of_nothing_may_outlive_the_account_that_it_was_drawn_in() {
+    check(
+        "
+        month pool 10 seats 2 / seat olga / seat ana
+        hold h1 olga 0 / hold h2 olga 0 ttl 4000h
+        at 2027-01-01T00:00:00Z / sync pool / at 2027-02-01T00:00:00Z / sync pool / at 2027-03-01T00:00:00Z / sync pool
+        expire -> ended 1 / settle h2 3 -> timely charged 3 debt 0
+        expect pool used 3
+        ",
+    );
+}

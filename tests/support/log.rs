@@ -1,7 +1,6 @@
 //! The log as a vector.
 
-use std::sync::Mutex;
-
+use parking_lot::Mutex;
 use purser::domain::Entry;
 use purser::engine::{Log, NoRoom};
 
@@ -18,17 +17,17 @@ struct Inner {
 impl VecLog {
     /// Switches whether there is room.
     pub fn set_full(&self, is_full: bool) {
-        self.0.lock().unwrap().is_full = is_full;
+        self.0.lock().is_full = is_full;
     }
 
     /// Entries with numbers above `seq`; the first entry has the number 1.
     pub fn after(&self, seq: u64) -> Vec<Entry> {
-        self.0.lock().unwrap().entries[seq as usize..].to_vec()
+        self.0.lock().entries[seq as usize..].to_vec()
     }
 
     /// The last entry's number.
     pub fn last(&self) -> u64 {
-        self.0.lock().unwrap().entries.len() as u64
+        self.0.lock().entries.len() as u64
     }
 }
 
@@ -36,11 +35,11 @@ impl Log for VecLog {
     type Room<'a> = ();
 
     fn reserve(&self, _entries: usize) -> Result<(), NoRoom> {
-        if self.0.lock().unwrap().is_full { Err(NoRoom) } else { Ok(()) }
+        if self.0.lock().is_full { Err(NoRoom) } else { Ok(()) }
     }
 
     fn push(&self, _room: &mut (), entry: &Entry) -> u64 {
-        let mut inner = self.0.lock().unwrap();
+        let mut inner = self.0.lock();
         inner.entries.push(entry.clone());
         inner.entries.len() as u64
     }
