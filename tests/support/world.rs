@@ -6,7 +6,7 @@ use purser::domain::{Credits, OperationId, SubscriptionId, Timestamp};
 use purser::engine::{Draw, DrawFault, Drawn, EndFault, Meter, Options, Scope, Settled};
 use purser::root::control::control;
 use purser::root::sync::{Batch, Request, register, sync};
-use purser::root::{Actor, Command, Done, Refusal};
+use purser::root::{Actor, Command, Done, Lease, Refusal, Row};
 
 use super::{Store, VecLog};
 
@@ -23,6 +23,8 @@ pub struct World {
     pub now: Timestamp,
     /// The store does not answer.
     pub store_is_away: bool,
+    /// What the meter was lent last.
+    pub lent: BTreeMap<SubscriptionId, Vec<Lease>>,
     /// The last entry that the store has confirmed to the sidecar.
     pub confirmed: u64,
 }
@@ -34,7 +36,8 @@ impl World {
         let (id, incarnation) = SIDECAR;
         let (registered, _) = store.run(|rows| register(rows, id, incarnation, 1));
         registered.expect("the first incarnation");
-        Self { meter: Meter::new(VecLog::default(), options), store, now, store_is_away: false, confirmed: 0 }
+        let (meter, lent) = (Meter::new(VecLog::default(), options), BTreeMap::new());
+        Self { meter, store, now, store_is_away: false, lent, confirmed: 0 }
     }
 
     /// Lets time pass.
@@ -48,6 +51,10 @@ impl World {
         let now = self.now;
         let (done, changed) = self.store.run(|rows| control(rows, command, &actor, now));
         self.meter.follow(&changed);
+        self.lent.extend(changed.iter().filter_map(|row| match row {
+            Row::Subscription(row) => Some((row.id.clone(), row.leases())),
+            _ => None,
+        }));
         done
     }
 
@@ -73,6 +80,7 @@ impl World {
         if is_answered {
             self.confirmed = reply.acked;
             self.meter.lend(&reply.leases);
+            self.lent.extend(reply.leases);
         }
     }
 
