@@ -27,7 +27,7 @@ const STEPS: usize = 200;
 fn config() -> Config {
     // Found counterexamples are kept beside this file, so that every later run begins with them.
     let failure_persistence = Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions")) as _);
-    Config { cases: 256, max_shrink_iters: 20_000, failure_persistence, ..Config::default() }
+    Config { cases: 256, max_shrink_iters: 3_000, failure_persistence, ..Config::default() }
 }
 
 proptest! {

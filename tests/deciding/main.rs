@@ -1,4 +1,4 @@
-//! The rules of the product as tables: each test is one promise, each line one thing that happens.
+//! The rules of deciding as tables: each test is one promise, each line one thing that happens.
 //!
 //! `language` says what lines there are and what they may expect.
 
