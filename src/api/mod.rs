@@ -6,4 +6,6 @@ pub mod ids;
 pub mod json;
 pub mod listen;
 pub mod problem;
+pub mod routes;
+pub mod state;
 pub mod wire;

@@ -7,6 +7,7 @@ mod check_config;
 mod client_args;
 mod config_args;
 mod output;
+mod serve;
 
 pub use client_args::{AuditArgs, BalanceArgs, ClientArgs, DemoArgs, EntriesArgs, MemberChange, TeamArgs, TeamCommand};
 pub use config_args::ConfigArgs;
@@ -29,6 +30,8 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Serve until SIGTERM; SIGHUP reloads tokens, the whitelist's policy and the log's level
+    Serve(ConfigArgs),
     /// Check the configuration and print what came out of all its sources
     CheckConfig(check_config::CheckConfigArgs),
 }
@@ -41,6 +44,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(refused) => return explain(&refused),
     };
     let done = match command {
+        Command::Serve(args) => serve::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
     };
     match done {

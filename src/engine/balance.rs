@@ -9,8 +9,8 @@ use super::log::Log;
 use super::meter::{Meter, Scope};
 use super::operations::Operations;
 use crate::domain::{
-    Access, Asker, Book, Credits, Features, Member, MemberDraws, Payer, Role, SubscriptionId, TeamId, Timestamp,
-    UserId, Window,
+    Access, Asker, Book, Credits, Features, Member, MemberDraws, OperationId, Payer, Role, SubscriptionId, TeamId,
+    Timestamp, UserId, Window,
 };
 
 /// What a member may still do, and what it did in this window.
@@ -157,6 +157,17 @@ impl<L: Log> Meter<L> {
         let cell = cell.lock();
         let found = cell.members.get(user).filter(|found| !found.member.removed);
         found.map_or(Standing::Stranger, |found| Standing::Member(found.member.role))
+    }
+
+    /// Who drew an operation; `None` when it is not known in this scope.
+    pub fn drawer(&self, scope: &Scope, id: &OperationId) -> Option<UserId> {
+        let key = self.key(id);
+        self.with_scope(scope, |operations| operations.get(key).map(|known| known.drawer.member.clone())).flatten()
+    }
+
+    /// Whether there is such a team.
+    pub fn has_team(&self, team: &TeamId) -> bool {
+        self.teams.contains_key(team)
     }
 
     /// The subscription that is a team's pool.

@@ -26,6 +26,8 @@ pub struct OpenHold {
     pub id: OperationId,
     /// When it was given.
     pub at: Timestamp,
+    /// Fingerprint of the request.
+    pub content: u64,
     /// Who draws, and on what.
     pub drawer: Drawer,
     /// What is set aside, where and until when.
@@ -88,7 +90,11 @@ impl<L: Log> Meter<L> {
         self.with_operations(&open.drawer, |operations| {
             if operations.get(key).is_none() {
                 let kind = Kind::Hold { id: open.id.clone(), first_expiry: hold.set.expires_at, hold, end: None };
-                operations.remember(key, open.at, Known { seq: 0, content: 0, drawer: open.drawer.clone(), kind });
+                operations.remember(
+                    key,
+                    open.at,
+                    Known { seq: 0, content: open.content, drawer: open.drawer.clone(), kind },
+                );
             }
         });
     }

@@ -146,7 +146,10 @@ impl SyncLoop {
         let synced = self.sync(&wanted).await;
         self.gauge();
         if synced.is_ok() {
-            asks.into_iter().filter_map(|ask| ask.done).for_each(|done| drop(done.send(())));
+            for done in asks.into_iter().filter_map(|ask| ask.done) {
+                // Who has gone away needs no answer.
+                let _ = done.send(());
+            }
         }
         synced
     }
