@@ -47,11 +47,11 @@ fn open_holds(entries: &[Entry]) -> Vec<OpenHold> {
         let user = if team.is_none() { entry.drawer.member.to_string() } else { String::new() };
         let key = (team, user, entry.id.clone());
         match &entry.fact {
-            Fact::Held { credits, expires_at, .. } => {
+            Fact::Held { credits, expires_at, content, .. } => {
                 let set = Set { credits: *credits, expires_at: *expires_at };
                 let hold = Hold { window: entry.postings[0].window, set };
                 let (id, at, drawer) = (entry.id.clone(), entry.at, entry.drawer.clone());
-                open.insert(key, OpenHold { id, at, drawer, hold });
+                open.insert(key, OpenHold { id, at, content: *content, drawer, hold });
             }
             Fact::Extended { expires_at } => {
                 open.get_mut(&key).expect("an open hold").hold.set.expires_at = *expires_at;
