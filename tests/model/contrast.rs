@@ -7,7 +7,8 @@ use purser::engine::{Allowed, Draw as MeterDraw, DrawFault, Drawn, EndFault, Rem
 use purser::root::{Command, Patch, Settings};
 
 use super::ends::Ended;
-use super::history::{Draw, MODELS, SUBSCRIPTIONS, Scope, Step};
+use super::facts::What;
+use super::history::{Cost, Draw, MODELS, SUBSCRIPTIONS, Scope, Step, Target};
 use super::model::{Answer, Deny, Lease, Left, Member, Model};
 use super::setting::user;
 use super::setting::{access, amount, begin, model_name, number, operation, scope, subscription, team, terms};
@@ -35,8 +36,21 @@ impl Contrast {
         match step {
             Step::Nothing => {}
             Step::Draw(draw) => self.draw(draw),
-            Step::Settle { scope, id, micros } => self.settle(*scope, *id, *micros),
-            Step::Release { .. } | Step::Extend { .. } | Step::Refund { .. } => self.end(step),
+            Step::Again { back } => {
+                if let Some(draw) = self.drawn(*back, |_| true).map(|(_, draw)| draw.clone()) {
+                    self.draw(&draw);
+                }
+            }
+            Step::Settle { of, cost } => {
+                if let Some((scope, id)) = self.target(*of, true) {
+                    self.settle(scope, id, self.cost(scope, id, *cost));
+                }
+            }
+            Step::Release { of } | Step::Extend { of, .. } | Step::Refund { of, .. } => {
+                if let Some((scope, id)) = self.target(*of, !matches!(step, Step::Refund { .. })) {
+                    self.end(step, scope, id);
+                }
+            }
             Step::Expire => self.expire(),
             Step::Sync { subscriptions, is_lost } => self.sync(subscriptions, *is_lost),
             Step::Pass { millis } => {
@@ -55,6 +69,37 @@ impl Contrast {
             _ => self.control(step),
         }
         assert_eq!(self.world.meter.log().last(), self.model.facts.0.len() as u64, "what is accepted is entered");
+    }
+
+    /// A draw that was accepted and counts, so many before the last.
+    fn drawn(&self, back: u8, counts: impl Fn(&Draw) -> bool) -> Option<(Scope, &Draw)> {
+        let mut draws = self.model.facts.0.iter().rev().filter_map(|fact| match &fact.what {
+            What::Drawn { draw, .. } if counts(draw) => Some((fact.scope, draw)),
+            _ => None,
+        });
+        draws.nth(usize::from(back))
+    }
+
+    fn target(&self, of: Target, is_hold: bool) -> Option<(Scope, u8)> {
+        match of {
+            Target::Recent(back) => {
+                self.drawn(back, |draw| draw.ttl.is_some() == is_hold).map(|(scope, draw)| (scope, draw.id))
+            }
+            Target::Named(scope, id) => Some((scope, id)),
+        }
+    }
+
+    fn cost(&self, scope: Scope, id: u8, cost: Cost) -> i64 {
+        let hold = self.model.known(scope, id).and_then(|(_, hold)| hold);
+        let held = hold.as_ref().map_or(0, |hold| hold.micros);
+        let settled = hold.and_then(|hold| hold.end).map(|end| &self.model.facts.0[end].what);
+        match (cost, settled) {
+            (Cost::Same, Some(What::Settled { charged, .. })) => *charged,
+            (Cost::Same, _) => held,
+            (Cost::Half, _) => held / 2,
+            (Cost::Double, _) => held * 2,
+            (Cost::Micros(micros), _) => micros,
+        }
     }
 
     fn draw(&mut self, draw: &Draw) {
@@ -84,20 +129,18 @@ impl Contrast {
         panic!("an urged settle is never short");
     }
 
-    fn end(&mut self, step: &Step) {
+    fn end(&mut self, step: &Step, of: Scope, id: u8) {
         let (meter, now) = (&self.world.meter, self.world.now);
         let (answer, predicted) = match step {
-            Step::Release { scope: of, id } => {
-                (meter.release(&scope(*of), &operation(*id), now), self.model.release(*of, *id))
+            Step::Release { .. } => (meter.release(&scope(of), &operation(id), now), self.model.release(of, id)),
+            Step::Extend { ttl, .. } => {
+                (meter.extend(&scope(of), &operation(id), *ttl, now), self.model.extend(of, id, *ttl))
             }
-            Step::Extend { scope: of, id, ttl } => {
-                (meter.extend(&scope(*of), &operation(*id), *ttl, now), self.model.extend(*of, *id, *ttl))
-            }
-            Step::Refund { scope: of, debit, part } => {
+            Step::Refund { part, .. } => {
                 let own = part.map(|(own, micros)| (operation(own), amount(micros)));
                 let own = own.as_ref().map(|(own, credits)| (own, *credits));
-                let answer = meter.refund(&scope(*of), &operation(*debit), own, now);
-                (answer, self.model.refund(*of, *debit, *part))
+                let answer = meter.refund(&scope(of), &operation(id), own, now);
+                (answer, self.model.refund(of, id, *part))
             }
             other => unreachable!("{other:?} ends nothing"),
         };

@@ -26,23 +26,23 @@ pub enum Step {
     /// What a step is made when a mistake shows without it.
     Nothing,
     Draw(Draw),
+    /// The same draw again as one that was accepted, so many before the last.
+    Again {
+        back: u8,
+    },
     Settle {
-        scope: Scope,
-        id: u8,
-        micros: i64,
+        of: Target,
+        cost: Cost,
     },
     Release {
-        scope: Scope,
-        id: u8,
+        of: Target,
     },
     Extend {
-        scope: Scope,
-        id: u8,
+        of: Target,
         ttl: u64,
     },
     Refund {
-        scope: Scope,
-        debit: u8,
+        of: Target,
         part: Option<(u8, i64)>,
     },
     Expire,
@@ -110,6 +110,25 @@ pub enum Step {
     },
 }
 
+/// What is ended or undone.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    /// A hold that was given, or a debit for a refund, so many before the last.
+    Recent(u8),
+    /// Whatever has this id, if anything.
+    Named(Scope, u8),
+}
+
+/// What a settle costs.
+#[derive(Clone, Copy, Debug)]
+pub enum Cost {
+    /// What was set aside, or the same as before.
+    Same,
+    Half,
+    Double,
+    Micros(i64),
+}
+
 /// A debit, a hold or a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draw {
@@ -134,18 +153,18 @@ pub const TEAMS: u8 = 2;
 pub const USERS: u8 = 5;
 pub const SUBSCRIPTIONS: u8 = 3;
 pub const MODELS: u8 = 3;
-const IDS: u8 = 24;
+const IDS: u8 = 150;
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => Just(Step::Nothing),
         40 => draw().prop_map(Step::Draw),
-        14 => (scope(), 0..IDS, micros()).prop_map(|(scope, id, micros)| Step::Settle { scope, id, micros }),
-        6 => (scope(), 0..IDS).prop_map(|(scope, id)| Step::Release { scope, id }),
-        4 => (scope(), 0..IDS, ttl()).prop_map(|(scope, id, ttl)| Step::Extend { scope, id, ttl }),
-        8 => (scope(), 0..IDS, prop::option::of((0..IDS, micros())))
-            .prop_map(|(scope, debit, part)| Step::Refund { scope, debit, part }),
-        10 => span().prop_map(|millis| Step::Pass { millis }),
+        6 => back().prop_map(|back| Step::Again { back }),
+        20 => (target(), cost()).prop_map(|(of, cost)| Step::Settle { of, cost }),
+        8 => target().prop_map(|of| Step::Release { of }),
+        6 => (target(), ttl()).prop_map(|(of, ttl)| Step::Extend { of, ttl }),
+        12 => (target(), prop::option::of((0..IDS, micros()))).prop_map(|(of, part)| Step::Refund { of, part }),
+        12 => span().prop_map(|millis| Step::Pass { millis }),
         10 => stand(),
         21 => control(),
     ]
@@ -157,8 +176,8 @@ fn stand() -> BoxedStrategy<Step> {
         3 => Just(Step::Expire),
         4 => (subscriptions, any::<bool>()).prop_map(|(subscriptions, is_lost)| Step::Sync { subscriptions, is_lost }),
         1 => any::<bool>().prop_map(|on| Step::OnPoolSpend { on }),
-        1 => prop::bool::weighted(0.2).prop_map(|is_full| Step::Journal { is_full }),
-        1 => prop::bool::weighted(0.2).prop_map(|is_away| Step::Store { is_away }),
+        3 => prop::bool::weighted(0.06).prop_map(|is_full| Step::Journal { is_full }),
+        3 => prop::bool::weighted(0.2).prop_map(|is_away| Step::Store { is_away }),
     ]
     .boxed()
 }
@@ -167,16 +186,16 @@ fn control() -> BoxedStrategy<Step> {
     let limit = || prop::option::weighted(0.7, micros());
     prop_oneof![
         3 => (0..TEAMS, 0..USERS, limit()).prop_map(|(team, user, micros)| Step::Limit { team, user, micros }),
-        2 => (0..TEAMS, 0..USERS, 0..3_u8).prop_map(|(team, user, access)| Step::Access { team, user, access }),
-        3 => (0..TEAMS, 0..USERS, any::<bool>()).prop_map(|(team, user, out)| Step::OptOut { team, user, out }),
+        2 => (0..TEAMS, 0..USERS, given()).prop_map(|(team, user, access)| Step::Access { team, user, access }),
+        3 => (0..TEAMS, 0..USERS, prop::bool::weighted(0.3)).prop_map(|(team, user, out)| Step::OptOut { team, user, out }),
         1 => (0..TEAMS, 0..USERS).prop_map(|(team, user)| Step::Remove { team, user }),
-        3 => (0..TEAMS, 0..USERS, 0..3_u8, limit())
+        9 => (0..TEAMS, 0..USERS, given(), limit())
             .prop_map(|(team, user, access, micros)| Step::Join { team, user, access, micros }),
         1 => (0..TEAMS, any::<bool>(), 0..1_u8 << MODELS)
             .prop_map(|(team, enabled, models)| Step::Whitelist { team, enabled, models }),
-        2 => (0..TEAMS, 0..SUBSCRIPTIONS).prop_map(|(team, subscription)| Step::Assign { team, subscription }),
+        6 => (0..TEAMS, 0..SUBSCRIPTIONS).prop_map(|(team, subscription)| Step::Assign { team, subscription }),
         1 => (0..TEAMS).prop_map(|team| Step::Unassign { team }),
-        4 => (0..SUBSCRIPTIONS, micros(), prop::option::of(span()))
+        6 => (0..SUBSCRIPTIONS, micros(), prop::option::weighted(0.3, span()))
             .prop_map(|(subscription, micros, millis)| Step::Purchase { subscription, micros, millis }),
         1 => (0..SUBSCRIPTIONS, 0..6_u32).prop_map(|(subscription, seats)| Step::Seats { subscription, seats }),
     ]
@@ -198,19 +217,37 @@ fn scope() -> impl Strategy<Value = Scope> {
     prop_oneof![5 => (0..TEAMS).prop_map(Scope::Team), 1 => (0..USERS).prop_map(Scope::User)]
 }
 
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![6 => back().prop_map(Target::Recent), 1 => (scope(), 0..IDS).prop_map(|(of, id)| Target::Named(of, id))]
+}
+
+/// Most look a little back, some far.
+fn back() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => 0..4_u8, 2 => 0..20_u8]
+}
+
+fn cost() -> impl Strategy<Value = Cost> {
+    prop_oneof![3 => Just(Cost::Same), 2 => Just(Cost::Half), 2 => Just(Cost::Double), 2 => micros().prop_map(Cost::Micros)]
+}
+
+/// An access as an admin gives it: personal is rare.
+fn given() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => Just(0), 3 => Just(1), 1 => Just(2)]
+}
+
 /// Few amounts, so that exact fits are frequent.
 fn micros() -> impl Strategy<Value = i64> {
     prop_oneof![1 => Just(0), 8 => (1..=12_i64).prop_map(|n| n * 2_500_000), 2 => 1..40_000_000_i64]
 }
 
 fn ttl() -> impl Strategy<Value = u64> {
-    prop::sample::select(vec![1_000, 60_000, 3_600_000, 86_400_000])
+    prop::sample::select(vec![1_000, 60_000, 60_000, 3_600_000, 86_400_000, 86_400_000])
 }
 
 fn span() -> impl Strategy<Value = u64> {
     prop_oneof![
-        6 => prop::sample::select(vec![1_u64, 999, 1_000, 59_000, 60_000]),
-        4 => prop::sample::select(vec![3_600_000_u64, 7_200_000, 86_400_000]),
-        1 => prop::sample::select(vec![10 * 86_400_000_u64, 31 * 86_400_000]),
+        20 => prop::sample::select(vec![1_u64, 999, 1_000, 59_000, 60_000]),
+        8 => prop::sample::select(vec![3_600_000_u64, 7_200_000, 86_400_000]),
+        2 => prop::sample::select(vec![10 * 86_400_000_u64, 31 * 86_400_000]),
     ]
 }

@@ -67,7 +67,7 @@ pub fn terms(number: u8, seats: u32) -> Terms {
         plan: String::new(),
         status: Status::Active,
         seats,
-        credits_per_seat: credits(if number == 2 { "0" } else { "10" }),
+        credits_per_seat: credits(if number == 2 { "5" } else { "25" }),
         anchor: at("2026-10-31T00:00:00Z"),
         rollover: Rollover { cap: (number == 0).then(|| credits("12.5")), windows: u32::from(number == 0) * 2 },
         features: Features { model_whitelist: number != 1, ..Features::default() },
@@ -92,10 +92,11 @@ pub fn begin() -> (World, Model) {
         for joining in (0..5_u8).filter(|&joining| joining != number && (joining, number) != (4, 1)) {
             let manages = (joining, number) == (3, 0);
             let role = if manages { Role::Admin } else { Role::Member };
-            let settings = Settings { role, access: access(joining % 3), limit: None, opted_out: false };
+            let given = [0, 0, 1, 0, 2][joining as usize];
+            let settings = Settings { role, access: access(given), limit: None, opted_out: false };
             let command = Command::PutMember { team: team(number), user: user(joining), settings };
             world.control(&command).expect("a member");
-            members.insert(joining, Member { access: joining % 3, manages, ..Member::default() });
+            members.insert(joining, Member { access: given, manages, ..Member::default() });
         }
         model.teams.push(Team { subscription: Some(number), members, ..Team::default() });
     }
