@@ -15,23 +15,42 @@ use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
 use crate::engine::Draw;
+use crate::service::Together;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(debit)).routes(routes!(hold)).routes(routes!(check))
 }
 
+/// On whose behalf something is asked, and whether its answer is one of several.
+#[derive(Clone, Copy)]
+pub struct Turn<'a> {
+    /// What answers.
+    pub app: &'a App,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The answers that are made durable by one wait; `None`: this one waits for itself.
+    pub together: Option<&'a Together>,
+}
+
+impl<'a> Turn<'a> {
+    /// One answer for itself.
+    pub fn alone(app: &'a App, caller: &'a Caller) -> Self {
+        Self { app, caller, together: None }
+    }
+}
+
 /// Decides a debit or a hold for a caller.
-pub async fn draw(app: &App, caller: &Caller, draw: &Draw) -> Result<Decision, Problem> {
-    only_itself(caller, &draw.member)?;
-    let drawn = app.service.draw(draw).await?;
+pub async fn draw(turn: Turn<'_>, draw: &Draw) -> Result<Decision, Problem> {
+    only_itself(turn.caller, &draw.member)?;
+    let drawn = turn.app.service.draw(draw, turn.together).await?;
     Ok(Decision::new(Some(draw.id.clone()), drawn))
 }
 
 /// Answers what would be answered; `id` is the one that the caller named.
-pub async fn look(app: &App, caller: &Caller, draw: &Draw, id: Option<OperationId>) -> Result<Decision, Problem> {
-    only_itself(caller, &draw.member)?;
-    let drawn = app.service.check(draw).await?;
+pub async fn look(turn: Turn<'_>, draw: &Draw, id: Option<OperationId>) -> Result<Decision, Problem> {
+    only_itself(turn.caller, &draw.member)?;
+    let drawn = turn.app.service.check(draw).await?;
     Ok(Decision::new(id, drawn))
 }
 
@@ -46,7 +65,7 @@ pub async fn look(app: &App, caller: &Caller, draw: &Draw, id: Option<OperationI
 )]
 async fn debit(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
     let asked: DebitBody = body.read()?;
-    draw(&app, &caller, &asked.draw(key)?).await.map(Answer)
+    draw(Turn::alone(&app, &caller), &asked.draw(key)?).await.map(Answer)
 }
 
 /// Set an estimated cost aside
@@ -59,12 +78,13 @@ async fn debit(State(app): State<App>, caller: Caller, key: Key, body: Body) -> 
 )]
 async fn hold(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
     let asked: HoldBody = body.read()?;
-    draw(&app, &caller, &asked.hold(key, &app)?).await.map(Answer)
+    draw(Turn::alone(&app, &caller), &asked.hold(key, &app)?).await.map(Answer)
 }
 
 /// Ask what would be answered
 ///
-/// What a debit would answer at this moment; with `ttl_ms` or `min_credits`, what a hold would.
+/// What a debit would answer at this moment, `remaining` included; with `ttl_ms` or `min_credits`, what
+/// a hold would.
 /// Changes nothing, needs no id and remembers none.
 #[utoipa::path(
     post, path = "/v1/checks", tag = "decisions", request_body = HoldBody,
@@ -73,5 +93,5 @@ async fn hold(State(app): State<App>, caller: Caller, key: Key, body: Body) -> R
 async fn check(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
     let asked: HoldBody = body.read()?;
     let (draw, id) = asked.check(key, &app)?;
-    look(&app, &caller, &draw, id).await.map(Answer)
+    look(Turn::alone(&app, &caller), &draw, id).await.map(Answer)
 }
