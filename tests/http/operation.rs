@@ -112,6 +112,13 @@ async fn the_document_lists_every_route_and_code() {
         let operation = &document["paths"][path][method];
         assert!(operation["summary"].is_string() && answers_well(operation), "{method} {path}: {operation}");
     }
+    let paths = document["paths"].as_object().expect("paths").values();
+    let operations = paths.flat_map(|path| path.as_object().expect("operations").values());
+    let mut ids: Vec<&str> = operations.filter_map(|operation| operation["operationId"].as_str()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert!(ids.len() == all && all > 15, "operation ids are unique: {ids:?}");
     let codes = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array();
     assert_eq!(codes.map(Vec::len), Some(Code::ALL.len()));
     let mut references = Vec::new();
