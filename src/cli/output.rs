@@ -79,10 +79,18 @@ impl<W: Write> Output<W> {
     /// # Errors
     /// As [`Output::rows`].
     pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Prints bytes as they are, such as a piece of a file that may end within a character.
+    ///
+    /// # Errors
+    /// As [`Output::rows`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.closed {
             return Ok(());
         }
-        match self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
+        match self.to.write_all(bytes).and_then(|()| self.to.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.closed = true;
                 Ok(())

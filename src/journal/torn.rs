@@ -1,6 +1,6 @@
 //! Is a bad place in the journal torn or corrupt? Looks behind it for whatever proves that the lost record was synced.
 //!
-//! The reasons are in `docs/decisions/0002-torn-or-corrupt.md`. Nothing is changed here.
+//! The reasons are in `docs/decisions/0003-torn-or-corrupt.md`. Nothing is changed here.
 
 use std::io;
 

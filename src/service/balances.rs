@@ -56,6 +56,11 @@ impl Service {
         Ok(Some(FundsBalance { subscription, view, used, held, remaining }))
     }
 
+    /// Whether there is such a team.
+    pub fn has_team(&self, team: &TeamId) -> bool {
+        self.meter.has_team(team)
+    }
+
     /// Where a user stands in a team, for the rules of roles.
     pub fn standing(&self, team: &TeamId, user: &UserId) -> Standing {
         self.meter.standing(team, user)

@@ -2,7 +2,7 @@
 //! and for durability.
 
 use super::{Service, Unable};
-use crate::domain::{Credits, OperationId, SubscriptionId};
+use crate::domain::{Credits, OperationId, SubscriptionId, UserId};
 use crate::engine::ends::Ended;
 use crate::engine::{Draw, DrawFault, Drawn, EndFault, Scope, Settled};
 
@@ -108,6 +108,11 @@ impl Service {
         part: Option<(&OperationId, Credits)>,
     ) -> Result<Ended, EndError> {
         self.ended(self.meter.refund(scope, debit, part, self.clock.now())?).await
+    }
+
+    /// Who drew an operation, for the rules of roles; `None` when it is not known in this scope.
+    pub fn drawer(&self, scope: &Scope, id: &OperationId) -> Option<UserId> {
+        self.meter.drawer(scope, id)
     }
 
     async fn ended(&self, ended: Ended) -> Result<Ended, EndError> {

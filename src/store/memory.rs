@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::hold::{Hold, HoldChanges, HoldKey};
 use super::ledger::LedgerEntry;
 use super::read::{Filter, Loaded, Visitor, oldest_window, page};
-use super::{Controlled, RULE_RUNS_MAX, Rule, Store};
+use super::{Controlled, RULE_RUNS_MAX, Rule, Store, widened};
 use crate::domain::{Member, OperationId, SubscriptionId, Tally, Team, TeamId, Timestamp, UserId};
 use crate::root::rows::Purchase;
 use crate::root::subscription::Subscription;
@@ -67,11 +67,12 @@ impl Tables {
 
     fn run<T>(&self, rule: impl Fn(&mut Rows) -> Result<T, Missing>) -> Result<Ran<T>, StoreError> {
         let mut loaded = Rows::default();
-        for _ in 0..RULE_RUNS_MAX {
+        for runs in 0..RULE_RUNS_MAX {
             let mut rows = loaded.clone();
             match rule(&mut rows) {
                 Ok(answer) => return Ok((answer, loaded, rows)),
                 Err(Missing(key)) => {
+                    let key = widened(key, runs);
                     let found = self.fetch(&key);
                     loaded.load(key, found);
                 }

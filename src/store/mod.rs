@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{Reply, Request, SyncRefusal};
-use crate::root::{Actor, Done, Missing, Refusal, Row, Rows, Sidecar};
+use crate::root::{Actor, Done, Key, Missing, Refusal, Row, Rows, Sidecar};
 
 pub use audit::{Audit, Difference};
 pub use error::StoreError;
@@ -33,8 +33,21 @@ pub use sqlite::Sqlite;
 /// A rule of control: a pure function over rows, run again whenever a row is missing.
 pub type Rule<'a> = &'a (dyn Fn(&mut Rows) -> Result<Result<Done, Refusal>, Missing> + Send + Sync);
 
-/// The most often that one rule may ask for a further row; a bulk change asks for one per member.
-pub const RULE_RUNS_MAX: usize = 10_000;
+/// The most often that one rule may ask for a further row. Rules ask for a handful; those that ask for
+/// many members soon get them all.
+pub const RULE_RUNS_MAX: usize = 1_000;
+
+/// From which run on a rule that asks for one more member gets all members of the team.
+const WIDEN_FROM_RUN: usize = 256;
+
+/// What to load for a rule that has been run `runs` times and asks for `key`. A bulk change asks for
+/// members one by one, and every time costs another run.
+fn widened(key: Key, runs: usize) -> Key {
+    match key {
+        Key::Member(team, _) if runs >= WIDEN_FROM_RUN => Key::Members(team),
+        key => key,
+    }
+}
 
 /// What came of a change of control.
 #[derive(Clone, Debug, PartialEq, Eq)]

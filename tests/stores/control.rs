@@ -1,7 +1,8 @@
 //! Changes of control: one transaction each, an entry for each change, nothing after a refusal.
 
-use purser::root::{Change, Refusal, Row};
-use purser::store::{Filter, Kind, Scope, StoreError};
+use purser::domain::Member;
+use purser::root::{Change, GrantKind, Refusal, Row, Rows};
+use purser::store::{Filter, Kind, LedgerEntry, Scope, StoreError};
 
 use crate::support::*;
 
@@ -19,6 +20,39 @@ fn a_change_is_saved_with_its_actor_and_time() {
         let detail: serde_json::Value = detail.parse().expect("it is JSON");
         assert_eq!(bob.detail.as_deref().and_then(|d| d.parse().ok()), Some(detail));
         assert_eq!((bob.kind, bob.member.as_ref()), (Kind::MemberPut, Some(&user("bob"))));
+    });
+}
+
+#[test]
+fn every_change_is_kept_under_its_own_word() {
+    let (team, subscription) = (team_id("t"), sub("s"));
+    let changes = vec![
+        Change::SubscriptionPut { subscription: subscription.clone(), terms: terms("ana") },
+        Change::Granted {
+            subscription: subscription.clone(),
+            number: 4,
+            kind: GrantKind::Purchased,
+            credits: credits("7"),
+            expires_at: Some(now()),
+            purchase: "p1".to_owned(),
+        },
+        Change::TeamPut { team: team.clone(), name: "T".to_owned(), owner: user("ana") },
+        Change::Assigned { team: team.clone(), subscription: subscription.clone() },
+        Change::Unassigned { team: team.clone(), subscription },
+        Change::MemberPut { team: team.clone(), member: Member::new(user("bob")) },
+        Change::MemberRemoved { team: team.clone(), user: user("bob") },
+        Change::WhitelistPut { team, enabled: true, models: Default::default() },
+    ];
+    on_every_store(async |store| {
+        control(&*store, |_| done(changes.clone())).await;
+        let entries = store.entries(&Filter::default(), None, 100).await.expect("the ledger is read");
+        assert_eq!(entries.len(), changes.len());
+        for ((entry, change), position) in entries.iter().zip(&changes).zip(1..) {
+            let wanted = LedgerEntry { position, ..LedgerEntry::of_change(change, Some(&admin()), now()) };
+            assert_eq!((entry, entry.kind.as_str()), (&wanted, change.kind()));
+        }
+        let granted = &entries[1];
+        assert_eq!((granted.id.as_ref(), granted.grant), (Some(&op("p1")), Some(4)));
     });
 }
 
@@ -110,12 +144,31 @@ fn every_row_that_a_rule_may_ask_for_is_found() {
 fn a_rule_that_never_has_enough_is_given_up() {
     on_every_store(async |store| {
         let count = std::sync::atomic::AtomicU64::new(0);
-        let rule = |rows: &mut purser::root::Rows| {
+        let rule = |rows: &mut Rows| {
             let next = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             rows.team(&team_id(&format!("t{next}")))?;
             done(Vec::new())
         };
         let answer = store.control(&rule, &admin(), now()).await;
-        assert!(matches!(answer, Err(StoreError::Rejected(_) | StoreError::Unavailable(_))), "{answer:?}");
+        assert!(matches!(answer, Err(StoreError::Rejected(_))), "{answer:?}");
+    });
+}
+
+#[test]
+fn a_rule_that_asks_for_many_members_gets_them_all() {
+    on_every_store(async |store| {
+        seeded(&*store).await;
+        let names: Vec<_> = (0..2_000).map(|n| user(&format!("u{n:04}"))).collect();
+        let rule = |rows: &mut Rows| {
+            let mut found = 0;
+            for name in &names {
+                found += rows.member(&team_id("t"), name)?.iter().len();
+                rows.put_member(&team_id("t"), Member::new(name.clone()));
+            }
+            assert!([0, names.len()].contains(&found));
+            done(Vec::new())
+        };
+        control(&*store, rule).await;
+        control(&*store, rule).await;
     });
 }

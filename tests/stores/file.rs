@@ -77,8 +77,8 @@ fn while_another_process_writes_the_store_is_unavailable_and_can_be_read() {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the other process starts");
-        let output = BufReader::new(other.stdout.take().expect("it is piped"));
-        assert!(output.lines().map_while(Result::ok).any(|line| line == "writing"));
+        let mut output = BufReader::new(other.stdout.take().expect("it is piped")).lines();
+        assert!(output.by_ref().map_while(Result::ok).any(|line| line == "writing"));
 
         let answer = store.sync(&engine.all(), now()).await;
         assert!(is_unavailable(&answer), "{answer:?}");

@@ -160,12 +160,15 @@ fn wanted((subscriptions, teams, members): &People) -> Vec<Loaded> {
     rows
 }
 
+/// The kind of a fact, an earlier entry that it may end, amounts, a time and flags.
+type Draft = (usize, usize, [Credits; 3], Timestamp, [bool; 4]);
+
 /// A fact of entry `index`; the second number names an earlier entry that it may end.
-fn entry() -> impl Strategy<Value = (usize, usize, [Credits; 3], Timestamp, [bool; 4])> {
+fn entry() -> impl Strategy<Value = Draft> {
     (0..7_usize, any::<usize>(), [amount(), amount(), amount()], time(), any::<[bool; 4]>())
 }
 
-fn build(drafts: Vec<(usize, usize, [Credits; 3], Timestamp, [bool; 4])>) -> Vec<Entry> {
+fn build(drafts: Vec<Draft>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for (index, (what, earlier, [a, b, c], at, flags)) in drafts.into_iter().enumerate() {
         let held: Vec<_> = entries.iter().filter(|e| matches!(e.fact, Fact::Held { .. })).collect();
@@ -243,6 +246,7 @@ proptest! {
                 let mut wanted = LedgerEntry::of_entry(entry, 1, seq as u64 + 1).expect("it can be kept");
                 wanted.position = seq as u64 + 1;
                 assert_eq!(row, &wanted);
+                assert_eq!(row.kind.as_str(), entry.fact.kind());
                 let bare = |p: &Posting| Posting { account: Tally::default(), member: None, ..*p };
                 let postings: Vec<_> = row.moves.iter().flat_map(|moves| moves.postings()).collect();
                 assert_eq!(postings, entry.postings.iter().map(bare).collect::<Vec<_>>());

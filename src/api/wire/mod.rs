@@ -17,12 +17,12 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::domain::{
-    Credits, CreditsError, IdError, OperationId, SubscriptionId, TeamId, Timestamp, TimestampError, UserId,
+    Credits, CreditsError, IdError, Model, OperationId, SubscriptionId, TeamId, Timestamp, TimestampError, UserId,
 };
 
 /// Credits on the wire: a JSON string or a plain JSON number, read from its literal and never through
 /// a float; written as a string. Works with `serde_json` and this crate's own reader only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(pub Credits);
 
 impl<'de> Deserialize<'de> for Amount {
@@ -87,6 +87,7 @@ text! {
     UserId, UserId::new, IdError, "UserId", "a user id", NAME_PATTERN;
     SubscriptionId, SubscriptionId::new, IdError, "SubscriptionId", "a subscription id", NAME_PATTERN;
     OperationId, OperationId::new, IdError, "OperationId", "an operation id", Some("^[!-~]{1,128}$");
+    Model, Model::new, IdError, "Model", "a model's name", Some("^[!-~]{1,128}$");
     Timestamp, Timestamp::from_str, TimestampError, "Time", "an RFC 3339 time", None;
 }
 
@@ -98,6 +99,8 @@ pub type WireUser = Wire<UserId>;
 pub type WireSubscription = Wire<SubscriptionId>;
 /// An operation's id in a struct that is documented.
 pub type WireOperation = Wire<OperationId>;
+/// A model's name in a struct that is documented.
+pub type WireModel = Wire<Model>;
 /// A time in a struct that is documented.
 pub type WireTime = Wire<Timestamp>;
 

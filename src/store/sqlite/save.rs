@@ -76,7 +76,7 @@ async fn save_draws(conn: &mut SqliteConnection, draws: &MemberDraws) -> Result<
 }
 
 async fn save_holds(conn: &mut SqliteConnection, changes: &HoldChanges) -> Result<(), Failure> {
-    const END: Bulk = Bulk { head: "DELETE FROM holds WHERE (scope, id) IN (VALUES", columns: 2, tail: ")" };
+    const END: Bulk = Bulk::delete("DELETE FROM holds WHERE (scope, id) IN (SELECT column1, column2 FROM (VALUES");
     const OPEN: Bulk = Bulk {
         head: "INSERT INTO holds (scope, id, team, member, payer, subscription, window_start, credits, expires_at, \
                model, content, held_at) VALUES",

@@ -194,10 +194,10 @@ const SAVE_ACCOUNT: Bulk = Bulk {
 };
 
 const FORGET_GRANT: Bulk =
-    Bulk { head: "DELETE FROM grants WHERE (subscription, number) IN (VALUES", columns: 2, tail: ")" };
+    Bulk::delete("DELETE FROM grants WHERE (subscription, number) IN (SELECT column1, column2 FROM (VALUES");
 
 const FORGET_ACCOUNT: Bulk =
-    Bulk { head: "DELETE FROM accounts WHERE (subscription, window_start) IN (VALUES", columns: 2, tail: ")" };
+    Bulk::delete("DELETE FROM accounts WHERE (subscription, window_start) IN (SELECT column1, column2 FROM (VALUES");
 
 /// A subscription as it was loaded, if it was there, and as it is to be.
 pub type Edit<'a> = (Option<&'a Subscription>, &'a Subscription);

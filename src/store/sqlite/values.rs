@@ -133,6 +133,12 @@ const CHUNKS: [usize; 4] = [512, 64, 8, 1];
 const PARAMETERS_MAX: usize = 32_766;
 
 impl Bulk {
+    /// Deletes by a key of two columns. SQLite searches by the key only where the rows come from a
+    /// simple SELECT; from plain VALUES it would scan the table.
+    pub const fn delete(head: &'static str) -> Self {
+        Self { head, columns: 2, tail: "))" }
+    }
+
     fn sql(&self, rows: usize) -> String {
         let row = format!("({})", vec!["?"; self.columns].join(","));
         format!("{} {} {}", self.head, vec![row; rows].join(","), self.tail)
