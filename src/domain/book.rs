@@ -59,9 +59,18 @@ pub struct Book {
     pub epoch: u64,
     /// Funds by window, oldest first; only the last may be drawn on anew.
     pub funds: Vec<Funds>,
+    /// When the last entry was decided, or funds were last given back. Whoever asked the time
+    /// before that and comes later decides as of this.
+    pub latest: Timestamp,
 }
 
 impl Book {
+    /// A book without funds, assigned to no team.
+    pub fn new(subscription: SubscriptionId, owner: UserId) -> Self {
+        let (team, features, epoch, funds) = (None, Features::default(), 0, Vec::new());
+        Self { subscription, owner, team, features, epoch, funds, latest: Timestamp::MIN }
+    }
+
     /// The funds that may be drawn on at `now`; `None` when a sync must come first.
     pub fn current(&self, now: Timestamp) -> Option<&Funds> {
         self.funds.last().filter(|funds| funds.window.contains(now) && now < funds.until)
@@ -106,12 +115,17 @@ impl Book {
     }
 
     /// Takes what is free in funds whose lease has run out off this book, and answers what has been
-    /// returned of every such window in all, to be reported to the root.
+    /// returned of every such window in all, to be reported to the root. What an expired hold set
+    /// aside stays until its end has been entered, because until then the root counts it as held.
     pub fn give_back(&mut self, now: Timestamp) -> Vec<(Timestamp, Credits)> {
+        let now = now.max(self.latest);
+        self.latest = now;
         let ended = self.funds.iter_mut().filter(|funds| funds.until <= now);
         let returns = ended.map(|funds| {
-            funds.returned = funds.returned.plus(funds.free(now));
-            assert!(funds.free(now).is_zero(), "what was returned is not free any more");
+            let (lent, tally) = (funds.lent(), funds.draws.tally());
+            let free = lent.saturating_sub(tally.used().plus(tally.held));
+            funds.returned = funds.returned.plus(free);
+            assert!(funds.lent() == lent.minus(free), "what was returned is not lent any more");
             (funds.window.start, funds.returned)
         });
         returns.collect()

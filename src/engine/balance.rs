@@ -9,8 +9,8 @@ use super::log::Log;
 use super::meter::{Meter, Scope};
 use super::operations::Operations;
 use crate::domain::{
-    Access, Asker, Credits, Features, Member, OperationId, Payer, Role, SubscriptionId, TeamId, Timestamp, UserId,
-    Window,
+    Access, Asker, Book, Credits, Features, Member, MemberDraws, OperationId, Payer, Role, SubscriptionId, TeamId,
+    Timestamp, UserId, Window,
 };
 
 /// What a member may still do, and what it did in this window.
@@ -127,10 +127,12 @@ impl<L: Log> Meter<L> {
 
     /// Sums of teams, subscriptions and debt; holds and operations are added by [`Meter::tend`].
     pub fn totals(&self, now: Timestamp) -> Totals {
-        let debt = self.books.iter().map(|cell| cell.lock().book.debt(now).micros());
+        // Copied out first: a map's own lock is never held while waiting for another.
+        let books: Vec<_> = self.books.iter().map(|cell| Arc::clone(&cell)).collect();
+        let debt = books.iter().map(|cell| cell.lock().book.debt(now).micros());
         Totals {
             teams: self.teams.len() as u64,
-            subscriptions: self.books.len() as u64,
+            subscriptions: books.len() as u64,
             debt_micros: debt.fold(0, i64::saturating_add),
             ..Totals::default()
         }
@@ -187,5 +189,19 @@ impl<L: Log> Meter<L> {
         let cell = cell.lock();
         let held = cell.book.current(now).map_or(Credits::ZERO, |funds| funds.draws.held(now));
         (held, cell.book.free(now))
+    }
+}
+
+impl<L: Log> Meter<L> {
+    /// A copy of a subscription's book as it stands, for audits.
+    pub fn book(&self, id: &SubscriptionId) -> Option<Book> {
+        Some(self.book_cell(id)?.lock().book.clone())
+    }
+
+    /// A copy of what a member, removed or not, drew on the pool by window, for audits.
+    pub fn member_draws(&self, team: &TeamId, user: &UserId) -> Option<MemberDraws> {
+        let cell = self.team_cell(team)?;
+        let cell = cell.lock();
+        cell.members.get(user).map(|found| found.draws.clone())
     }
 }

@@ -150,7 +150,9 @@ impl<L: Log> Meter<L> {
                 let book = self.book_cell(&drawer.subscription).ok_or(EndFault::NotFound)?;
                 let member = members.get_mut(&drawer.member).ok_or(EndFault::NotFound)?;
                 let (limit, member) = (member.member.limit, Some(&mut member.draws));
-                let scopes = Scopes { book: &mut book.lock().book, member };
+                let book = &mut book.lock().book;
+                let now = now.max(book.latest);
+                let scopes = Scopes { book, member };
                 act(&mut Work { meter: self, room, operations, scopes, limit, key, drawer, now })
             }
             Scope::User(user) => {
@@ -158,6 +160,7 @@ impl<L: Log> Meter<L> {
                 let cell = self.book_cell(&owned.subscription).ok_or(EndFault::NotFound)?;
                 let BookCell { book, operations } = &mut *cell.lock();
                 let (key, drawer) = self.find(operations, key, now)?;
+                let now = now.max(book.latest);
                 let scopes = Scopes { book, member: None };
                 act(&mut Work { meter: self, room, operations, scopes, limit: None, key, drawer, now })
             }

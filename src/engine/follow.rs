@@ -38,29 +38,32 @@ impl<L: Log> Meter<L> {
 
     fn follow_subscription(&self, row: &Subscription) {
         let features = effective_features(row);
-        let cell = self.books.entry(row.id.clone()).or_insert_with(|| {
-            let (epoch, funds) = (0, Vec::new());
-            let (subscription, owner, team) = (row.id.clone(), row.terms.owner.clone(), None);
-            let book = Book { subscription, owner, team, features, epoch, funds };
+        // The map's own lock ends with this statement: it is never held while waiting for another.
+        let cell = Arc::clone(&self.books.entry(row.id.clone()).or_insert_with(|| {
+            let (subscription, owner) = (row.id.clone(), row.terms.owner.clone());
+            let book = Book { features, ..Book::new(subscription, owner) };
             Arc::new(Mutex::new(BookCell { book, operations: Operations::default() }))
-        });
-        let cell = Arc::clone(&cell);
+        }));
         {
             let book = &mut cell.lock().book;
-            lend(book, &row.leases());
             if row.epoch < book.epoch {
                 return;
             }
+            lend(book, &row.leases());
             (book.epoch, book.features) = (row.epoch, features);
-            book.owner.clone_from(&row.terms.owner);
             book.team.clone_from(&row.team);
+            if book.owner != row.terms.owner {
+                self.owned.remove_if(&book.owner, |_, owned| owned.subscription == row.id);
+                book.owner.clone_from(&row.terms.owner);
+            }
+            let own = if row.team.is_none() { features } else { Features::default() };
+            self.owned.insert(row.terms.owner.clone(), Owned { subscription: row.id.clone(), features: own });
         }
-        let own = if row.team.is_none() { features } else { Features::default() };
-        self.owned.insert(row.terms.owner.clone(), Owned { subscription: row.id.clone(), features: own });
-        if let Some(cell) = row.team.as_ref().and_then(|team| self.team_cell(team)) {
-            let mut cell = cell.lock();
-            if cell.team.subscription.as_ref() == Some(&row.id) {
-                cell.features = features;
+        if let Some(team) = row.team.as_ref().and_then(|team| self.team_cell(team)) {
+            let mut team = team.lock();
+            if team.team.subscription.as_ref() == Some(&row.id) {
+                team.features = cell.lock().book.features;
+                team.pool = Some(cell);
             }
         }
     }
@@ -122,7 +125,9 @@ fn lend(book: &mut Book, leases: &[Lease]) {
     for Lease { window, granted, returned, until } in leases {
         book.lend(*window, *granted, *returned, *until);
     }
-    book.forget_except(|start| leases.iter().any(|lease| lease.window.start == start));
+    // What the root has dropped is older than something that it names.
+    let newest = leases.iter().map(|lease| lease.window.start).max();
+    book.forget_except(|start| Some(start) > newest || leases.iter().any(|lease| lease.window.start == start));
 }
 
 /// What a subscription unlocks: nothing once it is canceled.

@@ -55,6 +55,8 @@ pub struct Meter<L> {
     pub(super) on_pool_spend: AtomicBool,
     last_seq: AtomicU64,
     keys: SipHasher13,
+    #[cfg(feature = "shuttle")]
+    pub(super) decides_unlocked: AtomicBool,
 }
 
 impl<L: Log> Meter<L> {
@@ -70,7 +72,16 @@ impl<L: Log> Meter<L> {
             on_pool_spend: AtomicBool::new(false),
             last_seq: AtomicU64::new(0),
             keys: SipHasher13::new_with_keys(random.hash_one(1), random.hash_one(2)),
+            #[cfg(feature = "shuttle")]
+            decides_unlocked: AtomicBool::new(false),
         }
+    }
+
+    /// Seeds a mistake that the exploration of interleavings must find: draws are decided under one
+    /// lock section and entered under another.
+    #[cfg(feature = "shuttle")]
+    pub fn decide_unlocked(&self) {
+        self.decides_unlocked.store(true, Ordering::Relaxed);
     }
 
     /// Where entries are handed.
@@ -107,7 +118,7 @@ impl<L: Log> Meter<L> {
     /// What lies before this is forgotten (I6).
     pub fn horizon(&self, now: Timestamp) -> Horizon {
         let at = Timestamp::from_millis(now.millis().saturating_sub_unsigned(self.options.retain_millis));
-        let seq = self.last_seq.load(Ordering::Relaxed).saturating_sub(self.options.entries_max);
+        let seq = (self.last_seq.load(Ordering::Relaxed) + 1).saturating_sub(self.options.entries_max);
         Horizon { at: at.unwrap_or(Timestamp::MIN), seq }
     }
 }
