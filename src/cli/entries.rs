@@ -68,8 +68,7 @@ fn path(args: &EntriesArgs) -> String {
 struct EntryRow(Answer);
 
 impl Row for EntryRow {
-    const HEADINGS: &'static [&'static str] =
-        &["at", "kind", "member", "id", "credits", "payer", "returned", "debt", "actor"];
+    const HEADINGS: &'static [&'static str] = &["at", "kind", "member", "id", "credits", "payer", "actor", "detail"];
 
     fn cells(&self) -> Vec<String> {
         Self::HEADINGS.iter().map(|name| self.0.tree.text(name)).collect()

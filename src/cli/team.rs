@@ -23,7 +23,8 @@ pub(super) async fn run(args: &TeamArgs) -> anyhow::Result<()> {
             Output::stdout(format).rows(&members.into_iter().map(MemberRow).collect::<Vec<_>>())?;
         }
         TeamCommand::Set { team, member, change } => set(&client, team, member, change).await?.print(format)?,
-        TeamCommand::Remove { .. } => {
+        TeamCommand::Remove { .. } | TeamCommand::Unassign { .. } => {
+            // What is gone is answered with nothing.
             client.ask(&ask(&args.command)?).await?;
         }
         one => client.read::<Answer>(&ask(one)?).await?.print(format)?,

@@ -1,5 +1,5 @@
 //! An answer of the server as people read it: its fields in the order in which they came, nested ones
-//! by a path with dots. Programs get the answer as it is.
+//! by a path with dots, rows of a list one a line. Programs get the answer as it is.
 
 use std::fmt;
 
@@ -32,7 +32,9 @@ impl Tree {
         match self {
             Self::Object(fields) => fields.iter().for_each(|(name, value)| value.flatten(&below(name), into)),
             Self::List(items) if items.iter().any(|item| !matches!(item, Self::Leaf(_))) => {
-                items.iter().enumerate().for_each(|(n, item)| item.flatten(&below(&(n + 1).to_string()), into));
+                let row =
+                    |(n, item): (usize, &Self)| Field { field: below(&(n + 1).to_string()), value: item.to_string() };
+                into.extend(items.iter().enumerate().map(row));
             }
             value => into.push(Field { field: path.to_owned(), value: value.to_string() }),
         }
@@ -166,14 +168,14 @@ mod tests {
 
     #[test]
     fn fields_keep_their_order_and_nested_ones_have_paths() {
-        let json = r#"{"zeta":"1","window":{"start":"a","end":null},"models":["x","y"],"grants":[{"kind":"monthly"}],"on":true}"#;
+        let json = r#"{"zeta":"1","window":{"start":"a","end":null},"models":["x","y"],"grants":[{"kind":"monthly","credits":"5"}],"on":true}"#;
         let answer: Answer = serde_json::from_str(json).expect("an object");
         let mut fields = Vec::new();
         answer.tree.flatten("", &mut fields);
         let read: Vec<String> = fields.iter().map(|f| format!("{}={}", f.field, f.value)).collect();
         assert_eq!(
             read,
-            ["zeta=1", "window.start=a", "window.end=-", "models=x, y", "grants.1.kind=monthly", "on=yes"]
+            ["zeta=1", "window.start=a", "window.end=-", "models=x, y", "grants.1=kind monthly, credits 5", "on=yes"]
         );
         assert_eq!((answer.tree.text("window.start"), answer.tree.text("none")), ("a".to_owned(), "-".to_owned()));
         assert_eq!(serde_json::to_string(&answer).expect("serialises"), json);

@@ -1,13 +1,12 @@
-//! The small team that a first start creates, and the requests that try it out.
-//!
-//! Only what to do and what to print: whether the data folder is empty, and running the commands, is
-//! for whoever starts the server.
+//! The small team that a first start creates, and the requests that try it out. Whether there shall be
+//! one is for whoever starts the server.
 
 use crate::config::Listen;
 use crate::domain::{Access, Credits, Features, Role, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::root::command::Settings;
 use crate::root::subscription::{Rollover, Status, Terms};
-use crate::root::{Actor, Command};
+use crate::root::{Actor, Command, Refusal};
+use crate::service::{Service, Unable};
 
 /// The team's id.
 pub const TEAM: &str = "acme";
@@ -22,13 +21,38 @@ pub const SUBSCRIPTION: &str = "sub_demo";
 const ANCHOR_MILLIS: i64 = 1_767_225_600_000;
 
 /// Who the ledger says has asked for it.
-pub fn actor() -> Actor {
+fn actor() -> Actor {
     Actor::Service("welcome".to_owned())
 }
 
-/// Creates the team: three seats of 500 credits, `ana` with a seat and a limit of 100, `bo` drawing
+/// Why the team was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum WelcomeError {
+    /// The store is away, or there is no journal.
+    #[error(transparent)]
+    Unable(#[from] Unable),
+    /// A rule of control is against it.
+    #[error("the demo team was refused: {0}")]
+    Refused(#[from] Refusal),
+}
+
+/// Creates the team where there is no team at all; answers whether it did.
+///
+/// # Errors
+/// See [`WelcomeError`]; some of the commands may have been done then.
+pub async fn create(service: &Service) -> Result<bool, WelcomeError> {
+    if !service.teams(None, None, 1).await?.is_empty() {
+        return Ok(false);
+    }
+    for command in commands() {
+        service.control(command, actor()).await?.answer?;
+    }
+    Ok(true)
+}
+
+/// Three seats of 500 credits, `ana` with a seat and a limit of 100, `bo` drawing
 /// on the pool without one, `cy` on own credits. In this order, each on what the one before has left.
-pub fn commands() -> Vec<Command> {
+fn commands() -> Vec<Command> {
     let team = TeamId::new(TEAM).expect("letters make an id");
     let member = |name: &str, access: Access, limit: Option<u32>| Command::PutMember {
         team: team.clone(),
@@ -91,4 +115,23 @@ pub fn curl_lines(address: &Listen) -> [String; 3] {
 fn quoted(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
     if path.bytes().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_work_as_they_are_printed_wherever_the_server_listens() {
+        for (address, curl) in [
+            ("127.0.0.1:8080", "curl -s http://127.0.0.1:8080/v1/teams/acme/pool"),
+            ("0.0.0.0:80", "curl -s http://127.0.0.1:80/v1/teams/acme/pool"),
+            ("unix:/run/purser.sock", "curl -s --unix-socket /run/purser.sock http://localhost/v1/teams/acme/pool"),
+            ("unix:/a b'c", r"curl -s --unix-socket '/a b'\''c' http://localhost/v1/teams/acme/pool"),
+        ] {
+            let lines = curl_lines(&address.parse().expect(address));
+            assert_eq!(lines[2], curl);
+            assert!(lines[0].contains(r#"-d '{"id":"try-1","team":"acme","member":"ana","credits":"1.25"}'"#));
+        }
+    }
 }

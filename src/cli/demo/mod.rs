@@ -5,6 +5,7 @@
 mod audit;
 mod job;
 mod mix;
+mod own;
 mod perform;
 mod recount;
 mod report;
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::domain::Credits;
 use audit::Audit;
 use mix::Mix;
+use own::Own;
 use perform::Performer;
 use schedule::Schedule;
 use tally::Tally;
@@ -39,22 +41,20 @@ use traffic::Traffic;
 /// A little longer than a hold may be abandoned, so that its expiry has been entered.
 const EXPIRY_SLACK: Duration = Duration::from_millis(500);
 
-/// Runs the demo: 0 when the audit finds no difference and every repeated id got its first answer.
+/// Runs the demo: 0 when the audit finds no difference, every request was answered and every repeated
+/// id got its first answer.
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let trace = args.trace.as_deref().map(Trace::read).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let clock = Clock::system();
-    let client = {
-        let _entered = runtime.enter();
-        Client::of(&client_args(args))?
-    };
-    let demo = Demo { args, client, clock, format: Format::of(args.json) };
-    demo.run(&runtime, trace)
-}
-
-fn client_args(args: &DemoArgs) -> ClientArgs {
-    let url = args.url.clone().unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
-    ClientArgs { url, token_file: args.token_file.clone(), actor: None, json: args.json }
+    let own = if args.url.is_none() { Some(runtime.block_on(Own::start(&clock))?) } else { None };
+    let url = args.url.clone().or_else(|| own.as_ref().map(Own::url)).unwrap_or_default();
+    let client = Client::of(&ClientArgs { url, token_file: args.token_file.clone(), actor: None, json: args.json })?;
+    let done = Demo { args, client, clock, format: Format::of(args.json) }.run(&runtime, trace);
+    if let Some(own) = own {
+        runtime.block_on(own.stop());
+    }
+    done
 }
 
 struct Demo<'a> {
