@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Answer, Decision, ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
-use super::asks::{DebitBody, ExtendBody, HoldBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
+use super::asks::{DrawBody, ExtendBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
 use super::decisions::{self, Turn};
 use super::ends;
 use super::openapi::ProblemBody;
@@ -52,11 +52,11 @@ struct BatchBody<'a> {
 #[expect(dead_code, reason = "rows are read one by one; this documents them")]
 enum BatchOp {
     /// As `POST /v1/debits`.
-    Debit(DebitBody),
+    Debit(DrawBody),
     /// As `POST /v1/holds`.
-    Hold(HoldBody),
+    Hold(DrawBody),
     /// As `POST /v1/checks`.
-    Check(HoldBody),
+    Check(DrawBody),
     /// As `POST /v1/holds/{id}/settle`.
     Settle(SettleRow),
     /// As `POST /v1/holds/{id}/release`.
@@ -187,15 +187,15 @@ async fn row(turn: Turn<'_>, text: &str) -> Result<RowAnswer, Problem> {
     let key = Key::default();
     Ok(match &*Op::kind(text)? {
         "debit" => {
-            let Op(asked) = read::<Op<DebitBody>>(text)?;
-            RowAnswer::Decision(Box::new(decisions::draw(turn, &asked.draw(key)?).await?))
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
+            RowAnswer::Decision(Box::new(decisions::draw(turn, &asked.debit(key)?).await?))
         }
         "hold" => {
-            let Op(asked) = read::<Op<HoldBody>>(text)?;
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
             RowAnswer::Decision(Box::new(decisions::draw(turn, &asked.hold(key, turn.app)?).await?))
         }
         "check" => {
-            let Op(asked) = read::<Op<HoldBody>>(text)?;
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
             let (draw, id) = asked.check(key, turn.app)?;
             RowAnswer::Decision(Box::new(decisions::look(turn, &draw, id).await?))
         }

@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Answer, Decision};
-use super::asks::{DebitBody, HoldBody, Key, only_itself};
+use super::asks::{DrawBody, Key, only_itself};
 use crate::api::auth::Caller;
 use crate::api::json::Body;
 use crate::api::problem::Problem;
@@ -59,25 +59,25 @@ pub async fn look(turn: Turn<'_>, draw: &Draw, id: Option<OperationId>) -> Resul
 /// Checks and charges in one step: it fits the member's limit and the payer's credits, or nothing
 /// changes. The same id with the same content gets the first answer again.
 #[utoipa::path(
-    post, path = "/v1/debits", tag = "decisions", request_body = DebitBody,
+    post, path = "/v1/debits", tag = "decisions", request_body = DrawBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "The operation's id, instead of `id`.")),
     responses((status = 200, body = Decision, description = "Allowed or denied; a denial is data."))
 )]
 async fn debit(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
-    let asked: DebitBody = body.read()?;
-    draw(Turn::alone(&app, &caller), &asked.draw(key)?).await.map(Answer)
+    let asked: DrawBody = body.read()?;
+    draw(Turn::alone(&app, &caller), &asked.debit(key)?).await.map(Answer)
 }
 
 /// Set an estimated cost aside
 ///
 /// Stays until it is settled or released, or until `ttl_ms` have passed.
 #[utoipa::path(
-    post, path = "/v1/holds", tag = "decisions", request_body = HoldBody,
+    post, path = "/v1/holds", tag = "decisions", request_body = DrawBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "The operation's id, instead of `id`.")),
     responses((status = 200, body = Decision, description = "Allowed or denied; a denial is data."))
 )]
 async fn hold(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
-    let asked: HoldBody = body.read()?;
+    let asked: DrawBody = body.read()?;
     draw(Turn::alone(&app, &caller), &asked.hold(key, &app)?).await.map(Answer)
 }
 
@@ -87,11 +87,11 @@ async fn hold(State(app): State<App>, caller: Caller, key: Key, body: Body) -> R
 /// a hold would.
 /// Changes nothing, needs no id and remembers none.
 #[utoipa::path(
-    post, path = "/v1/checks", tag = "decisions", request_body = HoldBody,
+    post, path = "/v1/checks", tag = "decisions", request_body = DrawBody,
     responses((status = 200, body = Decision, description = "Would be allowed or denied."))
 )]
 async fn check(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
-    let asked: HoldBody = body.read()?;
+    let asked: DrawBody = body.read()?;
     let (draw, id) = asked.check(key, &app)?;
     look(Turn::alone(&app, &caller), &draw, id).await.map(Answer)
 }
