@@ -74,6 +74,16 @@ codes! {
     AlreadySubscribed = "already_subscribed", CONFLICT, "Already subscribed";
     /// The team has no subscription, and the change needs one.
     NoSubscription = "no_subscription", CONFLICT, "No subscription";
+    /// The team's owner cannot lose its role or leave; the team is handed over first.
+    IsOwner = "is_owner", CONFLICT, "Is the owner";
+    /// A team is handed over to a member only.
+    NotAMember = "not_a_member", CONFLICT, "Not a member";
+    /// The subscription does not include what is asked for.
+    NoFeature = "no_feature", CONFLICT, "No such feature";
+    /// The team has as many members as there may be.
+    TooManyMembers = "too_many_members", CONFLICT, "Too many members";
+    /// Too many purchases are neither spent nor expired.
+    TooManyPurchases = "too_many_purchases", CONFLICT, "Too many purchases";
     /// The body is larger than the route takes.
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "Too large";
     /// The body's media type is not `application/json`.

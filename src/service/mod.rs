@@ -6,6 +6,7 @@
 pub mod balances;
 pub mod control;
 pub mod decisions;
+pub mod records;
 pub mod syncing;
 
 use std::sync::Arc;

@@ -16,7 +16,7 @@ impl Purser {
     /// Starts on a free port and waits until it listens.
     pub fn start(data: &Path, durability: &str) -> Self {
         let config = data.join("test.toml");
-        let text = "[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\n";
+        let text = "[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\nqueue_bytes_max = \"1MiB\"\n";
         std::fs::write(&config, text).expect("the folder can be written");
         let mut child = Command::new(env!("CARGO_BIN_EXE_purser"))
             .args(["serve", "--http", "127.0.0.1:0", "--log-format", "json", "--durability", durability])

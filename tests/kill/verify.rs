@@ -49,11 +49,11 @@ fn replays(client: &Client, promise: &Promise) {
 /// Members' used and the pool's used and held follow from the ledger alone.
 fn audit(client: &Client, ledger: &[Value]) {
     let (mut used, mut held): (HashMap<&str, i64>, i64) = (HashMap::new(), 0);
-    for posting in ledger.iter().flat_map(|entry| postings(entry)) {
-        let (entry, posting) = posting;
-        let member = entry["member"].as_str().expect("a posting is of a member");
-        *used.entry(member).or_default() += micros(&posting["spent"]) - micros(&posting["refunded"]);
-        held += set(&posting["held"]) - set(&posting["unheld"]);
+    for entry in ledger.iter().filter(|entry| entry["window"].is_string()) {
+        let member = entry["member"].as_str().expect("an entry that moves credits is of a member");
+        let charged = micros(&entry["spent"]) + micros(&entry["above"]);
+        *used.entry(member).or_default() += charged - micros(&entry["refunded"]);
+        held += micros(&entry["held"]) - micros(&entry["unheld"]);
     }
     let mut total = 0;
     for member in (0..MEMBERS).map(|member| format!("m{member}")) {
@@ -66,15 +66,6 @@ fn audit(client: &Client, ledger: &[Value]) {
     assert_eq!(micros(&pool["used"]), total, "{pool}");
     assert!(micros(&pool["held"]) <= held, "open holds are in the ledger: {pool}");
     assert!(total + micros(&pool["held"]) <= micros(&pool["total"]), "never overspent: {pool}");
-}
-
-fn postings(entry: &Value) -> Vec<(&Value, &Value)> {
-    let postings = entry["postings"].as_array();
-    postings.map(|postings| postings.iter().map(|posting| (entry, posting)).collect()).unwrap_or_default()
-}
-
-fn set(set: &Value) -> i64 {
-    if set.is_object() { micros(&set["credits"]) } else { micros(set) }
 }
 
 fn micros(credits: &Value) -> i64 {

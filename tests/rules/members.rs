@@ -1,6 +1,10 @@
 //! Members: joined, changed one by one and in bulk, removed and back.
 
+use purser::domain::{Team, TeamId, Whitelist};
+use purser::root::{Actor, Command, Key, Row, Rows, Settings, control};
+
 use crate::support::check;
+use crate::support::script::{at, user_id};
 
 #[test]
 fn a_member_joins_with_a_limit_that_edits_change_and_nothing_else() {
@@ -154,6 +158,29 @@ fn a_removed_member_frees_its_seat_and_comes_back_as_one_who_is_added() {
          see acme/bo present access=credits limit=30
          see acme members=3 seats=2",
     );
+}
+
+#[test]
+fn a_team_has_a_million_members_at_most() {
+    let (team, ana, bo) = (TeamId::new("acme").expect("a team"), user_id("ana"), user_id("bo"));
+    for (members, allowed) in [(999_999, true), (1_000_000, false)] {
+        let full = Team {
+            id: team.clone(),
+            name: "acme".to_owned(),
+            owner: ana.clone(),
+            subscription: None,
+            whitelist: Whitelist::default(),
+            seats_taken: 0,
+            members,
+            epoch: 1,
+        };
+        let mut rows = Rows::default();
+        rows.load(Key::Team(team.clone()), [Row::Team(full)]);
+        rows.load(Key::Member(team.clone(), bo.clone()), []);
+        let put = Command::PutMember { team: team.clone(), user: bo.clone(), settings: Settings::default() };
+        let answer = control(&mut rows, &put, &Actor::Service("ops".to_owned()), at("2026-01-01")).expect("all rows");
+        assert_eq!(answer.is_ok(), allowed, "{members}: {answer:?}");
+    }
 }
 
 #[test]

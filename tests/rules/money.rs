@@ -1,6 +1,10 @@
 //! Credits in one window: burn order, expiry while lent, debt, refunds. The sidecar is played by hand.
 
+use purser::domain::{Credits, Features};
+use purser::root::{Report, Rollover, Status, Subscription, Terms};
+
 use crate::support::check;
+use crate::support::script::{amount, at, subscription_id, user_id};
 
 #[test]
 fn the_soonest_expiry_is_burned_first_then_rollover_monthly_purchased() {
@@ -134,6 +138,21 @@ fn debt_that_is_reported_late_takes_back_the_new_windows_lease() {
 }
 
 #[test]
+fn what_comes_back_covers_an_earlier_debt_in_the_same_sync() {
+    check(
+        "ana subscription s1 owner=ana credits=100 windows=0 => created
+         owe s1 130
+         at 2026-02-01
+         ana purchase s1 soon 5 expires=2026-02-10 => created
+         at 2026-02-10
+         ana purchase s1 p2 1 => created              # all that is lent counts as consumed
+         sync s1
+         spend s1 71.5 => short
+         spend s1 71",
+    );
+}
+
+#[test]
 fn a_refund_goes_back_to_where_it_was_burned() {
     check(
         "ana subscription s1 owner=ana credits=100 windows=0 => created
@@ -254,4 +273,33 @@ fn syncing_again_changes_nothing() {
          sync s1
          see s1 rollover=70 monthly=100 remaining=170",
     );
+}
+
+/// A holder that returns one account's credits long before another's, which none does in tables.
+#[test]
+fn what_has_rolled_over_is_not_burned_again_where_it_came_from() {
+    let (seats, credits_per_seat, anchor) = (1, amount("100"), at("2026-01-01"));
+    let (owner, plan, features) = (user_id("ana"), String::new(), Features::default());
+    let (status, rollover) = (Status::Active, Rollover::default());
+    let terms = Terms { owner, plan, status, seats, credits_per_seat, anchor, rollover, features };
+    let report = |start, spent, refunded, returned| Report {
+        window: at(start),
+        spent: amount(spent),
+        refunded: amount(refunded),
+        returned: amount(returned),
+        held: Credits::ZERO,
+    };
+    let mut pool = Subscription::new(subscription_id("s1"), terms.clone(), anchor);
+    pool.lend_all(anchor);
+    pool.advance(at("2026-02-01"));
+    pool.lend_all(at("2026-02-01"));
+    pool.report(&report("2026-01-01", "130", "0", "0"));
+    pool.put_terms(Terms { seats: 0, ..terms }, at("2026-02-02"));
+    pool.lend_all(at("2026-02-02"));
+    pool.advance(at("2026-03-01"));
+    pool.report(&report("2026-01-01", "130", "30", "30"));
+    pool.advance(at("2026-03-01"));
+    pool.report(&report("2026-02-01", "100", "0", "0"));
+    pool.advance(at("2026-03-01"));
+    assert_eq!(pool.left(at("2026-03-01")), Credits::ZERO, "200 came in and 200 were spent");
 }

@@ -1,8 +1,8 @@
 //! Changes of control: one transaction each, an entry for each change, nothing after a refusal.
 
 use purser::domain::Member;
-use purser::root::{Change, Refusal, Row, Rows};
-use purser::store::{Filter, Kind, Scope, StoreError};
+use purser::root::{Change, GrantKind, Refusal, Row, Rows};
+use purser::store::{Filter, Kind, LedgerEntry, Scope, StoreError};
 
 use crate::support::*;
 
@@ -20,6 +20,39 @@ fn a_change_is_saved_with_its_actor_and_time() {
         let detail: serde_json::Value = detail.parse().expect("it is JSON");
         assert_eq!(bob.detail.as_deref().and_then(|d| d.parse().ok()), Some(detail));
         assert_eq!((bob.kind, bob.member.as_ref()), (Kind::MemberPut, Some(&user("bob"))));
+    });
+}
+
+#[test]
+fn every_change_is_kept_under_its_own_word() {
+    let (team, subscription) = (team_id("t"), sub("s"));
+    let changes = vec![
+        Change::SubscriptionPut { subscription: subscription.clone(), terms: terms("ana") },
+        Change::Granted {
+            subscription: subscription.clone(),
+            number: 4,
+            kind: GrantKind::Purchased,
+            credits: credits("7"),
+            expires_at: Some(now()),
+            purchase: "p1".to_owned(),
+        },
+        Change::TeamPut { team: team.clone(), name: "T".to_owned(), owner: user("ana") },
+        Change::Assigned { team: team.clone(), subscription: subscription.clone() },
+        Change::Unassigned { team: team.clone(), subscription },
+        Change::MemberPut { team: team.clone(), member: Member::new(user("bob")) },
+        Change::MemberRemoved { team: team.clone(), user: user("bob") },
+        Change::WhitelistPut { team, enabled: true, models: Default::default() },
+    ];
+    on_every_store(async |store| {
+        control(&*store, |_| done(changes.clone())).await;
+        let entries = store.entries(&Filter::default(), None, 100).await.expect("the ledger is read");
+        assert_eq!(entries.len(), changes.len());
+        for ((entry, change), position) in entries.iter().zip(&changes).zip(1..) {
+            let wanted = LedgerEntry { position, ..LedgerEntry::of_change(change, Some(&admin()), now()) };
+            assert_eq!((entry, entry.kind.as_str()), (&wanted, change.kind()));
+        }
+        let granted = &entries[1];
+        assert_eq!((granted.id.as_ref(), granted.grant), (Some(&op("p1")), Some(4)));
     });
 }
 

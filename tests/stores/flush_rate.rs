@@ -1,7 +1,8 @@
 //! How fast reports are taken and a start is loaded. A small size by default; for a measurement:
 //!
 //! ```text
-//! PURSER_FLUSH_ENTRIES=1000000 PURSER_LOAD_MEMBERS=1000000 cargo test --release --test stores flush_rate -- --nocapture
+//! PURSER_FLUSH_ENTRIES=1000000 PURSER_LOAD_MEMBERS=1000000 \
+//!     cargo test --release --test stores flush_rate -- --nocapture --test-threads=1
 //! ```
 
 use std::time::Instant;

@@ -246,6 +246,7 @@ proptest! {
                 let mut wanted = LedgerEntry::of_entry(entry, 1, seq as u64 + 1).expect("it can be kept");
                 wanted.position = seq as u64 + 1;
                 assert_eq!(row, &wanted);
+                assert_eq!(row.kind.as_str(), entry.fact.kind());
                 let bare = |p: &Posting| Posting { account: Tally::default(), member: None, ..*p };
                 let postings: Vec<_> = row.moves.iter().flat_map(|moves| moves.postings()).collect();
                 assert_eq!(postings, entry.postings.iter().map(bare).collect::<Vec<_>>());

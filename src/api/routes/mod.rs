@@ -8,6 +8,7 @@ pub mod asks;
 pub mod authorize;
 pub mod balances;
 pub mod batch;
+pub mod control;
 pub mod decisions;
 mod docs;
 mod ends;
@@ -48,4 +49,5 @@ fn areas() -> OpenApiRouter<App> {
         .merge(batch::routes())
         .merge(authorize::routes())
         .merge(balances::routes())
+        .merge(control::routes())
 }

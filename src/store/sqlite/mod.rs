@@ -11,28 +11,29 @@ mod open;
 mod people;
 mod save;
 mod subscriptions;
+mod transact;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{Sqlite as Driver, SqliteConnection};
-use sqlx::{Connection, SqlitePool, Transaction};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, SqlitePool};
 use tokio::sync::Mutex;
 
 use self::failure::Failure;
+use self::transact::{begin, finish, prefetch, run};
 use super::audit::Audit;
 use super::commit::{Commit, changed};
 use super::error::StoreError;
 use super::ledger::LedgerEntry;
 use super::read::{Filter, Visitor, oldest_window, page};
-use super::{Controlled, RULE_RUNS_MAX, Rule, Store, widened};
+use super::{Controlled, Rule, Store};
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal};
-use crate::root::{Actor, Key, Missing, Row, Rows, Sidecar};
+use crate::root::{Actor, Rows, Sidecar};
 
 pub use open::Options;
 
@@ -44,9 +45,6 @@ pub struct Sqlite {
     writer: Mutex<Option<SqliteConnection>>,
     readers: SqlitePool,
 }
-
-/// What a rule answered, and the rows before and after it.
-type Ran<T> = (T, Rows, Rows);
 
 impl Sqlite {
     /// Opens a file, makes it when it is missing, and brings its tables up to date.
@@ -177,57 +175,6 @@ async fn bounded<T>(
 ) -> Result<T, StoreError> {
     let late = |_| StoreError::unavailable(doing, place, format!("it took longer than {limit:?}"));
     tokio::time::timeout(limit, work).await.map_err(late)?
-}
-
-/// Begins a transaction that may write: at once, so that no later statement finds another writer.
-async fn begin(conn: &mut SqliteConnection) -> Result<Transaction<'_, Driver>, Failure> {
-    Ok(conn.begin_with("BEGIN IMMEDIATE").await?)
-}
-
-/// Saves and commits; without a change, nothing needs to reach the disk.
-async fn finish(mut tx: Transaction<'_, Driver>, commit: &Commit, loaded: &Rows) -> Result<(), Failure> {
-    if commit.is_empty() {
-        return Ok(tx.rollback().await?);
-    }
-    save::save(&mut tx, commit, loaded).await?;
-    Ok(tx.commit().await?)
-}
-
-/// Runs a rule until no row is missing.
-async fn run<T>(
-    conn: &mut SqliteConnection,
-    mut loaded: Rows,
-    rule: impl Fn(&mut Rows) -> Result<T, Missing>,
-) -> Result<Ran<T>, Failure> {
-    for runs in 0..RULE_RUNS_MAX {
-        let mut rows = loaded.clone();
-        match rule(&mut rows) {
-            Ok(answer) => return Ok((answer, loaded, rows)),
-            Err(Missing(key)) => {
-                let key = widened(key, runs);
-                let found = fetch::fetch(conn, &key).await?;
-                loaded.load(key, found);
-            }
-        }
-    }
-    let cause = format!("it asked for more than {RULE_RUNS_MAX} rows");
-    Err(StoreError::rejected("running a rule", "the store", cause).into())
-}
-
-/// Loads in few statements what a sync will ask for.
-async fn prefetch(conn: &mut SqliteConnection, request: &Request) -> Result<Rows, Failure> {
-    let mut rows = Rows::default();
-    rows.load(Key::Sidecar, fetch::sidecar(conn).await?.map(Row::Sidecar));
-    let drawn = request.batch.entries.iter().map(|entry| &entry.drawer.subscription);
-    let ids: BTreeSet<_> = drawn.chain(request.wants.keys()).cloned().collect();
-    let ids: Vec<_> = ids.into_iter().collect();
-    let found = subscriptions::by_ids(conn, &ids).await?;
-    let mut found: BTreeMap<_, _> = found.into_iter().map(|row| (row.id.clone(), Box::new(row))).collect();
-    for id in ids {
-        let row = found.remove(&id).map(Row::Subscription);
-        rows.load(Key::Subscription(id), row);
-    }
-    Ok(rows)
 }
 
 #[async_trait]

@@ -64,6 +64,7 @@ impl Options {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", CACHE_KIBIBYTES)
+            .pragma("journal_size_limit", LOG_BYTES)
             .pragma("max_page_count", (self.bytes_max / PAGE_BYTES).max(1).to_string());
         Ok(options.connect().await?)
     }
@@ -107,6 +108,9 @@ const PAGE_BYTES: u64 = 4_096;
 /// Pages that the writer keeps in memory, as SQLite wants them: negative, in KiB. The upper levels of
 /// the ledger's indexes fit.
 const CACHE_KIBIBYTES: &str = "-65536";
+
+/// What is kept of the write-ahead log's file once a burst is folded in.
+const LOG_BYTES: &str = "67108864";
 
 /// Rows that a connection's thread may be ahead of who reads them.
 const ROW_BUFFER: usize = 1_024;

@@ -1,0 +1,218 @@
+//! The seeded workload that the benches share: many teams of equal size, each with a pool, and draws
+//! of their members as they come in from the wire, with names of their own.
+
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+use std::convert::Infallible;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::Criterion;
+use purser::domain::{
+    Access, Ask, Credits, Features, Member, OperationId, SubscriptionId, Team, TeamId, Timestamp, UserId, Whitelist,
+};
+use purser::engine::{Draw, JournalLog, Meter, Options};
+use purser::journal::media::memory::MemoryFolder;
+use purser::journal::{self, Claim, Journal};
+use purser::root::{Rollover, Row, Status, Subscription, Terms};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use uuid::Uuid;
+
+/// The time of every decision.
+const NOW_MILLIS: i64 = 1_795_000_000_000;
+/// So many entries are remembered: the maps of first answers are as full as they get.
+const REMEMBERED_MAX: u64 = 1_000_000;
+/// What each member may draw in a window: never reached but by asking for more.
+const LIMIT: u32 = 1_000_000;
+
+/// How much of everything there is.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    pub teams: usize,
+    pub members: usize,
+    pub samples: usize,
+    pub seconds: u64,
+}
+
+/// The sizes of the figures in docs/performance.md, or with `PURSER_BENCH_SMOKE=1` so few that a test
+/// run can afford them.
+pub fn sizes() -> Sizes {
+    match std::env::var_os("PURSER_BENCH_SMOKE") {
+        Some(_) => Sizes { teams: 10, members: 10, samples: 10, seconds: 0 },
+        None => Sizes { teams: 10_000, members: 100, samples: 50, seconds: 3 },
+    }
+}
+
+/// Criterion as both benches set it up.
+pub fn criterion(sizes: Sizes) -> Criterion {
+    let time = Duration::from_secs(sizes.seconds).max(Duration::from_millis(1));
+    let criterion = Criterion::default().sample_size(sizes.samples);
+    criterion.warm_up_time(time).measurement_time(time).configure_from_args()
+}
+
+pub fn now() -> Timestamp {
+    Timestamp::from_millis(NOW_MILLIS).expect("1970 to 9999")
+}
+
+fn credits(whole: u32) -> Credits {
+    Credits::from_credits(whole).expect("every u32 fits")
+}
+
+/// 36 characters, as a UUID has.
+fn name(kind: &str, of: usize, number: usize) -> String {
+    format!("{kind}-{of:08x}-0000-4000-8000-{number:011x}")
+}
+
+fn team_id(team: usize) -> TeamId {
+    TeamId::new(&name("t", team, 0)).expect("a name")
+}
+
+fn user_id(team: usize, member: usize) -> UserId {
+    UserId::new(&name("u", team, member)).expect("a name")
+}
+
+/// A meter with every team and member, whose entries go to the real queue of a journal in memory.
+pub fn meter(sizes: Sizes) -> Meter<JournalLog> {
+    let claim = Claim::take(Arc::new(MemoryFolder::default())).expect("is free");
+    let visit = |_, _: &[u8]| Ok::<(), Infallible>(());
+    let (journal, _) = Journal::open(claim, journal::Options::default(), Uuid::from_u128(7), visit).expect("opens");
+    let meter = Meter::new(JournalLog::default(), Options { entries_max: REMEMBERED_MAX, ..Options::default() });
+    meter.log().open(journal);
+    (0..sizes.teams).for_each(|team| meter.follow(&rows(team, sizes.members)));
+    meter
+}
+
+/// A team with its pool and its members, each with a seat and a limit.
+fn rows(team: usize, members: usize) -> Vec<Row> {
+    let id = team_id(team);
+    let subscription = SubscriptionId::new(&name("s", team, 0)).expect("a name");
+    let terms = Terms {
+        owner: user_id(team, 0),
+        plan: String::new(),
+        status: Status::Active,
+        seats: 1_000,
+        credits_per_seat: credits(LIMIT),
+        anchor: now(),
+        rollover: Rollover::default(),
+        features: Features::default(),
+    };
+    let mut pool = Subscription::new(subscription.clone(), terms, now());
+    pool.team = Some(id.clone());
+    pool.lend_all(now());
+    let member = |number| Member {
+        access: Access::Seat,
+        limit: Some(credits(LIMIT)),
+        epoch: 1,
+        ..Member::new(user_id(team, number))
+    };
+    let members: Vec<_> = (0..members).map(|number| Row::Member(id.clone(), member(number))).collect();
+    let team = Team {
+        id: id.clone(),
+        name: String::new(),
+        owner: user_id(team, 0),
+        subscription: Some(subscription),
+        whitelist: Whitelist::default(),
+        seats_taken: members.len() as u32,
+        members: members.len() as u32,
+        epoch: 1,
+    };
+    [Row::Subscription(Box::new(pool)), Row::Team(team)].into_iter().chain(members).collect()
+}
+
+/// Empties the journal's queue, which a writer does meanwhile in a server.
+pub fn tidy(meter: &Meter<JournalLog>) {
+    let journal = meter.log().journal().expect("it was opened");
+    journal.write().expect("writes");
+    let synced = journal.sync().expect("syncs");
+    journal.confirm(synced, synced).expect("drops");
+}
+
+/// Which teams draw how often.
+#[derive(Clone, Copy, Debug)]
+pub enum Skew {
+    /// All alike.
+    Uniform,
+    /// The n-th team as often as 1/n.
+    Zipf,
+    /// One team alone.
+    OneTeam,
+}
+
+/// Draws without end, the same for the same seed.
+pub struct Workload {
+    sizes: Sizes,
+    random: SmallRng,
+    /// For [`Skew::Zipf`]: the sum of 1/n up to each team. Else empty.
+    sums: Vec<f64>,
+    teams: usize,
+    drawn: usize,
+    seed: u64,
+}
+
+impl Workload {
+    pub fn new(sizes: Sizes, skew: Skew, seed: u64) -> Self {
+        let mut sum = 0.0;
+        let weights = (1..=sizes.teams).map(|n| 1.0 / n as f64);
+        let sums = weights.map(|weight| {
+            sum += weight;
+            sum
+        });
+        let (teams, sums) = match skew {
+            Skew::Uniform => (sizes.teams, Vec::new()),
+            Skew::Zipf => (sizes.teams, sums.collect()),
+            Skew::OneTeam => (1, Vec::new()),
+        };
+        Self { sizes, random: SmallRng::seed_from_u64(seed), sums, teams, drawn: 0, seed }
+    }
+
+    fn team(&mut self) -> usize {
+        match self.sums.last() {
+            None => self.random.random_range(0..self.teams),
+            Some(all) => {
+                let at = self.random.random::<f64>() * all;
+                // Popular teams are spread over the ids, as they are in life.
+                self.sums.partition_point(|sum| *sum < at) * 7_919 % self.teams
+            }
+        }
+    }
+
+    /// The next debit, of one micro-credit to a thousandth of a credit.
+    pub fn debit(&mut self) -> Draw {
+        self.drawn += 1;
+        let team = self.team();
+        let member = self.random.random_range(0..self.sizes.members);
+        let micros = self.random.random_range(1..1_000);
+        Draw {
+            id: OperationId::new(&name("d", self.seed as usize, self.drawn)).expect("a name"),
+            team: Some(team_id(team)),
+            member: user_id(team, member),
+            ask: Ask { credits: Credits::from_micros(micros).expect("small"), min_credits: None, model: None },
+            ttl_millis: None,
+        }
+    }
+
+    /// The next hold, open for a minute.
+    pub fn hold(&mut self) -> Draw {
+        Draw { ttl_millis: Some(60_000), ..self.debit() }
+    }
+
+    /// The next debit that is above its member's limit.
+    pub fn too_much(&mut self) -> Draw {
+        let debit = self.debit();
+        Draw { ask: Ask { credits: credits(LIMIT + 1), ..debit.ask }, ..debit }
+    }
+
+    /// The next `count` of one kind.
+    pub fn take(&mut self, count: usize, next: impl Fn(&mut Self) -> Draw) -> Vec<Draw> {
+        (0..count).map(|_| next(self)).collect()
+    }
+}
+
+/// Bytes of memory that this process occupies.
+pub fn resident_bytes() -> usize {
+    let pages = fs::read_to_string("/proc/self/statm").expect("Linux");
+    let resident = pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    resident.expect("the second number") * 4_096
+}
