@@ -32,7 +32,7 @@ async fn busy() -> Sidecar {
     service.settle(&acme, &id("h1"), credits("6.25"), None).await.expect("settles");
     service.release(&acme, &id("h2"), None).await.expect("releases");
     service.extend(&acme, &id("h3"), 120_000, None).await.expect("extends");
-    service.refund(&acme, &id("d1"), Some((&id("r1"), credits("0.5")))).await.expect("refunds");
+    service.refund(&acme, &id("d1"), Some((&id("r1"), credits("0.5"))), None).await.expect("refunds");
     sidecar
 }
 

@@ -170,7 +170,7 @@ impl Sidecar {
             ask: Ask { credits: credits.parse().expect("an amount"), min_credits: None, model: None },
             ttl_millis: hold.then_some(60_000),
         };
-        let drawn = self.server.service().draw(&draw).await.expect("decides");
+        let drawn = self.server.service().draw(&draw, None).await.expect("decides");
         assert!(matches!(drawn, Drawn::Allowed(_)), "{drawn:?}");
     }
 }
