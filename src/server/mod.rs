@@ -18,8 +18,8 @@ use crate::api::state::{App, Shared};
 use crate::clock::Clock;
 use crate::config::{Config, Durability, Listen};
 use crate::metrics::Metrics;
-use crate::service::{Options, Service, Syncing};
-use crate::tasks::sync::{self, Parts, SyncLoop};
+use crate::service::{Options, Parts, Service, Syncing};
+use crate::tasks::sync::{self, SyncLoop};
 
 use access::AccessError;
 use loops::Loops;
@@ -148,26 +148,11 @@ fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (
         lease_wait: config.lease.wait,
         store_wait: config.store.timeout,
     };
-    let service = Arc::new(Service::new(
-        Arc::clone(&meter),
-        Arc::clone(&store),
-        clock.clone(),
-        metrics.clone(),
-        syncing,
-        Arc::clone(&order),
-        confirmations,
-        options,
-    ));
-    let parts = Parts {
-        meter,
-        store,
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-        order,
+    let parts = Parts { meter, store, clock: clock.clone(), metrics: metrics.clone(), order };
+    let service = Arc::new(Service::new(parts.clone(), syncing, confirmations, options));
+    let options = sync::Options {
         sidecar: identity.sidecar.as_u128(),
         incarnation: identity.incarnation,
-    };
-    let options = sync::Options {
         interval: config.store.flush_interval,
         entries_max: config.store.batch_entries_max as usize,
         timeout: config.store.timeout,

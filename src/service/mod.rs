@@ -57,6 +57,22 @@ pub struct Options {
     pub store_wait: Duration,
 }
 
+/// What the service and the loops share.
+#[derive(Clone)]
+pub struct Parts {
+    /// The engine.
+    pub meter: Arc<JournalMeter>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Clock,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Held from a transaction of the store until the engine has followed it, so that the engine
+    /// follows in the order of commits.
+    pub order: Arc<Mutex<()>>,
+}
+
 /// What every edge calls.
 pub struct Service {
     pub(crate) meter: Arc<JournalMeter>,
@@ -64,8 +80,6 @@ pub struct Service {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) syncing: Syncing,
-    /// Held from a transaction of the store until the engine has followed it, so that the engine
-    /// follows in the order of commits.
     pub(crate) order: Arc<Mutex<()>>,
     options: Options,
     confirmed: watch::Receiver<u64>,
@@ -74,16 +88,8 @@ pub struct Service {
 
 impl Service {
     /// A service over parts that have been recovered. `confirmed` is the last entry that the store has.
-    pub fn new(
-        meter: Arc<JournalMeter>,
-        store: Arc<dyn Store>,
-        clock: Clock,
-        metrics: Metrics,
-        syncing: Syncing,
-        order: Arc<Mutex<()>>,
-        confirmed: watch::Receiver<u64>,
-        options: Options,
-    ) -> Self {
+    pub fn new(parts: Parts, syncing: Syncing, confirmed: watch::Receiver<u64>, options: Options) -> Self {
+        let Parts { meter, store, clock, metrics, order } = parts;
         let stopping = AtomicBool::new(false);
         Self { meter, store, clock, metrics, syncing, order, options, confirmed, stopping }
     }

@@ -3,21 +3,18 @@
 //! A store that is away stops nothing here: the journal keeps the entries, the loop asks again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use super::super::journal::codec::{CodecError, decode};
-use crate::clock::Clock;
 use crate::domain::{Credits, Entry, SubscriptionId, Timestamp};
 use crate::engine::log::charged;
+use crate::journal::codec::{CodecError, decode};
 use crate::journal::{Failed, Journal, ReadError, Reader, Seq};
-use crate::metrics::Metrics;
 use crate::root::sync::{Batch, Reply, Request, SyncRefusal};
 use crate::service::syncing::Ask;
-use crate::service::{Asks, JournalMeter};
-use crate::store::{Store, StoreError};
+use crate::service::{Asks, Parts};
+use crate::store::StoreError;
 
 /// Payload bytes of one batch; with `batch_entries_max` this bounds the memory of one sync.
 const BATCH_BYTES_MAX: usize = 4 << 20;
@@ -31,6 +28,10 @@ const MARK_MILLIS: u64 = 60_000;
 /// What the loop is told once.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// The sidecar's id.
+    pub sidecar: u128,
+    /// The incarnation's counter.
+    pub incarnation: u64,
     /// The longest that an entry waits for the store while it answers.
     pub interval: Duration,
     /// Entries of one batch.
@@ -64,24 +65,6 @@ pub enum SyncError {
     /// An entry in the journal is none.
     #[error("entry {0} of the journal cannot be read: {1}")]
     Entry(Seq, CodecError),
-}
-
-/// The parts that the loop works on.
-pub struct Parts {
-    /// The engine.
-    pub meter: Arc<JournalMeter>,
-    /// The store.
-    pub store: Arc<dyn Store>,
-    /// The clock.
-    pub clock: Clock,
-    /// The metrics.
-    pub metrics: Metrics,
-    /// Held from a transaction of the store until the engine has followed it.
-    pub order: Arc<Mutex<()>>,
-    /// The sidecar's id.
-    pub sidecar: u128,
-    /// The incarnation's counter.
-    pub incarnation: u64,
 }
 
 /// The sync loop.
@@ -217,8 +200,9 @@ impl SyncLoop {
         batch: Batch,
         wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
     ) -> Result<Reply, SyncError> {
-        let Parts { meter, store, clock, metrics, order, sidecar, incarnation } = &self.parts;
-        let request = Request { sidecar: *sidecar, incarnation: *incarnation, batch, wants };
+        let Parts { meter, store, clock, metrics, order } = &self.parts;
+        let Options { sidecar, incarnation, .. } = self.options;
+        let request = Request { sidecar, incarnation, batch, wants };
         let _order = order.lock().await;
         let start = clock.instant();
         let syncing = tokio::time::timeout(self.options.timeout, store.sync(&request, clock.now()));
