@@ -55,6 +55,14 @@ pub struct Remaining {
     pub payer: Credits,
 }
 
+impl Remaining {
+    /// What would be left after `credits` more.
+    fn less(self, credits: Credits) -> Self {
+        let (member, payer) = (self.member.map(|m| m.saturating_sub(credits)), self.payer.saturating_sub(credits));
+        Self { member, payer }
+    }
+}
+
 /// Allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
@@ -151,6 +159,14 @@ impl<L: Log> Meter<L> {
         let mut cell = cell.lock();
         let TeamCell { team, pool, features, members, operations } = &mut *cell;
         let Some(MemberCell { member, draws }) = members.get_mut(&draw.member) else { return Ok(stranger(draw)) };
+        if let Some(known) = self.known(operations, draw, mode, now) {
+            let Drawer { payer, subscription, .. } = &known.drawer;
+            let book = self.book_cell(subscription);
+            let book = book.as_ref().map(|cell| cell.lock());
+            let book = book.as_deref().map(|cell| &cell.book);
+            let now = book.map_or(now, |book| now.max(book.latest));
+            return replay(known, draw.content(), remaining(*payer, member.limit, book, Some(draws), now));
+        }
         if member.removed {
             return Ok(stranger(draw));
         }
@@ -190,10 +206,22 @@ impl<L: Log> Meter<L> {
         };
         let BookCell { book, operations } = &mut *cell.lock();
         let now = now.max(book.latest);
+        if let Some(known) = self.known(operations, draw, mode, now) {
+            return replay(known, draw.content(), remaining(known.drawer.payer, None, Some(book), None, now));
+        }
         self.decide_case(&case(now), Some(book), None, operations, room)
     }
 
-    /// Decides under the locks: replay, room, decision, entry.
+    /// What is known of a draw's id, unless it is but a check.
+    fn known<'a>(&self, operations: &'a mut Operations, draw: &Draw, mode: Mode, now: Timestamp) -> Option<&'a Known> {
+        if mode == Mode::Check {
+            return None;
+        }
+        operations.forget(self.horizon(now));
+        operations.get(self.key(&draw.id))
+    }
+
+    /// Decides under the locks: room, decision, entry.
     fn decide_case(
         &self,
         case: &Case<'_>,
@@ -202,14 +230,7 @@ impl<L: Log> Meter<L> {
         operations: &mut Operations,
         room: Result<L::Room<'_>, NoRoom>,
     ) -> Result<Drawn, DrawFault> {
-        let (draw, now, key) = (case.draw, case.now, self.key(&case.draw.id));
-        if case.mode != Mode::Check {
-            operations.forget(self.horizon(now));
-            if let Some(known) = operations.get(key) {
-                let remaining = case.remaining(book.as_deref(), member.as_deref());
-                return replay(known, draw.content(), remaining);
-            }
-        }
+        let (draw, now) = (case.draw, case.now);
         let Ok(mut room) = room else { return Ok(self.unavailable(draw)) };
         let draws = |window| member.as_deref().and_then(|draws| draws.of(window));
         let decision = decide(&case.asker, &case.rights, book.as_deref(), draws, &draw.ask, now);
@@ -226,20 +247,20 @@ impl<L: Log> Meter<L> {
         let book = book.take().expect("nothing is granted without a book");
         let mut scopes = Scopes { book, member };
         let entry = case.entry(granted, &scopes)?;
-        let mut seq = None;
+        let (mut seq, mut unentered) = (None, granted.credits);
         if case.mode != Mode::Check {
             scopes.apply(&entry);
             let number = self.log.push(&mut room, &entry);
             self.note(number);
             operations.note(|_| key, &entry, number);
-            seq = Some(number);
+            (seq, unentered) = (Some(number), Credits::ZERO);
         }
         Ok(Drawn::Allowed(Allowed {
             credits: granted.credits,
             payer: entry.drawer.payer,
             subscription: entry.drawer.subscription,
             expires_at: draw.ttl_millis.map(|ttl| now.plus_millis(ttl)),
-            remaining: case.remaining(Some(scopes.book), scopes.member.as_deref()),
+            remaining: case.remaining(Some(scopes.book), scopes.member.as_deref()).less(unentered),
             replayed: false,
             seq,
         }))
