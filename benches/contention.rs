@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use purser::engine::{Draw, Drawn, JournalLog, Meter};
-use support::{Skew, Workload, meter, now, sizes, tidy};
+use support::{Skew, Workload, empty_meter, fill, now, sizes, tidy};
 
 const BATCH: usize = 1_000;
 const THREADS: u64 = 2;
@@ -45,7 +45,8 @@ fn instant() -> Instant {
 fn main() {
     let sizes = sizes();
     let mut criterion = support::criterion(sizes);
-    let meter = meter(sizes);
+    let meter = empty_meter();
+    fill(&meter, sizes);
     for (name, skew) in [("one_team", Skew::OneTeam), ("many_teams", Skew::Uniform)] {
         for threads in [1, THREADS] {
             let seeds = (0..threads).map(|number| 100 * threads + 10 * skew as u64 + number);

@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion};
 use purser::engine::{Draw, Drawn, JournalLog, Meter, Scope};
-use support::{Sizes, Skew, Workload, meter, now, resident_bytes, sizes, tidy};
+use support::{Sizes, Skew, Workload, empty_meter, fill, now, resident_bytes, sizes, tidy};
 
 const BATCH: usize = 1_000;
 const SEED: u64 = 0x5EED;
@@ -42,8 +42,9 @@ fn bench(criterion: &mut Criterion, name: &str, mut prepare: impl FnMut() -> Vec
 }
 
 fn decide(criterion: &mut Criterion, sizes: Sizes) {
+    let meter = &empty_meter();
     let before = resident_bytes();
-    let meter = &meter(sizes);
+    fill(meter, sizes);
     let members = sizes.teams * sizes.members;
     println!("an idle member occupies {} bytes ({members} members)", (resident_bytes() - before) / members);
     for skew in [Skew::Uniform, Skew::Zipf] {

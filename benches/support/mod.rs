@@ -73,15 +73,19 @@ fn user_id(team: usize, member: usize) -> UserId {
     UserId::new(&name("u", team, member)).expect("a name")
 }
 
-/// A meter with every team and member, whose entries go to the real queue of a journal in memory.
-pub fn meter(sizes: Sizes) -> Meter<JournalLog> {
+/// A meter that knows nobody, whose entries go to the real queue of a journal in memory.
+pub fn empty_meter() -> Meter<JournalLog> {
     let claim = Claim::take(Arc::new(MemoryFolder::default())).expect("is free");
     let visit = |_, _: &[u8]| Ok::<(), Infallible>(());
     let (journal, _) = Journal::open(claim, journal::Options::default(), Uuid::from_u128(7), visit).expect("opens");
     let meter = Meter::new(JournalLog::default(), Options { entries_max: REMEMBERED_MAX, ..Options::default() });
     meter.log().open(journal);
-    (0..sizes.teams).for_each(|team| meter.follow(&rows(team, sizes.members)));
     meter
+}
+
+/// Makes every team and member known.
+pub fn fill(meter: &Meter<JournalLog>, sizes: Sizes) {
+    (0..sizes.teams).for_each(|team| meter.follow(&rows(team, sizes.members)));
 }
 
 /// A team with its pool and its members, each with a seat and a limit.

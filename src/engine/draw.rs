@@ -180,11 +180,12 @@ impl<L: Log> Meter<L> {
             own: owned.as_ref().map_or(Features::default(), |owned| owned.features),
             on_pool_spend: self.on_pool_spend.load(Ordering::Relaxed),
         };
-        let book = match asker.payer() {
-            Payer::Pool => pool.clone(),
+        let own = match asker.payer() {
+            Payer::Pool => None,
             Payer::Wallet => owned.and_then(|owned| self.book_cell(&owned.subscription)),
         };
-        let mut book = book.as_ref().map(|cell| cell.lock());
+        let book = if asker.payer() == Payer::Pool { pool.as_ref() } else { own.as_ref() };
+        let mut book = book.map(|cell| cell.lock());
         let now = book.as_ref().map_or(now, |cell| now.max(cell.book.latest));
         let case = Case { draw, asker, rights, mode, now };
         self.decide_case(&case, book.as_mut().map(|cell| &mut cell.book), Some(draws), operations, room)
@@ -254,7 +255,7 @@ impl<L: Log> Meter<L> {
             scopes.apply(&entry);
             let number = self.log.push(&mut room, &entry);
             self.note(number);
-            operations.note(|id| self.key(id), &entry, number);
+            operations.note(|_| key, &entry, number);
             (seq, unentered) = (Some(number), Credits::ZERO);
         }
         Ok(Drawn::Allowed(Allowed {
