@@ -17,7 +17,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: ## build, start on 127.0.0.1:8080 with data in ./data
-	$(CARGO) run --locked --profile $(PROFILE) -- serve --config config/dev.toml
+	$(CARGO) run --locked --profile $(PROFILE) -- serve --config config/dev.toml --demo-team
 
 test: $(TOOLS)/promtool ## run all tests, the doc tests and every benchmark once
 ifneq ($(NEXTEST),)

@@ -45,7 +45,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Serve until SIGTERM; SIGHUP reloads tokens, the whitelist's policy and the log's level
-    Serve(ConfigArgs),
+    Serve(serve::ServeArgs),
     /// Check the configuration and print what came out of all its sources
     CheckConfig(check_config::CheckConfigArgs),
     /// Show what a member, a team's pool or a user still has

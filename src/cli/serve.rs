@@ -3,20 +3,32 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::ConfigArgs;
+use super::{ConfigArgs, Format, Output, welcome};
 use crate::clock::Clock;
 use crate::config::{Config, EXIT_CONFIG};
 use crate::server::{Server, StartError};
 use crate::telemetry::{self, LogControl};
 
+/// Arguments of `serve`.
+#[derive(Args, Debug)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Where there is no team yet, create a small one to try things out; print requests that use it
+    #[arg(long)]
+    demo_team: bool,
+}
+
 /// Serves until SIGTERM or SIGINT; SIGHUP reloads.
 ///
 /// # Errors
 /// What keeps it from starting, but for the configuration: that is exit code 64.
-pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    let loaded = match args.load() {
+pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    let loaded = match args.config.load() {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("purser: {error}");
@@ -34,7 +46,7 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     runtime.block_on(serve(args, config, &log))
 }
 
-async fn serve(args: &ConfigArgs, mut config: Config, log: &LogControl) -> anyhow::Result<ExitCode> {
+async fn serve(args: &ServeArgs, mut config: Config, log: &LogControl) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("signals cannot be caught")?;
     let server = match Server::start(&config, Clock::system()).await {
         Ok(server) => server,
@@ -44,13 +56,29 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &LogControl) -> anyho
         }
         Err(error) => return Err(error.into()),
     };
+    if args.demo_team
+        && let Err(error) = try_out(&server).await
+    {
+        tracing::warn!(%error, "there is no team to try things out");
+    }
     while signals.next().await == Wish::Reload {
-        reload(args, &mut config, &server, log);
+        reload(&args.config, &mut config, &server, log);
     }
     tracing::info!(deadline = ?config.server.drain_deadline, "stopping");
     let stopped = server.stop(config.server.drain_deadline).await;
     tracing::info!(cut = stopped.cut, flushed = stopped.flushed, "stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Creates the team to try things out, and prints three requests that work as they are printed.
+async fn try_out(server: &Server) -> anyhow::Result<()> {
+    if welcome::create(server.service()).await? {
+        tracing::info!(team = welcome::TEAM, "created a team to try things out");
+    }
+    if let Some(address) = server.addresses().first() {
+        Output::stdout(Format::Table).text(&format!("Try it:\n  {}\n", welcome::curl_lines(address).join("\n  ")))?;
+    }
+    Ok(())
 }
 
 /// Takes over what may change; keeps the last good configuration when anything is wrong.

@@ -17,7 +17,7 @@ pub(super) type Timed = Box<dyn Iterator<Item = (Duration, Job)> + Send>;
 
 /// Where new calls come from.
 enum Arrivals {
-    Steady { mix: Mix, per_second: u32, ticks: u64 },
+    Steady { mix: Box<Mix>, per_second: u32, ticks: u64 },
     Timed(Peekable<Timed>),
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Schedule {
 impl Schedule {
     /// So many requests a second.
     pub(super) fn steady(mix: Mix, per_second: u32, end: Duration) -> Self {
-        Self::over(Arrivals::Steady { mix, per_second, ticks: 0 }, end)
+        Self::over(Arrivals::Steady { mix: Box::new(mix), per_second, ticks: 0 }, end)
     }
 
     /// Calls at their own times, in order.
