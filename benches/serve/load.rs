@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use purser::clock::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,7 +24,8 @@ pub fn run(address: SocketAddr, connections: usize, length: Duration, seed: u64)
     let over = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let stop = Arc::clone(&over);
-    let start = Instant::now();
+    let clock = Clock::system();
+    let start = clock.instant();
     thread::spawn(move || {
         thread::sleep(length);
         stop.store(true, Ordering::Relaxed);
@@ -38,7 +40,7 @@ pub fn run(address: SocketAddr, connections: usize, length: Duration, seed: u64)
         all
     });
     Round {
-        per_second: latencies.len() as f64 / start.elapsed().as_secs_f64(),
+        per_second: latencies.len() as f64 / clock.since(start).as_secs_f64(),
         p50_micros: latencies.value_at_quantile(0.5) / 1_000,
         p99_micros: latencies.value_at_quantile(0.99) / 1_000,
     }
@@ -51,6 +53,7 @@ fn histogram() -> Histogram<u64> {
 async fn converse(address: SocketAddr, seed: u64, number: u64, over: Arc<AtomicBool>) -> Histogram<u64> {
     let mut stream = TcpStream::connect(address).await.expect("the server takes connections");
     stream.set_nodelay(true).expect("a TCP stream");
+    let clock = Clock::system();
     let (mut latencies, mut answer, mut count) = (histogram(), vec![0; 16 * 1024], 0_u64);
     while !over.load(Ordering::Relaxed) {
         count += 1;
@@ -63,10 +66,10 @@ async fn converse(address: SocketAddr, seed: u64, number: u64, over: Arc<AtomicB
             "POST /v1/debits HTTP/1.1\r\nhost: purser\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let start = Instant::now();
+        let start = clock.instant();
         stream.write_all(request.as_bytes()).await.expect("the server reads");
         receive(&mut stream, &mut answer).await;
-        latencies.record(start.elapsed().as_nanos() as u64).expect("within the bounds");
+        latencies.record(clock.since(start).as_nanos() as u64).expect("within the bounds");
     }
     latencies
 }

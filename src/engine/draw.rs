@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher13;
 use super::cells::{BookCell, MemberCell, TeamCell};
 use super::log::{Log, NoRoom};
 use super::meter::Meter;
-use super::operations::{Kind, Known, Operations};
+use super::operations::{Key, Kind, Known, Operations};
 use crate::domain::decide::{self, decide};
 use crate::domain::hold::{debited, held};
 use crate::domain::{
@@ -141,25 +141,26 @@ impl<L: Log> Meter<L> {
             mode => mode,
         };
         let room = self.log.reserve(1);
+        let question = Question { draw, key: self.key(&draw.id), mode };
         match &draw.team {
-            Some(team) => self.draw_in_team(team, draw, mode, room, now),
-            None => self.draw_alone(draw, mode, room, now),
+            Some(team) => self.draw_in_team(team, question, room, now),
+            None => self.draw_alone(question, room, now),
         }
     }
 
     fn draw_in_team(
         &self,
         id: &TeamId,
-        draw: &Draw,
-        mode: Mode,
+        question: Question<'_>,
         room: Result<L::Room<'_>, NoRoom>,
         now: Timestamp,
     ) -> Result<Drawn, DrawFault> {
+        let draw = question.draw;
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
         let mut cell = cell.lock();
         let TeamCell { team, pool, features, members, operations } = &mut *cell;
         let Some(MemberCell { member, draws }) = members.get_mut(&draw.member) else { return Ok(stranger(draw)) };
-        if let Some(known) = self.known(operations, draw, mode, now) {
+        if let Some(known) = self.known(operations, question, now) {
             let Drawer { payer, subscription, .. } = &known.drawer;
             let book = self.book_cell(subscription);
             let book = book.as_ref().map(|cell| cell.lock());
@@ -187,38 +188,38 @@ impl<L: Log> Meter<L> {
         let book = if asker.payer() == Payer::Pool { pool.as_ref() } else { own.as_ref() };
         let mut book = book.map(|cell| cell.lock());
         let now = book.as_ref().map_or(now, |cell| now.max(cell.book.latest));
-        let case = Case { draw, asker, rights, mode, now };
+        let case = Case { question, asker, rights, now };
         self.decide_case(&case, book.as_mut().map(|cell| &mut cell.book), Some(draws), operations, room)
     }
 
     fn draw_alone(
         &self,
-        draw: &Draw,
-        mode: Mode,
+        question: Question<'_>,
         room: Result<L::Room<'_>, NoRoom>,
         now: Timestamp,
     ) -> Result<Drawn, DrawFault> {
+        let draw = question.draw;
         let asker = Asker { user: &draw.member, place: None };
-        let case = |now| Case { draw, asker, rights: Rights::default(), mode, now };
+        let case = |now| Case { question, asker, rights: Rights::default(), now };
         let owned = self.owned_by(&draw.member).and_then(|owned| self.book_cell(&owned.subscription));
         let Some(cell) = owned else {
             return self.decide_case(&case(now), None, None, &mut Operations::default(), room);
         };
         let BookCell { book, operations } = &mut *cell.lock();
         let now = now.max(book.latest);
-        if let Some(known) = self.known(operations, draw, mode, now) {
+        if let Some(known) = self.known(operations, question, now) {
             return replay(known, draw.content(), remaining(known.drawer.payer, None, Some(book), None, now));
         }
         self.decide_case(&case(now), Some(book), None, operations, room)
     }
 
     /// What is known of a draw's id, unless it is but a check.
-    fn known<'a>(&self, operations: &'a mut Operations, draw: &Draw, mode: Mode, now: Timestamp) -> Option<&'a Known> {
-        if mode == Mode::Check {
+    fn known<'a>(&self, operations: &'a mut Operations, asked: Question<'_>, now: Timestamp) -> Option<&'a Known> {
+        if asked.mode == Mode::Check {
             return None;
         }
         operations.forget(self.horizon(now));
-        operations.get(self.key(&draw.id))
+        operations.get(asked.key)
     }
 
     /// Decides under the locks: room, decision, entry.
@@ -230,7 +231,7 @@ impl<L: Log> Meter<L> {
         operations: &mut Operations,
         room: Result<L::Room<'_>, NoRoom>,
     ) -> Result<Drawn, DrawFault> {
-        let (draw, now) = (case.draw, case.now);
+        let (Question { draw, key, mode }, now) = (case.question, case.now);
         let Ok(mut room) = room else { return Ok(self.unavailable(draw)) };
         if draw.ttl_millis.is_some() && operations.open_holds() >= self.options.open_holds_max {
             return Ok(self.unavailable(draw));
@@ -251,7 +252,7 @@ impl<L: Log> Meter<L> {
         let mut scopes = Scopes { book, member };
         let entry = case.entry(granted, &scopes)?;
         let (mut seq, mut unentered) = (None, granted.credits);
-        if case.mode != Mode::Check {
+        if mode != Mode::Check {
             scopes.apply(&entry);
             let number = self.log.push(&mut room, &entry);
             self.note(number);
@@ -270,12 +271,19 @@ impl<L: Log> Meter<L> {
     }
 }
 
+/// What is asked, and how far it goes.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    draw: &'a Draw,
+    key: Key,
+    mode: Mode,
+}
+
 /// One question with everything that stands around it.
 struct Case<'a> {
-    draw: &'a Draw,
+    question: Question<'a>,
     asker: Asker<'a>,
     rights: Rights,
-    mode: Mode,
     now: Timestamp,
 }
 
@@ -283,12 +291,12 @@ impl Case<'_> {
     /// What is granted by [`Mode::EnterUnasked`] whatever stands under the locks.
     #[cfg(feature = "shuttle")]
     fn unasked(&self, book: Option<&Book>) -> Option<Granted> {
-        let funds = book.filter(|_| self.mode == Mode::EnterUnasked)?.current(self.now)?;
-        Some(Granted { credits: self.draw.ask.credits, window: funds.window.start })
+        let funds = book.filter(|_| self.question.mode == Mode::EnterUnasked)?.current(self.now)?;
+        Some(Granted { credits: self.question.draw.ask.credits, window: funds.window.start })
     }
 
     fn entry(&self, granted: Granted, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
-        let Draw { id, team, member, ask, ttl_millis } = self.draw;
+        let Draw { id, team, member, ask, ttl_millis } = self.question.draw;
         let drawer = Drawer {
             team: team.clone(),
             member: member.clone(),
@@ -296,7 +304,7 @@ impl Case<'_> {
             subscription: scopes.book.subscription.clone(),
         };
         let heading = Heading { at: self.now, id: id.clone(), drawer };
-        let (model, content) = (ask.model.clone(), self.draw.content());
+        let (model, content) = (ask.model.clone(), self.question.draw.content());
         match ttl_millis {
             None => debited(heading, granted, model, content, scopes),
             Some(ttl) => held(heading, granted, self.now.plus_millis(*ttl), model, content, scopes),

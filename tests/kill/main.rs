@@ -6,10 +6,11 @@ mod load;
 mod process;
 mod verify;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use load::{Load, Promise};
 use process::Purser;
+use purser::clock::Clock;
 
 /// Entries that `memory` may lose: those queued since the last write, and what came in its 2 ms.
 const MEMORY_LOST_MAX: usize = 512;
@@ -39,7 +40,8 @@ fn campaign(durability: &str, cycles: u64, lost_max: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut purser = Purser::start(folder.path(), durability);
     load::seed(&purser.client());
-    let (mut answered, mut lost, started) = (0, 0, Instant::now());
+    let clock = Clock::system();
+    let (mut answered, mut lost, started) = (0, 0, clock.instant());
     for cycle in 0..cycles {
         let load = Load::start(&purser, cycle);
         std::thread::sleep(Duration::from_millis(30 + cycle * 37 % 170));
@@ -52,6 +54,6 @@ fn campaign(durability: &str, cycles: u64, lost_max: usize) {
     }
     assert!(answered as u64 > cycles, "the server was killed under load");
     assert!(purser.stop(), "a server that is asked to stop exits with 0");
-    let seconds = started.elapsed().as_secs();
+    let seconds = clock.since(started).as_secs();
     println!("{durability}: {cycles} kills, {answered} operations answered, {lost} lost, {seconds} s");
 }
