@@ -5,7 +5,7 @@
 //!     cargo test --release --test stores flush_rate -- --nocapture --test-threads=1
 //! ```
 
-use std::time::Instant;
+use purser::clock::Clock;
 
 use purser::domain::Member;
 use purser::store::Store;
@@ -18,6 +18,7 @@ fn size(variable: &str, smoke: usize) -> usize {
 
 #[test]
 fn flush_rate_of_reports() {
+    let clock = Clock::system();
     const BATCH: usize = 10_000;
     let entries = size("PURSER_FLUSH_ENTRIES", 2_000);
     block_on(async {
@@ -29,22 +30,23 @@ fn flush_rate_of_reports() {
             engine.debit(&format!("debit-{n}"), "0.001").hold(&format!("hold-{n}"), "0.002");
             engine.settle(&format!("hold-{n}"), "0.001").refund(&format!("refund-{n}"), "debit", "0.0005");
         }
-        let started = Instant::now();
+        let started = clock.instant();
         let mut first = 1;
         while first <= engine.entries.len() {
             let last = (first + BATCH - 1).min(engine.entries.len());
             first = report(&store, &engine.request(first, last)).await as usize + 1;
         }
-        let seconds = started.elapsed().as_secs_f64();
+        let seconds = clock.since(started).as_secs_f64();
         println!("{} entries in {seconds:.2} s: {:.0} entries/s", entries, entries as f64 / seconds);
-        let started = Instant::now();
+        let started = clock.instant();
         assert_eq!(store.audit().await.expect("it is audited").listed, []);
-        println!("audited in {:.2} s", started.elapsed().as_secs_f64());
+        println!("audited in {:.2} s", clock.since(started).as_secs_f64());
     });
 }
 
 #[test]
 fn load_rate_of_a_start() {
+    let clock = Clock::system();
     let members = size("PURSER_LOAD_MEMBERS", 1_000);
     block_on(async {
         let (_folder, file) = new_file();
@@ -60,10 +62,10 @@ fn load_rate_of_a_start() {
             })
             .await;
         }
-        let started = Instant::now();
+        let started = clock.instant();
         let mut rows = 0;
         store.load(now(), &mut |_| rows += 1).await.expect("the store loads");
         assert_eq!(rows, members / 100 * 101);
-        println!("{rows} rows loaded in {:.2} s", started.elapsed().as_secs_f64());
+        println!("{rows} rows loaded in {:.2} s", clock.since(started).as_secs_f64());
     });
 }
