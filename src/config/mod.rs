@@ -25,9 +25,7 @@ pub use address::{Listen, StoreUrl};
 pub use choices::{Durability, LogFormat, LogLevel};
 pub use error::{ConfigError, Fault, Place};
 pub use live::Live;
-pub use sections::{
-    Audit, Auth, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Limits, Log, Server, Store, Whitelist,
-};
+pub use sections::{Audit, Auth, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Log, Server, Store, Whitelist};
 pub use sources::{Flags, Loaded, load};
 
 use std::path::PathBuf;
@@ -61,8 +59,6 @@ pub struct Config {
     pub audit: Audit,
     /// What is written to standard error.
     pub log: Log,
-    /// Caps on what control may create.
-    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -79,7 +75,6 @@ impl Default for Config {
             whitelist: Whitelist::default(),
             audit: Audit::default(),
             log: Log::default(),
-            limits: Limits::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::sections::{GIB, HOUR, KIB, MIB};
 use super::{
-    Audit, Auth, Config, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Limits, Live, Log, Server, Store, Whitelist,
+    Audit, Auth, Config, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Live, Log, Server, Store, Whitelist,
 };
 use super::{choices, error::Fault, value};
 
@@ -35,7 +35,6 @@ pub(super) fn config(from: &mut Reader) -> Config {
                 .value("audit.interval", Audit::default().interval, |v| value::duration(v, SECOND..=24 * HOUR)),
         },
         log: log(from),
-        limits: limits(from),
     }
 }
 
@@ -125,16 +124,5 @@ fn log(from: &mut Reader) -> Log {
     Log {
         level: Live(from.value("log.level", d.level.0, value::parsed)),
         format: from.value("log.format", d.format, value::parsed),
-    }
-}
-
-fn limits(from: &mut Reader) -> Limits {
-    let d = Limits::default();
-    Limits {
-        teams_max: from.value("limits.teams_max", d.teams_max, |v| value::count(v, 1..=100_000_000)),
-        members_per_team_max: from
-            .value("limits.members_per_team_max", d.members_per_team_max, |v| value::count(v, 1..=10_000_000)),
-        whitelist_models_max: from
-            .value("limits.whitelist_models_max", d.whitelist_models_max, |v| value::count(v, 1..=100_000)),
     }
 }

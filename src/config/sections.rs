@@ -264,20 +264,3 @@ impl Default for Log {
         Self { level: Live(LogLevel::Info), format: LogFormat::Text }
     }
 }
-
-/// `[limits]`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Limits {
-    /// Teams that may exist.
-    pub teams_max: u32,
-    /// Members of one team.
-    pub members_per_team_max: u32,
-    /// Models of one whitelist.
-    pub whitelist_models_max: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { teams_max: 1_000_000, members_per_team_max: 100_000, whitelist_models_max: 1_000 }
-    }
-}

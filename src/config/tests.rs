@@ -221,7 +221,6 @@ lease = { wait = "1s" }
 whitelist = { on_pool_spend = true }
 audit = { interval = "1s" }
 log = { level = "trace", format = "json" }
-limits = { teams_max = 1, members_per_team_max = 1, whitelist_models_max = 1 }
 "#;
 
 #[test]

@@ -133,6 +133,15 @@ impl MemberDraws {
         self.0.iter().find(|(of, _)| *of == start).map(|(_, draws)| draws)
     }
 
+    /// Takes over what was drawn in the window that starts at `start`. Drops no other window, because
+    /// the holds that keep one may be taken over later.
+    pub fn put(&mut self, start: Timestamp, draws: Draws) {
+        match self.0.iter_mut().find(|(of, _)| *of == start) {
+            Some((_, known)) => *known = draws,
+            None => self.0.push((start, draws)),
+        }
+    }
+
     /// The draws in the window that starts at `start`, to change them.
     pub fn of_mut(&mut self, start: Timestamp) -> &mut Draws {
         let at = self.0.iter().position(|(of, _)| *of == start).unwrap_or_else(|| {

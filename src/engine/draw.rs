@@ -231,6 +231,9 @@ impl<L: Log> Meter<L> {
     ) -> Result<Drawn, DrawFault> {
         let (draw, now) = (case.draw, case.now);
         let Ok(mut room) = room else { return Ok(self.unavailable(draw)) };
+        if draw.ttl_millis.is_some() && operations.open_holds() >= self.options.open_holds_max {
+            return Ok(self.unavailable(draw));
+        }
         let draws = |window| member.as_deref().and_then(|draws| draws.of(window));
         let decision = decide(&case.asker, &case.rights, book.as_deref(), draws, &draw.ask, now);
         #[cfg(feature = "shuttle")]

@@ -25,13 +25,20 @@ pub struct Options {
     pub retain_millis: u64,
     /// How many of the last entries are remembered.
     pub entries_max: u64,
+    /// How many holds one team, or one user alone, may have open; more are denied `unavailable`.
+    pub open_holds_max: usize,
     /// What a denial for unavailability asks to wait, in milliseconds.
     pub retry_after_millis: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { retain_millis: 24 * 3_600_000, entries_max: 10_000_000, retry_after_millis: 1_000 }
+        Self {
+            retain_millis: 24 * 3_600_000,
+            entries_max: 10_000_000,
+            open_holds_max: 100_000,
+            retry_after_millis: 1_000,
+        }
     }
 }
 

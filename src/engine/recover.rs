@@ -52,7 +52,7 @@ impl<L: Log> Meter<L> {
                 let Some(cell) = self.team_cell(team) else { return };
                 let mut cell = cell.lock();
                 if let Some(member) = cell.members.get_mut(user) {
-                    *member.draws.of_mut(window) = Draws::new(spent, refunded);
+                    member.draws.put(window, Draws::new(spent, refunded));
                 }
             }
             Drawn::Subscription(subscription) => {

@@ -119,7 +119,9 @@ impl Server {
     pub async fn stop(self, deadline: Duration) -> Stopped {
         self.service.stop();
         let cut = self.http.drain(deadline / 2).await.cut;
-        let flushed = self.loops.stop(deadline / 2).await;
+        // A change of control whose caller has gone may still be at the store.
+        drop(tokio::time::timeout(deadline / 4, self.service.order.lock()).await);
+        let flushed = self.loops.stop(deadline / 4).await;
         if let Some(admin) = self.admin {
             admin.drain(Duration::ZERO).await;
         }

@@ -102,6 +102,7 @@ pub async fn open(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<O
     let options = Options {
         retain_millis: millis(config.idempotency.retain),
         entries_max: config.idempotency.entries_max,
+        open_holds_max: config.holds.per_team_max as usize,
         ..Options::default()
     };
     let meter = Arc::new(Meter::new(JournalLog::default(), options));

@@ -1,6 +1,8 @@
 //! Draws and their ends: decided at once by the engine, waiting only for a lease that has run out
 //! and for durability.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::{Service, Unable};
 use crate::domain::{Credits, OperationId, SubscriptionId, UserId};
 use crate::engine::ends::Ended;
@@ -17,6 +19,11 @@ pub enum EndError {
     Unable(#[from] Unable),
 }
 
+/// Several answers that are made durable by one wait, [`Service::durable_together`]; until it has
+/// returned none of them may be given.
+#[derive(Debug, Default)]
+pub struct Together(AtomicU64);
+
 impl From<EndFault> for EndError {
     fn from(fault: EndFault) -> Self {
         match fault {
@@ -28,10 +35,11 @@ impl From<EndFault> for EndError {
 }
 
 impl Service {
-    /// Decides a debit or a hold; the answer is durable. Unable to decide safely is a denial too.
-    pub async fn draw(&self, draw: &Draw) -> Result<Drawn, DrawFault> {
+    /// Decides a debit or a hold; the answer is durable, at once or `together` with others. Unable to
+    /// decide safely is a denial too.
+    pub async fn draw(&self, draw: &Draw, together: Option<&Together>) -> Result<Drawn, DrawFault> {
         let start = self.clock.instant();
-        let drawn = self.draw_durably(draw).await;
+        let drawn = self.draw_durably(draw, together).await;
         match &drawn {
             Ok(Drawn::Allowed(_)) => self.metrics.decisions.allowed.increment(1),
             Ok(Drawn::Denied(denial)) => self.metrics.decisions.denied(denial.reason).increment(1),
@@ -42,7 +50,7 @@ impl Service {
         drawn
     }
 
-    async fn draw_durably(&self, draw: &Draw) -> Result<Drawn, DrawFault> {
+    async fn draw_durably(&self, draw: &Draw, together: Option<&Together>) -> Result<Drawn, DrawFault> {
         if self.is_stopping() {
             return Ok(self.meter.unavailable(draw));
         }
@@ -53,7 +61,7 @@ impl Service {
         }
         match &drawn {
             Drawn::Allowed(allowed) => match allowed.seq {
-                Some(seq) if self.durable(seq).await.is_err() => Ok(self.meter.unavailable(draw)),
+                Some(seq) if self.wait(seq, together).await.is_err() => Ok(self.meter.unavailable(draw)),
                 _ => Ok(drawn),
             },
             Drawn::Denied(_) => Ok(drawn),
@@ -72,14 +80,20 @@ impl Service {
     }
 
     /// Ends a hold with its real cost; never refused for lack of credits.
-    pub async fn settle(&self, scope: &Scope, id: &OperationId, cost: Credits) -> Result<Settled, EndError> {
+    pub async fn settle(
+        &self,
+        scope: &Scope,
+        id: &OperationId,
+        cost: Credits,
+        together: Option<&Together>,
+    ) -> Result<Settled, EndError> {
         let mut settled = self.meter.settle(scope, id, cost, false, self.clock.now());
         if let Err(EndFault::Short(subscription)) = settled {
             self.lease(subscription).await;
             settled = self.meter.settle(scope, id, cost, true, self.clock.now());
         }
         let settled = settled?;
-        self.durable(settled.seq).await?;
+        self.wait(settled.seq, together).await?;
         if !settled.replayed {
             self.metrics.holds.settled.increment(1);
         }
@@ -87,17 +101,28 @@ impl Service {
     }
 
     /// Cancels a hold.
-    pub async fn release(&self, scope: &Scope, id: &OperationId) -> Result<Ended, EndError> {
+    pub async fn release(
+        &self,
+        scope: &Scope,
+        id: &OperationId,
+        together: Option<&Together>,
+    ) -> Result<Ended, EndError> {
         let ended = self.meter.release(scope, id, self.clock.now())?;
         if !ended.replayed {
             self.metrics.holds.released.increment(1);
         }
-        self.ended(ended).await
+        self.ended(ended, together).await
     }
 
     /// Gives a hold a new expiry, `ttl_millis` from now.
-    pub async fn extend(&self, scope: &Scope, id: &OperationId, ttl_millis: u64) -> Result<Ended, EndError> {
-        self.ended(self.meter.extend(scope, id, ttl_millis, self.clock.now())?).await
+    pub async fn extend(
+        &self,
+        scope: &Scope,
+        id: &OperationId,
+        ttl_millis: u64,
+        together: Option<&Together>,
+    ) -> Result<Ended, EndError> {
+        self.ended(self.meter.extend(scope, id, ttl_millis, self.clock.now())?, together).await
     }
 
     /// Gives back `credits` of a debit under the refund's own id, or without both all that is left.
@@ -106,8 +131,9 @@ impl Service {
         scope: &Scope,
         debit: &OperationId,
         part: Option<(&OperationId, Credits)>,
+        together: Option<&Together>,
     ) -> Result<Ended, EndError> {
-        self.ended(self.meter.refund(scope, debit, part, self.clock.now())?).await
+        self.ended(self.meter.refund(scope, debit, part, self.clock.now())?, together).await
     }
 
     /// Who drew an operation, for the rules of roles; `None` when it is not known in this scope.
@@ -115,9 +141,31 @@ impl Service {
         self.meter.drawer(scope, id)
     }
 
-    async fn ended(&self, ended: Ended) -> Result<Ended, EndError> {
-        self.durable(ended.seq).await?;
+    /// Waits until all answers that were taken together are durable.
+    ///
+    /// # Errors
+    /// They may not be given then. What was entered stays; the same requests may be sent again.
+    pub async fn durable_together(&self, together: Together) -> Result<(), Unable> {
+        match together.0.into_inner() {
+            0 => Ok(()),
+            last => self.durable(last).await,
+        }
+    }
+
+    async fn ended(&self, ended: Ended, together: Option<&Together>) -> Result<Ended, EndError> {
+        self.wait(ended.seq, together).await?;
         Ok(ended)
+    }
+
+    /// Waits until an entry is durable, or leaves that to who waits for all.
+    async fn wait(&self, seq: u64, together: Option<&Together>) -> Result<(), Unable> {
+        match together {
+            None => self.durable(seq).await,
+            Some(Together(last)) => {
+                last.fetch_max(seq, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 
     /// Waits a little for a new lease; who asks again sees whether it came.

@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 
 pub use balances::FundsBalance;
-pub use decisions::EndError;
+pub use decisions::{EndError, Together};
 pub use syncing::{Asks, Syncing};
 
 /// The engine over the journal.

@@ -29,9 +29,9 @@ async fn busy() -> Sidecar {
     for hold in ["h1", "h2", "h3"] {
         sidecar.draw(hold, Some("acme"), "mia", "4", true).await;
     }
-    service.settle(&acme, &id("h1"), credits("6.25")).await.expect("settles");
-    service.release(&acme, &id("h2")).await.expect("releases");
-    service.extend(&acme, &id("h3"), 120_000).await.expect("extends");
+    service.settle(&acme, &id("h1"), credits("6.25"), None).await.expect("settles");
+    service.release(&acme, &id("h2"), None).await.expect("releases");
+    service.extend(&acme, &id("h3"), 120_000, None).await.expect("extends");
     service.refund(&acme, &id("d1"), Some((&id("r1"), credits("0.5")))).await.expect("refunds");
     sidecar
 }

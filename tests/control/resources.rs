@@ -117,6 +117,16 @@ async fn members_are_added_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_user_may_be_called_bulk() {
+    let sidecar = Sidecar::with_team().await;
+    let bulk = "/v1/teams/acme/members/bulk";
+    assert_eq!(sidecar.put(bulk, json!({})).await.expect(201)["member"], "bulk");
+    assert_eq!(sidecar.ask(Who::Admin, "PATCH", bulk, json!({ "limit": 1 })).await.expect(200)["limit"], "1");
+    sidecar.ask(Who::Admin, "POST", bulk, json!({ "members": ["bulk"], "set": { "limit": 2 } })).await.expect(200);
+    sidecar.ask(Who::Admin, "DELETE", bulk, Value::Null).await.expect(204);
+}
+
+#[tokio::test]
 async fn what_a_member_used_outlives_its_limit_and_its_leaving() {
     let sidecar = Sidecar::with_team().await;
     sidecar.draw("d1", Some("acme"), "mia", "7", false).await;

@@ -1,5 +1,6 @@
 //! Many operations in one request.
 
+use purser::config::Durability;
 use serde_json::json;
 
 use crate::support::Sidecar;
@@ -51,8 +52,8 @@ async fn rows_are_decided_in_their_order_and_a_bad_one_costs_the_others_nothing(
 }
 
 #[tokio::test]
-async fn a_batch_has_at_most_a_thousand_rows() {
-    let sidecar = Sidecar::open().await;
+async fn a_batch_has_at_most_a_thousand_rows_and_waits_once_for_the_store() {
+    let sidecar = Sidecar::start(|config| config.journal.durability = Durability::Store).await;
     let body = |rows: usize| {
         let row = |n| format!(r#"{{"op":"debit","id":"{n}","team":"acme","member":"ben","credits":"0.01"}}"#);
         format!(r#"{{"ops":[{}]}}"#, (0..rows).map(row).collect::<Vec<_>>().join(","))

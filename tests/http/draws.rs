@@ -67,7 +67,7 @@ async fn a_check_changes_nothing_and_needs_no_id() {
     let sidecar = Sidecar::open().await;
     let expected = json!({
         "decision": "allow", "credits": "5", "payer": "pool", "subscription": "sub_1",
-        "remaining": {"member": "10", "payer": "100"}
+        "remaining": {"member": "5", "payer": "95"}
     });
     for _ in 0..2 {
         let answer = sidecar.post("/v1/checks", r#"{"team":"acme","member":"ana","credits":5}"#).await;

@@ -127,8 +127,7 @@ impl Sidecar {
     /// Has the root do it, as an operator.
     pub async fn control(&self, command: Command) {
         let actor = Actor::Service("test".to_owned());
-        let controlled =
-            self.server.service().control(command.clone(), actor.clone()).await.expect("the store is there");
+        let controlled = self.server.service().control(command, actor).await.expect("the store is there");
         controlled.answer.expect("is done");
     }
 

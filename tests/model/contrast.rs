@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use purser::domain::{Ask, Denial, Fact, Payer};
-use purser::engine::{Allowed, Draw as MeterDraw, DrawFault, Drawn, EndFault, Remaining, Settled};
+use purser::domain::Fact;
 use purser::root::{Command, Patch, Settings};
 
 use super::ends::Ended;
 use super::facts::What;
 use super::history::{Cost, Draw, MODELS, SUBSCRIPTIONS, Scope, Step, Target};
-use super::model::{Answer, Deny, Lease, Left, Member, Model};
+use super::model::{Answer, Lease, Member, Model};
+use super::plain::{meter_draw, plain, plain_fault, plain_left, plain_settled};
 use super::setting::user;
 use super::setting::{access, amount, begin, model_name, number, operation, scope, subscription, team, terms};
 use super::support::World;
@@ -19,14 +19,12 @@ pub struct Contrast {
     pub world: World,
     pub model: Model,
     purchases: u32,
-    /// Micro-credits that were ever bought.
-    pub bought: i64,
 }
 
 impl Contrast {
     pub fn new() -> Self {
         let (world, model) = begin();
-        let mut contrast = Self { world, model, purchases: 0, bought: 0 };
+        let mut contrast = Self { world, model, purchases: 0 };
         contrast.follow_leases();
         contrast
     }
@@ -281,7 +279,6 @@ impl Contrast {
                 subscriptions[pool as usize].team = None;
                 team.members.values_mut().for_each(|member| member.access = 2);
             }
-            Step::Purchase { micros, .. } => self.bought += micros,
             _ => {}
         }
     }
@@ -289,71 +286,4 @@ impl Contrast {
 
 fn member(teams: &mut [super::model::Team], team: u8, user: u8) -> &mut Member {
     teams[team as usize].members.get_mut(&user).expect("who is changed is a member")
-}
-
-pub fn meter_draw(draw: &Draw) -> MeterDraw {
-    let min_credits = draw.min.map(amount);
-    let ask = Ask { credits: amount(draw.micros), min_credits, model: draw.model.map(model_name) };
-    let (team, member) = (draw.team.map(team), user(draw.user));
-    MeterDraw { id: operation(draw.id), team, member, ask, ttl_millis: draw.ttl }
-}
-
-fn plain(answer: Result<Drawn, DrawFault>) -> Answer {
-    match answer {
-        Ok(Drawn::Allowed(allowed)) => plain_allowed(&allowed),
-        Ok(Drawn::Denied(denial)) => Answer::Deny(plain_denial(&denial)),
-        Ok(Drawn::Short(short)) => Answer::Short(number(short.as_str())),
-        Err(DrawFault::IdReused) => Answer::IdReused,
-        Err(fault) => panic!("{fault}"),
-    }
-}
-
-pub fn plain_allowed(allowed: &Allowed) -> Answer {
-    Answer::Allow {
-        micros: allowed.credits.micros(),
-        on_pool: allowed.payer == Payer::Pool,
-        subscription: number(allowed.subscription.as_str()),
-        until: allowed.expires_at.map(|at| at.millis()),
-        left: plain_left(allowed.remaining),
-        replayed: allowed.replayed,
-    }
-}
-
-fn plain_left(remaining: Remaining) -> Left {
-    (remaining.member.map(|left| left.micros()), remaining.payer.micros())
-}
-
-fn plain_denial(denial: &Denial) -> Deny {
-    Deny {
-        reason: denial.reason.as_str(),
-        next: denial.next_step.as_str(),
-        numbers: denial.numbers.map(|n| (n.limit.micros(), n.used.micros(), n.held.micros())),
-        resets: denial.resets_at.map(|at| at.millis()),
-        retry: denial.retry_after_ms.map(|millis| millis as i64),
-        debt: denial.debt.map(|debt| debt.micros()),
-    }
-}
-
-fn plain_settled(settled: Result<Settled, EndFault>) -> Ended {
-    let settled = settled.map(|settled| Ended::Settled {
-        charged: settled.charged.micros(),
-        returned: settled.returned.micros(),
-        debt: settled.debt.micros(),
-        late: settled.late,
-        left: plain_left(settled.remaining),
-        replayed: settled.replayed,
-    });
-    settled.unwrap_or_else(plain_fault)
-}
-
-fn plain_fault(fault: EndFault) -> Ended {
-    match fault {
-        EndFault::NotFound => Ended::NotFound,
-        EndFault::HoldEnded(_) => Ended::HoldEnded,
-        EndFault::AboveDebit { left } => Ended::AboveDebit(left.micros()),
-        EndFault::IdReused => Ended::IdReused,
-        EndFault::Short(short) => Ended::Short(number(short.as_str())),
-        EndFault::Unavailable => Ended::Unavailable,
-        EndFault::OutOfRange(fault) => panic!("{fault}"),
-    }
 }

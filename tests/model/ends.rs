@@ -10,7 +10,7 @@ pub enum Ended {
     Settled { charged: i64, returned: i64, debt: i64, late: bool, left: Left, replayed: bool },
     Done { micros: i64, until: Option<i64>, left: Left, replayed: bool },
     NotFound,
-    HoldEnded,
+    HoldOver,
     AboveDebit(i64),
     IdReused,
     Short(u8),
@@ -44,7 +44,7 @@ impl Model {
                 let left = self.left(scope, &place);
                 return Ok(Ended::Settled { charged, returned, debt, late, left, replayed: true });
             }
-            Some(_) => return Err(Ended::HoldEnded),
+            Some(_) => return Err(Ended::HoldOver),
         }
         let late = hold.until <= self.now;
         let current = self.current(place.subscription).map(|(start, _)| start);
@@ -80,7 +80,7 @@ impl Model {
         let replayed = matches!(was, Some(What::Released { .. }));
         if !replayed {
             if was.is_some() || hold.until <= self.now {
-                return Ended::HoldEnded;
+                return Ended::HoldOver;
             }
             self.push(scope, id, What::Released { of: hold.fact });
         }
@@ -93,7 +93,7 @@ impl Model {
             Err(fault) => return fault,
         };
         if hold.end.is_some() || hold.until <= self.now {
-            return Ended::HoldEnded;
+            return Ended::HoldOver;
         }
         let until = self.now + ttl as i64;
         self.push(scope, id, What::Extended { of: hold.fact, until });

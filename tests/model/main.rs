@@ -10,6 +10,7 @@ mod ends;
 mod facts;
 mod history;
 mod model;
+mod plain;
 mod setting;
 
 #[path = "../support/mod.rs"]

@@ -95,6 +95,17 @@ impl Model {
         self.facts.sums(window, self.now, |_, place| place.subscription == subscription)
     }
 
+    /// What was charged of a subscription in all windows, less refunds.
+    pub fn used_in_all(&self, subscription: u8) -> i64 {
+        let used = self.facts.0.iter().map(|fact| match &fact.what {
+            What::Drawn { draw, place, micros } if draw.ttl.is_none() && place.subscription == subscription => *micros,
+            What::Settled { of, charged, .. } if self.facts.place(*of).subscription == subscription => *charged,
+            What::Refunded { of, micros, .. } if self.facts.place(*of).subscription == subscription => -micros,
+            _ => 0,
+        });
+        used.sum()
+    }
+
     /// Sums of what a member drew on pools in one window.
     pub fn of_member(&self, team: u8, user: u8, window: i64) -> Sums {
         let counts = |scope, place: &Place| scope == Scope::Team(team) && place.user == user && place.on_pool;

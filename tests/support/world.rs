@@ -6,7 +6,7 @@ use purser::domain::{Credits, OperationId, SubscriptionId, Timestamp};
 use purser::engine::{Draw, DrawFault, Drawn, EndFault, Meter, Options, Scope, Settled};
 use purser::root::control::control;
 use purser::root::sync::{Batch, Request, register, sync};
-use purser::root::{Actor, Command, Done, Lease, Refusal, Row};
+use purser::root::{Actor, Change, Command, Done, GrantKind, Lease, Refusal, Row};
 
 use super::{Store, VecLog};
 
@@ -23,6 +23,8 @@ pub struct World {
     pub now: Timestamp,
     /// The store does not answer.
     pub store_is_away: bool,
+    /// Micro-credits that ever came into each subscription, by month or purchase.
+    pub granted: BTreeMap<SubscriptionId, i64>,
     /// What the meter was lent last.
     pub lent: BTreeMap<SubscriptionId, Vec<Lease>>,
     /// The last entry that the store has confirmed to the sidecar.
@@ -36,8 +38,8 @@ impl World {
         let (id, incarnation) = SIDECAR;
         let (registered, _) = store.run(|rows| register(rows, id, incarnation, 1));
         registered.expect("the first incarnation");
-        let (meter, lent) = (Meter::new(VecLog::default(), options), BTreeMap::new());
-        Self { meter, store, now, store_is_away: false, lent, confirmed: 0 }
+        let (meter, granted, lent) = (Meter::new(VecLog::default(), options), BTreeMap::new(), BTreeMap::new());
+        Self { meter, store, now, store_is_away: false, granted, lent, confirmed: 0 }
     }
 
     /// Lets time pass.
@@ -51,6 +53,7 @@ impl World {
         let now = self.now;
         let (done, changed) = self.store.run(|rows| control(rows, command, &actor, now));
         self.meter.follow(&changed);
+        self.count(done.as_ref().map_or(&[], |done| &done.changes));
         self.lent.extend(changed.iter().filter_map(|row| match row {
             Row::Subscription(row) => Some((row.id.clone(), row.leases())),
             _ => None,
@@ -77,10 +80,21 @@ impl World {
         let (answer, _) = self.store.run(|rows| sync(rows, &request, now));
         let (reply, synced) = answer.expect("the one sidecar is registered and its batch has no gap");
         self.store.take(&request.batch.entries, &synced);
+        self.count(&synced.changes);
         if is_answered {
             self.confirmed = reply.acked;
             self.meter.lend(&reply.leases);
             self.lent.extend(reply.leases);
+        }
+    }
+
+    fn count(&mut self, changes: &[Change]) {
+        for change in changes {
+            if let Change::Granted { subscription, kind, credits, .. } = change
+                && *kind != GrantKind::Rollover
+            {
+                *self.granted.entry(subscription.clone()).or_default() += credits.micros();
+            }
         }
     }
 

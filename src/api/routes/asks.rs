@@ -1,7 +1,6 @@
 //! What decisions and their ends are asked with: bodies of requests, and what the engine takes.
 //!
-//! Each kind of request has its own struct, so that a field which means nothing there (a debit's
-//! `ttl_ms`) is unknown there, and the OpenAPI document says so.
+//! Debits, holds and checks are asked with the same body, so that a gateway can turn one into the other.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -39,50 +38,29 @@ pub struct Usage {
 /// [`Usage`] as a field.
 pub type UsageField = Object<Usage>;
 
-/// A known cost.
+/// A debit, a hold or a check; the last two fields mean something for holds only.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Debit, example = json!({
-    "id": "req-81", "team": "acme", "member": "ana", "credits": "1.25", "model": "gpt-4o"
-}))]
-pub struct DebitBody {
-    /// The caller's id of it; the header `Idempotency-Key` may say it instead.
-    pub id: Option<WireOperation>,
-    /// In whose name; left out, the user's own credits pay.
-    pub team: Option<WireTeam>,
-    /// Who draws.
-    pub member: WireUser,
-    /// The cost; `usage` may be there instead.
-    pub credits: Option<Amount>,
-    /// What the rate card prices.
-    pub usage: Option<UsageField>,
-    /// For which model.
-    pub model: Option<WireModel>,
-}
-
-/// An estimated cost.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Hold, example = json!({
+#[schema(as = Draw, example = json!({
     "id": "req-81", "team": "acme", "member": "ana", "credits": "1.25", "model": "gpt-4o", "ttl_ms": 60000,
     "min_credits": "0.5"
 }))]
-pub struct HoldBody {
+pub struct DrawBody {
     /// The caller's id of it; the header `Idempotency-Key` may say it instead. A check needs none.
     pub id: Option<WireOperation>,
     /// In whose name; left out, the user's own credits pay.
     pub team: Option<WireTeam>,
     /// Who draws.
     pub member: WireUser,
-    /// The estimate; `usage` may be there instead.
+    /// The cost, for a hold the estimate; `usage` may be there instead.
     pub credits: Option<Amount>,
     /// What the rate card prices.
     pub usage: Option<UsageField>,
     /// For which model.
     pub model: Option<WireModel>,
-    /// How long it stays open; 60000 when left out.
+    /// How long a hold stays open; 60000 when left out.
     pub ttl_ms: Option<TtlMillis>,
-    /// The least that will do: where less than `credits` is left but at least this, what is left is held.
+    /// The least that will do for a hold: where less than `credits` is left but at least this, what is left is held.
     pub min_credits: Option<Amount>,
 }
 
@@ -140,17 +118,15 @@ pub struct RefundBody {
     pub credits: Option<Amount>,
 }
 
-impl DebitBody {
-    /// The debit that is asked for.
-    pub fn draw(self, key: Key) -> Result<Draw, Problem> {
-        let id = key.needed(self.id)?;
-        let credits = cost(self.credits, self.usage)?;
-        let ask = Ask { credits, min_credits: None, model: self.model.map(|model| model.0) };
-        Ok(Draw { id, team: self.team.map(|team| team.0), member: self.member.0, ask, ttl_millis: None })
+impl DrawBody {
+    /// The debit that is asked for: all of `credits` or nothing.
+    pub fn debit(self, key: Key) -> Result<Draw, Problem> {
+        let id = key.needed(self.id.clone())?;
+        let mut draw = self.draw(id, None)?;
+        draw.ask.min_credits = None;
+        Ok(draw)
     }
-}
 
-impl HoldBody {
     /// The hold that is asked for.
     pub fn hold(self, key: Key, app: &App) -> Result<Draw, Problem> {
         let id = key.needed(self.id.clone())?;

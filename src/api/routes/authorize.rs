@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Answer, Decision, DenialBody};
-use super::decisions;
+use super::decisions::{self, Turn};
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, PROBLEM_JSON, Problem};
 use crate::api::state::App;
@@ -71,11 +71,9 @@ pub fn routes() -> OpenApiRouter<App> {
 async fn authorize(State(app): State<App>, caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let always_403 = always_403(&uri)?;
     let (draw, is_debit) = read_draw(&headers)?;
-    let decision = if is_debit {
-        decisions::draw(&app, &caller, &draw).await?
-    } else {
-        decisions::look(&app, &caller, &draw, None).await?
-    };
+    let turn = Turn::alone(&app, &caller);
+    let decision =
+        if is_debit { decisions::draw(turn, &draw).await? } else { decisions::look(turn, &draw, None).await? };
     Ok(match decision {
         Decision::Allow(_) => StatusCode::OK.into_response(),
         Decision::Deny(deny) => denied(deny.denial, always_403),

@@ -3,6 +3,9 @@
 //! A row is answered with the body that its own route would answer; where that would be a problem,
 //! with the problem, whose pointer begins with the row's place. So one bad row costs the others
 //! nothing. Only what is wrong with the body as a whole is a problem of the whole request.
+//!
+//! All rows are made durable by one wait, after the last: where that fails the whole request is
+//! `unavailable`, and the same rows with the same ids may be sent again.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -12,14 +15,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Answer, Decision, ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
-use super::asks::{DebitBody, ExtendBody, HoldBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
+use super::asks::{DrawBody, ExtendBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
+use super::decisions::{self, Turn};
+use super::ends;
 use super::openapi::ProblemBody;
-use super::{decisions, ends};
 use crate::api::auth::Caller;
 use crate::api::json::{Body, Fault, read};
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::api::wire::{Amount, Op, WireOperation, WireTeam, WireUser};
+use crate::service::Together;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -47,11 +52,11 @@ struct BatchBody<'a> {
 #[expect(dead_code, reason = "rows are read one by one; this documents them")]
 enum BatchOp {
     /// As `POST /v1/debits`.
-    Debit(DebitBody),
+    Debit(DrawBody),
     /// As `POST /v1/holds`.
-    Hold(HoldBody),
+    Hold(DrawBody),
     /// As `POST /v1/checks`.
-    Check(HoldBody),
+    Check(DrawBody),
     /// As `POST /v1/holds/{id}/settle`.
     Settle(SettleRow),
     /// As `POST /v1/holds/{id}/release`.
@@ -167,47 +172,50 @@ async fn batch(State(app): State<App>, caller: Caller, body: Body<true>) -> Resu
         let what = format!("has {} rows, more than {}; send several batches", ops.len(), app.batch_ops_max);
         return Err(Fault::invalid(what).in_field("ops").into());
     }
+    let together = Together::default();
+    let turn = Turn { app: &app, caller: &caller, together: Some(&together) };
     let mut results = Vec::with_capacity(ops.len());
     for (at, op) in ops.into_iter().enumerate() {
-        let answer = row(&app, &caller, op.get()).await;
+        let answer = row(turn, op.get()).await;
         results.push(answer.unwrap_or_else(|problem| RowAnswer::Problem(in_row(at, problem))));
     }
+    app.service.durable_together(together).await?;
     Ok(Answer(BatchAnswer { results }))
 }
 
-async fn row(app: &App, caller: &Caller, text: &str) -> Result<RowAnswer, Problem> {
+async fn row(turn: Turn<'_>, text: &str) -> Result<RowAnswer, Problem> {
     let key = Key::default();
     Ok(match &*Op::kind(text)? {
         "debit" => {
-            let Op(asked) = read::<Op<DebitBody>>(text)?;
-            RowAnswer::Decision(Box::new(decisions::draw(app, caller, &asked.draw(key)?).await?))
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
+            RowAnswer::Decision(Box::new(decisions::draw(turn, &asked.debit(key)?).await?))
         }
         "hold" => {
-            let Op(asked) = read::<Op<HoldBody>>(text)?;
-            RowAnswer::Decision(Box::new(decisions::draw(app, caller, &asked.hold(key, app)?).await?))
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
+            RowAnswer::Decision(Box::new(decisions::draw(turn, &asked.hold(key, turn.app)?).await?))
         }
         "check" => {
-            let Op(asked) = read::<Op<HoldBody>>(text)?;
-            let (draw, id) = asked.check(key, app)?;
-            RowAnswer::Decision(Box::new(decisions::look(app, caller, &draw, id).await?))
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
+            let (draw, id) = asked.check(key, turn.app)?;
+            RowAnswer::Decision(Box::new(decisions::look(turn, &draw, id).await?))
         }
         "settle" => {
             let Op(SettleRow { id, team, member, credits, usage }) = read(text)?;
             let asked = SettleBody { team, member, credits, usage };
-            RowAnswer::Settled(ends::settle(app, caller, &id.0, asked).await?)
+            RowAnswer::Settled(ends::settle(turn, &id.0, asked).await?)
         }
         "release" => {
             let Op(ReleaseRow { id, team, member }) = read(text)?;
-            RowAnswer::Released(ends::release(app, caller, &id.0, ReleaseBody { team, member }).await?)
+            RowAnswer::Released(ends::release(turn, &id.0, ReleaseBody { team, member }).await?)
         }
         "extend" => {
             let Op(ExtendRow { id, team, member, ttl_ms }) = read(text)?;
-            RowAnswer::Extended(ends::extend(app, caller, &id.0, ExtendBody { team, member, ttl_ms }).await?)
+            RowAnswer::Extended(ends::extend(turn, &id.0, ExtendBody { team, member, ttl_ms }).await?)
         }
         "refund" => {
             let Op(RefundRow { debit, id, team, member, credits }) = read(text)?;
             let asked = RefundBody { id, team, member, credits };
-            RowAnswer::Refunded(ends::refund(app, caller, &debit.0, key, asked).await?)
+            RowAnswer::Refunded(ends::refund(turn, &debit.0, key, asked).await?)
         }
         _ => {
             let what = "must be one of debit, hold, check, settle, release, extend, refund";

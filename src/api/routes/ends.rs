@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 
 use super::answers::{Answer, ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
 use super::asks::{ExtendBody, Key, Place, RefundBody, ReleaseBody, SettleBody, cost, ttl};
+use super::decisions::Turn;
 use crate::api::auth::Caller;
 use crate::api::ids::InPath;
 use crate::api::json::Body;
@@ -26,49 +27,38 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// Ends a hold with its real cost.
-pub async fn settle(app: &App, caller: &Caller, id: &OperationId, asked: SettleBody) -> Result<SettledBody, Problem> {
+pub async fn settle(turn: Turn<'_>, id: &OperationId, asked: SettleBody) -> Result<SettledBody, Problem> {
     let place = Place::new(asked.team, asked.member)?;
     let credits = cost(asked.credits, asked.usage)?;
-    place.check(caller, app, id)?;
-    Ok(app.service.settle(&place.scope, id, credits).await?.into())
+    place.check(turn.caller, turn.app, id)?;
+    Ok(turn.app.service.settle(&place.scope, id, credits, turn.together).await?.into())
 }
 
 /// Cancels a hold.
-pub async fn release(
-    app: &App,
-    caller: &Caller,
-    id: &OperationId,
-    asked: ReleaseBody,
-) -> Result<ReleasedBody, Problem> {
+pub async fn release(turn: Turn<'_>, id: &OperationId, asked: ReleaseBody) -> Result<ReleasedBody, Problem> {
     let place = Place::new(asked.team, asked.member)?;
-    place.check(caller, app, id)?;
-    Ok(app.service.release(&place.scope, id).await?.into())
+    place.check(turn.caller, turn.app, id)?;
+    Ok(turn.app.service.release(&place.scope, id, turn.together).await?.into())
 }
 
 /// Gives a hold a new expiry.
-pub async fn extend(app: &App, caller: &Caller, id: &OperationId, asked: ExtendBody) -> Result<ExtendedBody, Problem> {
+pub async fn extend(turn: Turn<'_>, id: &OperationId, asked: ExtendBody) -> Result<ExtendedBody, Problem> {
     let place = Place::new(asked.team, asked.member)?;
-    let ttl_millis = ttl(Some(asked.ttl_ms), app)?;
-    place.check(caller, app, id)?;
-    Ok(app.service.extend(&place.scope, id, ttl_millis).await?.into())
+    let ttl_millis = ttl(Some(asked.ttl_ms), turn.app)?;
+    place.check(turn.caller, turn.app, id)?;
+    Ok(turn.app.service.extend(&place.scope, id, ttl_millis, turn.together).await?.into())
 }
 
 /// Gives a debit back; a part of it under the refund's own id.
-pub async fn refund(
-    app: &App,
-    caller: &Caller,
-    debit: &OperationId,
-    key: Key,
-    asked: RefundBody,
-) -> Result<RefundedBody, Problem> {
+pub async fn refund(turn: Turn<'_>, debit: &OperationId, key: Key, asked: RefundBody) -> Result<RefundedBody, Problem> {
     let place = Place::new(asked.team, asked.member)?;
     let part = match asked.credits {
         Some(credits) => Some((key.needed(asked.id)?, credits.0)),
         None => None,
     };
-    place.check(caller, app, debit)?;
+    place.check(turn.caller, turn.app, debit)?;
     let part = part.as_ref().map(|(id, credits)| (id, *credits));
-    Ok(app.service.refund(&place.scope, debit, part).await?.into())
+    Ok(turn.app.service.refund(&place.scope, debit, part, turn.together).await?.into())
 }
 
 /// Settle a hold
@@ -86,7 +76,7 @@ async fn settle_route(
     InPath(id): InPath<OperationId>,
     body: Body,
 ) -> Result<Answer<SettledBody>, Problem> {
-    settle(&app, &caller, &id, body.read()?).await.map(Answer)
+    settle(Turn::alone(&app, &caller), &id, body.read()?).await.map(Answer)
 }
 
 /// Release a hold
@@ -103,7 +93,7 @@ async fn release_route(
     InPath(id): InPath<OperationId>,
     body: Body,
 ) -> Result<Answer<ReleasedBody>, Problem> {
-    release(&app, &caller, &id, body.read()?).await.map(Answer)
+    release(Turn::alone(&app, &caller), &id, body.read()?).await.map(Answer)
 }
 
 /// Extend a hold
@@ -120,7 +110,7 @@ async fn extend_route(
     InPath(id): InPath<OperationId>,
     body: Body,
 ) -> Result<Answer<ExtendedBody>, Problem> {
-    extend(&app, &caller, &id, body.read()?).await.map(Answer)
+    extend(Turn::alone(&app, &caller), &id, body.read()?).await.map(Answer)
 }
 
 /// Refund a debit
@@ -141,5 +131,5 @@ async fn refund_route(
     InPath(debit): InPath<OperationId>,
     body: Body,
 ) -> Result<Answer<RefundedBody>, Problem> {
-    refund(&app, &caller, &debit, key, body.read()?).await.map(Answer)
+    refund(Turn::alone(&app, &caller), &debit, key, body.read()?).await.map(Answer)
 }

@@ -6,19 +6,27 @@ use crate::engine::{DrawFault, End, EndFault};
 use crate::service::{EndError, Unable};
 use crate::store::StoreError;
 
-impl From<Unable> for Problem {
-    fn from(unable: Unable) -> Self {
-        match unable {
-            Unable::Store(error @ (StoreError::Rejected(_) | StoreError::Corrupt(_))) => {
-                tracing::error!(%error, "the store refused");
-                Self::new(Code::Internal, "The store refused what should be right; the log has more.")
-            }
-            Unable::Store(error) => {
-                tracing::warn!(%error, "the store is away");
-                Self::new(Code::Unavailable, "The store is away; the same request may be sent again.")
-            }
-            unable => Self::new(Code::Unavailable, format!("Nothing is half done, but {unable}; send it again.")),
+/// Why the service could not do what was asked. Files and causes go to the log only.
+pub fn unable(unable: &Unable) -> Problem {
+    let away = |detail: &'static str| Problem::new(Code::Unavailable, detail);
+    match unable {
+        Unable::Journal => away("The journal takes no entries; see this sidecar's log."),
+        Unable::Stopping => away("This sidecar is stopping; ask again or ask another one."),
+        Unable::Timeout => away("The store did not answer in time; the same request may be sent again."),
+        Unable::Store(error @ StoreError::Unavailable(_)) => {
+            tracing::warn!(%error, "the store is away");
+            away("The store is away; the same request may be sent again.")
         }
+        Unable::Store(error @ (StoreError::Rejected(_) | StoreError::Corrupt(_))) => {
+            tracing::error!(%error, "the store refuses");
+            Problem::new(Code::Internal, "The store cannot do this; see this sidecar's log.")
+        }
+    }
+}
+
+impl From<Unable> for Problem {
+    fn from(error: Unable) -> Self {
+        unable(&error)
     }
 }
 

@@ -92,13 +92,25 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     components.security_schemes.insert(BEARER.to_owned(), SecurityScheme::Http(bearer.build()).into());
     document.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
     for (path, item) in &mut document.paths.paths {
-        for operation in
-            [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
-        {
+        for (method, operation) in [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ] {
+            let Some(operation) = operation else { continue };
+            operation.operation_id = Some(operation_id(method, path));
             add_problems(path, operation);
         }
     }
     document
+}
+
+/// A name that no other operation has, whatever its handler is called: `post_holds_id_settle`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.trim_start_matches("/v1").split('/').map(|word| word.trim_matches(['{', '}']));
+    words.filter(|word| !word.is_empty()).fold(method.to_owned(), |id, word| id + "_" + word)
 }
 
 /// Adds an answer for each status of a problem that this operation may answer.

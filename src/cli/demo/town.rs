@@ -155,8 +155,8 @@ mod tests {
         for (hit, expected) in hits.into_iter().zip([600, 300, 200]) {
             assert!(hit.abs_diff(expected) <= 2, "{hits:?}");
         }
-        let share = |n| zipf.share(n, Credits::from_credits(11).expect("small")).micros();
-        assert_eq!([0, 1, 2].map(|n| (share(n) + 5) / 10), [600_000, 300_000, 200_000]);
+        let share = |n| zipf.share(n, Credits::from_credits(11).expect("small")).micros().unsigned_abs().div_ceil(10);
+        assert_eq!([share(0), share(1), share(2)], [600_000, 300_000, 200_000]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Members: added, changed, removed, listed with what they drew.
 
 use axum::Json as Answer;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, MatchedPath, State};
 use axum::response::Response;
+use axum::routing;
 use http::StatusCode;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -23,8 +25,29 @@ use crate::root::{Command, Patch, Settings};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(put, patch, remove)).routes(routes!(list))
+    let bulk = routing::put(put).patch(patch).delete(remove);
+    OpenApiRouter::new().routes(routes!(put, patch, remove)).routes(routes!(list)).route(BULK_PATH, bulk)
 }
+
+/// The member that a path names. The address of bulk changes is also that of a user called `bulk`.
+pub struct OfMember(TeamId, UserId);
+
+impl FromRequestParts<App> for OfMember {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let is_bulk = parts.extensions.get::<MatchedPath>().is_some_and(|path| path.as_str() == BULK_PATH);
+        if is_bulk {
+            let InPath(team) = InPath::<TeamId>::from_request_parts(parts, app).await?;
+            return Ok(Self(team, UserId::new("bulk").expect("it has the characters of an id")));
+        }
+        let InPath((team, user)) = InPath::<(TeamId, UserId)>::from_request_parts(parts, app).await?;
+        Ok(Self(team, user))
+    }
+}
+
+/// Where bulk changes are asked for.
+const BULK_PATH: &str = "/v1/teams/{team}/members/bulk";
 
 /// All settings of a member; what is left out has its default, whatever stood before.
 #[derive(Deserialize, ToSchema)]
@@ -125,7 +148,7 @@ fn after(app: &App, team: &TeamId, user: &UserId) -> Result<MemberNow, Problem> 
 async fn put(
     State(app): State<App>,
     Asking(actor): Asking,
-    InPath((team, user)): InPath<(TeamId, UserId)>,
+    OfMember(team, user): OfMember,
     Json(body): Json<PutMember>,
 ) -> Result<Response, Problem> {
     let is_owner = app.service.standing(&team, &user) == Standing::Member(Role::Owner);
@@ -150,7 +173,7 @@ async fn put(
 async fn patch(
     State(app): State<App>,
     Asking(actor): Asking,
-    InPath((team, user)): InPath<(TeamId, UserId)>,
+    OfMember(team, user): OfMember,
     Json(body): Json<PatchMember>,
 ) -> Result<Response, Problem> {
     let patch = Patch {
@@ -172,7 +195,7 @@ async fn patch(
 async fn remove(
     State(app): State<App>,
     Asking(actor): Asking,
-    InPath((team, user)): InPath<(TeamId, UserId)>,
+    OfMember(team, user): OfMember,
 ) -> Result<StatusCode, Problem> {
     change(&app, actor, Command::RemoveMember { team, user }).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -71,3 +71,35 @@ impl Changed {
         (status, Json(resource)).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str));
+                fields.values().for_each(|value| references(value, found));
+            }
+            Value::Array(rows) => rows.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_route_is_documented_and_every_schema_is_there() {
+        let document = serde_json::to_value(routes().into_openapi()).expect("serialises");
+        let paths = document["paths"].as_object().expect("paths");
+        let operations: usize = paths.values().map(|path| path.as_object().map_or(0, serde_json::Map::len)).sum();
+        assert_eq!((paths.len(), operations), (13, 19), "{:?}", paths.keys());
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let pointer = reference.trim_start_matches('#');
+            assert!(document.pointer(pointer).is_some(), "{reference} is missing");
+        }
+    }
+}

@@ -1,9 +1,8 @@
-//! Refusals of the root and failures of the service as problems.
+//! Refusals of the root as problems.
 
 use crate::api::problem::{Code, Problem};
+pub use crate::api::routes::faults::unable;
 use crate::root::Refusal;
-use crate::service::Unable;
-use crate::store::StoreError;
 
 /// Why a command was refused, for its caller.
 pub fn problem(refusal: Refusal) -> Problem {
@@ -33,24 +32,6 @@ fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(|c| c.to_ascii_uppercase());
     first.into_iter().chain(characters).chain(['.']).collect()
-}
-
-/// Why the service could not do what was asked. Files and causes go to the log only.
-pub fn unable(unable: &Unable) -> Problem {
-    let away = |detail: &'static str| Problem::new(Code::Unavailable, detail);
-    match unable {
-        Unable::Journal => away("The journal takes no entries; see this sidecar's log."),
-        Unable::Stopping => away("This sidecar is stopping; ask again or ask another one."),
-        Unable::Timeout => away("The store did not answer in time; the same request may be sent again."),
-        Unable::Store(error @ StoreError::Unavailable(_)) => {
-            tracing::warn!(%error, "the store is away");
-            away("The store is away; the same request may be sent again.")
-        }
-        Unable::Store(error @ (StoreError::Rejected(_) | StoreError::Corrupt(_))) => {
-            tracing::error!(%error, "the store refuses");
-            Problem::new(Code::Internal, "The store cannot do this; see this sidecar's log.")
-        }
-    }
 }
 
 #[cfg(test)]

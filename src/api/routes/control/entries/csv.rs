@@ -58,7 +58,7 @@ pub fn lines(header: bool, rows: &[EntryRow]) -> Vec<u8> {
 fn cells(row: &EntryRow) -> [String; 28] {
     [
         cell(row.position),
-        cell(&row.at.0),
+        cell(row.at.0),
         cell(row.kind),
         maybe(row.team.as_ref().map(|v| &v.0)),
         maybe(row.member.as_ref().map(|v| &v.0)),

@@ -155,3 +155,26 @@ impl HttpBody for Stream {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    async fn read(parts: Vec<Part>) -> Result<Bytes, Broken> {
+        let (pages, taken) = mpsc::channel(parts.len().max(1));
+        for part in parts {
+            assert!(pages.try_send(part).is_ok(), "there is room");
+        }
+        drop(pages);
+        Stream { pages: taken, is_over: false }.collect().await.map(http_body_util::Collected::to_bytes)
+    }
+
+    #[tokio::test]
+    async fn only_a_stream_that_says_so_is_whole() {
+        let lines = || Part::Lines(b"one\n".to_vec());
+        assert_eq!(read(vec![lines(), lines(), Part::End]).await, Ok("one\none\n".into()));
+        assert_eq!(read(vec![lines()]).await, Err(Broken::Stopped));
+        assert_eq!(read(vec![lines(), Part::Broken(Unable::Timeout)]).await, Err(Broken::Unable(Unable::Timeout)));
+    }
+}
