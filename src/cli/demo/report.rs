@@ -174,7 +174,10 @@ fn words(tally: &Tally, audit: &Audit, run: Run) -> String {
     if !run.complete {
         text += "The server fell behind: not everything that was due was sent.\n";
     }
-    text += &format!("{} repeated ids got the first answer again, {} did not.\n", tally.repeats, tally.contradictions);
+    if tally.repeats + tally.contradictions > 0 {
+        let (repeats, contradictions) = (tally.repeats, tally.contradictions);
+        text += &format!("{repeats} repeated ids got the first answer again, {contradictions} did not.\n");
+    }
     for (code, count) in &tally.refused {
         text += &format!("{count} requests were refused: {code}.\n");
     }
