@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ConfigArgs;
-
 /// Which purser to talk to, and as whom. The token is never an argument, because other users of the
 /// machine can read those.
 #[derive(Args, Clone, Debug)]
@@ -88,18 +86,6 @@ pub struct EntriesArgs {
     pub client: ClientArgs,
 }
 
-/// `purser audit`: computes every balance from the ledger alone and compares.
-#[derive(Args, Clone, Debug)]
-pub struct AuditArgs {
-    /// Where the ledger is.
-    #[command(flatten)]
-    pub config: ConfigArgs,
-
-    /// Print JSON lines instead of a table; always so where the output is no terminal
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `purser demo`: teams, members and traffic over real HTTP, then an audit.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
@@ -163,7 +149,6 @@ mod tests {
         Entries(EntriesArgs),
         Team(TeamArgs),
         Subscription(SubscriptionArgs),
-        Audit(AuditArgs),
         Demo(DemoArgs),
     }
 

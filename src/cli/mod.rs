@@ -20,7 +20,7 @@ mod team;
 mod tree;
 pub mod welcome;
 
-pub use client_args::{AuditArgs, BalanceArgs, ClientArgs, DemoArgs, EntriesArgs};
+pub use client_args::{BalanceArgs, ClientArgs, DemoArgs, EntriesArgs};
 pub use config_args::ConfigArgs;
 pub use control_args::{
     AccessArg, MemberChange, RoleArg, SubscriptionArgs, SubscriptionCommand, TeamArgs, TeamCommand, TermsArgs,
