@@ -10,15 +10,14 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use purser::engine::{Draw, Drawn, Meter};
-use purser::journal::Journal;
+use purser::engine::{Draw, Drawn, JournalLog, Meter};
 use support::{Skew, Workload, empty_meter, fill, now, sizes, tidy};
 
 const BATCH: usize = 1_000;
 const THREADS: u64 = 2;
 
 /// The time from the start of the first to the end of the last of threads that each make one batch.
-fn together(meter: &Meter<Journal>, batches: &[Vec<Draw>]) -> Duration {
+fn together(meter: &Meter<JournalLog>, batches: &[Vec<Draw>]) -> Duration {
     let start = Barrier::new(batches.len());
     thread::scope(|scope| {
         let run = |draws: &Vec<Draw>| {

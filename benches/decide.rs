@@ -9,21 +9,20 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion};
-use purser::engine::{Draw, Drawn, Meter, Scope};
-use purser::journal::Journal;
+use purser::engine::{Draw, Drawn, JournalLog, Meter, Scope};
 use support::{Sizes, Skew, Workload, empty_meter, fill, now, resident_bytes, sizes, tidy};
 
 const BATCH: usize = 1_000;
 const SEED: u64 = 0x5EED;
 
-fn draw_all(meter: &Meter<Journal>, draws: &[Draw]) {
+fn draw_all(meter: &Meter<JournalLog>, draws: &[Draw]) {
     for draw in draws {
         let drawn = meter.draw(black_box(draw), now()).expect("is in range");
         assert!(matches!(drawn, Drawn::Allowed(_)), "{drawn:?}");
     }
 }
 
-fn settle_all(meter: &Meter<Journal>, draws: &[Draw]) {
+fn settle_all(meter: &Meter<JournalLog>, draws: &[Draw]) {
     for draw in draws {
         let scope = Scope::Team(draw.team.clone().expect("in a team"));
         let settled = meter.settle(black_box(&scope), &draw.id, draw.ask.credits, false, now());

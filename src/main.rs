@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Threads allocate without fighting for one heap.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     purser::cli::run(std::env::args_os())
 }

@@ -37,16 +37,9 @@ fn open(folder: &MemoryFolder) -> (Journal, Recovered) {
     open_with(Arc::new(folder.clone()), options())
 }
 
-/// Two segments, the second one prepared in the background once and for all.
+/// Two segments so large that the second one is not yet prepared.
 fn roomy() -> Options {
     Options { segment_bytes: 1 << 20, bytes_max: 2 << 20, ..options() }
-}
-
-/// Waits until the background has nothing left to do.
-fn spare_is_ready(journal: &Journal) {
-    while journal.stats().bytes_on_disk < 2 << 20 {
-        std::thread::yield_now();
-    }
 }
 
 fn try_push(journal: &Journal, bytes: usize) -> Result<Seq, Refused> {
@@ -131,7 +124,6 @@ fn entries_of_many_threads_keep_the_order_of_their_seqs_and_are_all_there() {
 async fn all_who_wait_for_the_disk_are_answered_by_one_write_and_one_sync() {
     let disk = CrashingFolder::default();
     let (journal, _) = open_with(Arc::new(disk.clone()), roomy());
-    spare_is_ready(&journal);
     let before = disk.operations();
     let journal = Arc::new(journal);
     let seqs: Vec<Seq> = (0..200).map(|_| push(&journal, 50)).collect();
@@ -188,7 +180,6 @@ fn a_full_disk_stops_the_journal_and_names_the_cause() {
     let (journal, _) = open_with(Arc::new(disk.clone()), roomy());
     let seq = push(&journal, 100);
     journal.write_through(seq).expect("writes");
-    spare_is_ready(&journal);
     let lost = push(&journal, 100);
     disk.fail_at(disk.operations(), Fault::Error(ENOSPC));
     let failed = journal.write_through(lost).expect_err("the disk is full");
@@ -209,7 +200,6 @@ async fn a_failed_sync_is_told_to_all_who_wait_and_is_not_tried_again() {
     let disk = CrashingFolder::default();
     let (journal, _) = open_with(Arc::new(disk.clone()), roomy());
     let seq = push(&journal, 100);
-    spare_is_ready(&journal);
     disk.fail_at(disk.operations() + 1, Fault::Error(EIO));
     let failed = journal.durable(seq, Durability::Disk).await.expect_err("the sync fails");
     assert!(failed.reason().contains("Input/output error"), "{failed}");
@@ -274,6 +264,17 @@ fn at_its_cap_the_journal_refuses_until_the_store_has_confirmed_and_then_drops_e
 }
 
 #[test]
+fn space_lost_at_the_ends_of_segments_counts_towards_the_cap() {
+    let bytes_max = 10 * 8192;
+    let (journal, _) = open_with(Arc::new(MemoryFolder::default()), Options { bytes_max, ..options() });
+    while let Ok(seq) = try_push(&journal, 1500) {
+        journal.write_through(seq).expect("what had room is written");
+    }
+    let bytes = journal.stats().bytes_on_disk;
+    assert!((bytes_max..=bytes_max + 8192).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
 fn segments_of_a_journal_that_was_larger_are_counted_against_a_smaller_cap() {
     let folder = MemoryFolder::default();
     let (journal, _) = open_with(Arc::new(folder.clone()), Options { bytes_max: 100 * 8192, ..options() });
@@ -298,6 +299,8 @@ fn after_a_skip_the_journal_goes_on_behind_what_the_store_has() {
     let (journal, recovered) = open(&folder);
     assert_eq!((recovered.records, recovered.last_seq, recovered.cut), (6, Seq(500), None));
     fill(&journal, 1);
+    let before_the_gap = journal.reader(Seq(5)).read(Seq(300), 1 << 20, |_, _| ()).expect("reads");
+    assert_eq!(before_the_gap, 2, "nothing from behind the gap");
     let mut read = Vec::new();
     journal.reader(Seq(5)).read(Seq(999), 1 << 20, |seq, _| read.push(seq.0)).expect("reads");
     assert_eq!(read, [5, 6, 501], "the reader passes the gap");

@@ -12,7 +12,7 @@ use criterion::Criterion;
 use purser::domain::{
     Access, Ask, Credits, Features, Member, OperationId, SubscriptionId, Team, TeamId, Timestamp, UserId, Whitelist,
 };
-use purser::engine::{Draw, Meter, Options};
+use purser::engine::{Draw, JournalLog, Meter, Options};
 use purser::journal::media::memory::MemoryFolder;
 use purser::journal::{self, Claim, Journal};
 use purser::root::{Rollover, Row, Status, Subscription, Terms};
@@ -74,15 +74,17 @@ fn user_id(team: usize, member: usize) -> UserId {
 }
 
 /// A meter that knows nobody, whose entries go to the real queue of a journal in memory.
-pub fn empty_meter() -> Meter<Journal> {
+pub fn empty_meter() -> Meter<JournalLog> {
     let claim = Claim::take(Arc::new(MemoryFolder::default())).expect("is free");
     let visit = |_, _: &[u8]| Ok::<(), Infallible>(());
     let (journal, _) = Journal::open(claim, journal::Options::default(), Uuid::from_u128(7), visit).expect("opens");
-    Meter::new(journal, Options { entries_max: REMEMBERED_MAX, ..Options::default() })
+    let meter = Meter::new(JournalLog::default(), Options { entries_max: REMEMBERED_MAX, ..Options::default() });
+    meter.log().open(journal);
+    meter
 }
 
 /// Makes every team and member known.
-pub fn fill(meter: &Meter<Journal>, sizes: Sizes) {
+pub fn fill(meter: &Meter<JournalLog>, sizes: Sizes) {
     (0..sizes.teams).for_each(|team| meter.follow(&rows(team, sizes.members)));
 }
 
@@ -124,8 +126,8 @@ fn rows(team: usize, members: usize) -> Vec<Row> {
 }
 
 /// Empties the journal's queue, which a writer does meanwhile in a server.
-pub fn tidy(meter: &Meter<Journal>) {
-    let journal = meter.log();
+pub fn tidy(meter: &Meter<JournalLog>) {
+    let journal = meter.log().journal().expect("it was opened");
     journal.write().expect("writes");
     let synced = journal.sync().expect("syncs");
     journal.confirm(synced, synced).expect("drops");

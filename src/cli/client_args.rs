@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::Args;
 
 use super::ConfigArgs;
 
@@ -11,19 +11,19 @@ use super::ConfigArgs;
 #[derive(Args, Clone, Debug)]
 pub struct ClientArgs {
     /// The purser to ask: http://HOST:PORT or unix:PATH
-    #[arg(long, value_name = "URL", env = "PURSER_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, value_name = "URL", env = "PURSER_URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
 
     /// File whose first line is the bearer token; without it the variable PURSER_TOKEN, if set
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
     /// The user to act for, with an admin token
-    #[arg(long, value_name = "USER")]
+    #[arg(long, global = true, value_name = "USER")]
     pub actor: Option<String>,
 
     /// Print JSON lines instead of a table; always so where the output is no terminal
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 
@@ -59,6 +59,10 @@ pub struct EntriesArgs {
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
 
+    /// Only of this operation or purchase
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+
     /// Not before this time, RFC 3339
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
@@ -71,6 +75,10 @@ pub struct EntriesArgs {
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u64,
 
+    /// The newest first
+    #[arg(long)]
+    pub newest: bool,
+
     /// Print CSV
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
@@ -78,138 +86,6 @@ pub struct EntriesArgs {
     /// Where to ask.
     #[command(flatten)]
     pub client: ClientArgs,
-}
-
-/// `purser team`: teams, their members and their subscription.
-#[derive(Args, Clone, Debug)]
-pub struct TeamArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: TeamCommand,
-}
-
-/// What `purser team` can do.
-#[derive(Clone, Debug, Subcommand)]
-pub enum TeamCommand {
-    /// List the teams
-    List {
-        /// Where to ask.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Show a team with its members
-    Show {
-        /// The team
-        team: String,
-        /// Where to ask.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Create a team, or give it another name or owner
-    Put {
-        /// The team
-        team: String,
-        /// Its owner
-        #[arg(long, value_name = "USER")]
-        owner: String,
-        /// Its name
-        #[arg(long)]
-        name: Option<String>,
-        /// Where to ask.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Add a member, or change its role, access or limit
-    Set {
-        /// The team
-        team: String,
-        /// The member
-        member: String,
-        /// What to change.
-        #[command(flatten)]
-        change: MemberChange,
-        /// Where to ask.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Remove a member
-    Remove {
-        /// The team
-        team: String,
-        /// The member
-        member: String,
-        /// Where to ask.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Assign a subscription to a team
-    Assign {
-        /// The team
-        team: String,
-        /// The subscription
-        subscription: String,
-        /// Where to ask.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Take a team's subscription away
-    Unassign {
-        /// The team
-        team: String,
-        /// Where to ask.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Set the models that a team may use
-    Whitelist {
-        /// The team
-        team: String,
-        /// The models; none turns the whitelist off
-        models: Vec<String>,
-        /// Where to ask.
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-}
-
-/// What changes about a member; what is left out stays.
-#[derive(Args, Clone, Debug)]
-pub struct MemberChange {
-    /// What it may do in the team
-    #[arg(long, value_enum)]
-    pub role: Option<RoleArg>,
-
-    /// Whose features and whose credits it has
-    #[arg(long, value_enum)]
-    pub access: Option<AccessArg>,
-
-    /// Credits that it may draw on the pool in one window, or `none`
-    #[arg(long, value_name = "CREDITS|none")]
-    pub limit: Option<String>,
-
-    /// Whether it opted out of what it was given
-    #[arg(long, value_name = "BOOL")]
-    pub opted_out: Option<bool>,
-}
-
-/// A role that can be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RoleArg {
-    /// Members, access and limits.
-    Admin,
-    /// Its own opting out and entries.
-    Member,
-}
-
-/// An access that can be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AccessArg {
-    /// The team's features; the pool pays.
-    Seat,
-    /// Own features; the pool pays.
-    Credits,
-    /// Own features and own credits.
-    Personal,
 }
 
 /// `purser audit`: computes every balance from the ledger alone and compares.
@@ -239,21 +115,29 @@ pub struct DemoArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
 
-    /// Requests to send a second
+    /// Requests to send a second; a trace has its own times
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: u32,
+
+    /// Connections to send them over; more requests than these wait, and their wait counts
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub connections: u32,
 
     /// What the random choices start from; the same seed makes the same calls
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     pub seed: u64,
 
-    /// CSV of real calls to replay: TIMESTAMP, ContextTokens, GeneratedTokens
+    /// CSV of real calls to replay instead: TIMESTAMP, ContextTokens, GeneratedTokens
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
 
     /// A running purser to use; without it one is started on a free port with a folder of its own
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+
+    /// File whose first line is an admin's bearer token, for --url; else the variable PURSER_TOKEN
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub token_file: Option<PathBuf>,
 
     /// Print JSON lines instead of a table; always so where the output is no terminal
     #[arg(long)]
@@ -262,8 +146,9 @@ pub struct DemoArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Subcommand};
 
+    use super::super::{SubscriptionArgs, TeamArgs};
     use super::*;
 
     #[derive(clap::Parser)]
@@ -277,6 +162,7 @@ mod tests {
         Balance(BalanceArgs),
         Entries(EntriesArgs),
         Team(TeamArgs),
+        Subscription(SubscriptionArgs),
         Audit(AuditArgs),
         Demo(DemoArgs),
     }

@@ -1,15 +1,30 @@
 //! The command line: arguments in, exit code out.
 //!
-//! Exit codes: 0 done, 64 the arguments or the configuration cannot be used, 1 anything else. What a
-//! command answers goes to standard output, everything else to standard error.
+//! Exit codes: 0 done, 64 the arguments or the configuration cannot be used, 69 the server that was
+//! asked is away, 1 anything else. What a command answers goes to standard output, everything else to
+//! standard error.
 
+mod balance;
 mod check_config;
+pub mod client;
 mod client_args;
 mod config_args;
+mod control_args;
+mod demo;
+mod entries;
 mod output;
+mod pages;
+mod serve;
+mod subscription;
+mod team;
+mod tree;
+pub mod welcome;
 
-pub use client_args::{AuditArgs, BalanceArgs, ClientArgs, DemoArgs, EntriesArgs, MemberChange, TeamArgs, TeamCommand};
+pub use client_args::{AuditArgs, BalanceArgs, ClientArgs, DemoArgs, EntriesArgs};
 pub use config_args::ConfigArgs;
+pub use control_args::{
+    AccessArg, MemberChange, RoleArg, SubscriptionArgs, SubscriptionCommand, TeamArgs, TeamCommand, TermsArgs,
+};
 pub use output::{Format, Output, Row};
 
 use std::ffi::OsString;
@@ -29,8 +44,20 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Serve until SIGTERM; SIGHUP reloads tokens, the whitelist's policy and the log's level
+    Serve(ConfigArgs),
     /// Check the configuration and print what came out of all its sources
     CheckConfig(check_config::CheckConfigArgs),
+    /// Show what a member, a team's pool or a user still has
+    Balance(BalanceArgs),
+    /// Print a team's ledger
+    Entries(EntriesArgs),
+    /// Create, show and change teams and their members
+    Team(TeamArgs),
+    /// Create, show and change subscriptions, buy credits
+    Subscription(SubscriptionArgs),
+    /// Try purser out: teams, real HTTP traffic, latencies, and an audit of every balance
+    Demo(DemoArgs),
 }
 
 /// Runs the command that `arguments` name (the program's own name first) and says how the process
@@ -41,15 +68,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(refused) => return explain(&refused),
     };
     let done = match command {
+        Command::Serve(args) => serve::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Balance(args) => wait_for(balance::run(&args)),
+        Command::Entries(args) => wait_for(entries::run(&args)),
+        Command::Team(args) => wait_for(team::run(&args)),
+        Command::Subscription(args) => wait_for(subscription::run(&args)),
+        Command::Demo(args) => demo::run(&args),
     };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("purser: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        eprintln!("purser: {error:#}");
+        error.downcast_ref::<client::ClientError>().map_or(ExitCode::FAILURE, client::ClientError::exit_code)
+    })
+}
+
+/// Runs a command that asks a server, on this thread.
+fn wait_for(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints help or what is wrong with the arguments.

@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 /// How answers look.
@@ -79,10 +79,18 @@ impl<W: Write> Output<W> {
     /// # Errors
     /// As [`Output::rows`].
     pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Prints bytes as they are, such as a piece of a file that may end within a character.
+    ///
+    /// # Errors
+    /// As [`Output::rows`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.closed {
             return Ok(());
         }
-        match self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
+        match self.to.write_all(bytes).and_then(|()| self.to.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.closed = true;
                 Ok(())
@@ -97,9 +105,20 @@ impl<W: Write> Output<W> {
     }
 }
 
+/// A terminal that says it is narrower has not been told its width, as in many pipelines.
+const COLUMNS_MIN: u16 = 40;
+
+/// A line above, below the headings and at the end; none between rows, which fill a screen too fast.
+const STYLE: TableStyle = TableStyle::new().top_border(LINE).header_separator(LINE).bottom_border(LINE);
+
+const LINE: LineStyle = LineStyle::none().fill('─').junction('─');
+
 fn table<R: Row>(rows: &[R]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(STYLE);
+    if table.width().is_some_and(|columns| columns >= COLUMNS_MIN) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table.set_header(R::HEADINGS);
     for row in rows {
         let cells = row.cells();

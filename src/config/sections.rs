@@ -246,7 +246,7 @@ pub struct Audit {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(60) }
+        Self { interval: HOUR }
     }
 }
 

@@ -115,14 +115,17 @@ impl Book {
     }
 
     /// Takes what is free in funds whose lease has run out off this book, and answers what has been
-    /// returned of every such window in all, to be reported to the root.
+    /// returned of every such window in all, to be reported to the root. What an expired hold set
+    /// aside stays until its end has been entered, because until then the root counts it as held.
     pub fn give_back(&mut self, now: Timestamp) -> Vec<(Timestamp, Credits)> {
         let now = now.max(self.latest);
         self.latest = now;
         let ended = self.funds.iter_mut().filter(|funds| funds.until <= now);
         let returns = ended.map(|funds| {
-            funds.returned = funds.returned.plus(funds.free(now));
-            assert!(funds.free(now).is_zero(), "what was returned is not free any more");
+            let (lent, tally) = (funds.lent(), funds.draws.tally());
+            let free = lent.saturating_sub(tally.used().plus(tally.held));
+            funds.returned = funds.returned.plus(free);
+            assert!(funds.lent() == lent.minus(free), "what was returned is not lent any more");
             (funds.window.start, funds.returned)
         });
         returns.collect()

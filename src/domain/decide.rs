@@ -150,7 +150,7 @@ pub fn model_allowed(asker: &Asker<'_>, rights: &Rights, model: Option<&Model>) 
 /// The denial of a member who is not one.
 pub fn not_a_member(team: Option<&TeamId>, user: &UserId, ask: &Ask) -> Denial {
     let denial = Draft { asker: &Asker { user, place: None }, ask }.make(Reason::NotAMember, NextStep::AskAdmin);
-    Denial { team: team.cloned(), ..denial }
+    Denial { team: team.cloned(), payer: None, ..denial }
 }
 
 /// The denial of a sidecar that cannot decide safely; ask again after `retry_after_ms`.

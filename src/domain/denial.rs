@@ -200,7 +200,12 @@ impl Denial {
     fn write_numbers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { member, asked, .. } = self;
         let Some(Numbers { limit, used, held }) = self.numbers else {
-            return write!(f, "{member} has no credits of its own; {asked} asked.");
+            return match (&self.team, self.payer) {
+                (Some(team), Some(Payer::Pool)) => {
+                    write!(f, "No subscription is assigned to team {team}; {asked} asked.")
+                }
+                _ => write!(f, "{member} has no credits of its own; {asked} asked."),
+            };
         };
         if self.of_limit {
             let team = InTeam(self.team.as_ref());

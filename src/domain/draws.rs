@@ -96,6 +96,11 @@ impl Draws {
         self.lapses.range(now.plus_millis(1)..).next().map(|(&at, _)| at)
     }
 
+    /// Whether as much is set aside until that instant.
+    pub fn has_set(&self, set: &Set) -> bool {
+        set.credits.is_zero() || self.lapses.get(&set.expires_at).is_some_and(|&credits| credits >= set.credits)
+    }
+
     /// Applies a posting whose sums have been checked when it was made; cannot fail.
     pub fn apply(&mut self, posting: &Posting) {
         self.tally = self.tally.after(posting).expect("a posting is made only where its sums fit");

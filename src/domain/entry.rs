@@ -44,6 +44,12 @@ impl Posting {
             member: None,
         }
     }
+
+    /// Whether it changes no sum: a hold of nothing begins or ends.
+    pub fn moves_nothing(&self) -> bool {
+        let is_zero = |set: &Option<Set>| set.is_none_or(|set| set.credits.is_zero());
+        self.spent.is_zero() && self.refunded.is_zero() && is_zero(&self.held) && is_zero(&self.unheld)
+    }
 }
 
 /// Who draws, and on what.

@@ -9,7 +9,8 @@ use super::log::Log;
 use super::meter::{Meter, Scope};
 use super::operations::Operations;
 use crate::domain::{
-    Access, Asker, Credits, Features, Member, Payer, SubscriptionId, TeamId, Timestamp, UserId, Window,
+    Access, Asker, Book, Credits, Features, Member, MemberDraws, OperationId, Payer, Role, SubscriptionId, TeamId,
+    Timestamp, UserId, Window,
 };
 
 /// What a member may still do, and what it did in this window.
@@ -135,5 +136,72 @@ impl<L: Log> Meter<L> {
             debt_micros: debt.fold(0, i64::saturating_add),
             ..Totals::default()
         }
+    }
+}
+
+/// Where a user stands in a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no such team.
+    NoTeam,
+    /// The user is not in it.
+    Stranger,
+    /// The user is a member with this role.
+    Member(Role),
+}
+
+impl<L: Log> Meter<L> {
+    /// Where a user stands in a team, for the rules of roles.
+    pub fn standing(&self, team: &TeamId, user: &UserId) -> Standing {
+        let Some(cell) = self.team_cell(team) else { return Standing::NoTeam };
+        let cell = cell.lock();
+        let found = cell.members.get(user).filter(|found| !found.member.removed);
+        found.map_or(Standing::Stranger, |found| Standing::Member(found.member.role))
+    }
+
+    /// Who drew an operation; `None` when it is not known in this scope.
+    pub fn drawer(&self, scope: &Scope, id: &OperationId) -> Option<UserId> {
+        let key = self.key(id);
+        self.with_scope(scope, |operations| operations.get(key).map(|known| known.drawer.member.clone())).flatten()
+    }
+
+    /// Whether there is such a team.
+    pub fn has_team(&self, team: &TeamId) -> bool {
+        self.teams.contains_key(team)
+    }
+
+    /// The subscription that is a team's pool.
+    pub fn pool_of(&self, team: &TeamId) -> Option<SubscriptionId> {
+        self.team_cell(team)?.lock().team.subscription.clone()
+    }
+
+    /// The subscription whose credits are a user's own: none while it is a team's pool (rule 7).
+    pub fn wallet_of(&self, user: &UserId) -> Option<SubscriptionId> {
+        let owned = self.owned_by(user)?;
+        let cell = self.book_cell(&owned.subscription)?;
+        let is_own = cell.lock().book.team.is_none();
+        is_own.then_some(owned.subscription)
+    }
+
+    /// What a subscription's open holds set aside in the current window, and what may still be drawn.
+    pub fn book_balance(&self, id: &SubscriptionId, now: Timestamp) -> (Credits, Credits) {
+        let Some(cell) = self.book_cell(id) else { return (Credits::ZERO, Credits::ZERO) };
+        let cell = cell.lock();
+        let held = cell.book.current(now).map_or(Credits::ZERO, |funds| funds.draws.held(now));
+        (held, cell.book.free(now))
+    }
+}
+
+impl<L: Log> Meter<L> {
+    /// A copy of a subscription's book as it stands, for audits.
+    pub fn book(&self, id: &SubscriptionId) -> Option<Book> {
+        Some(self.book_cell(id)?.lock().book.clone())
+    }
+
+    /// A copy of what a member, removed or not, drew on the pool by window, for audits.
+    pub fn member_draws(&self, team: &TeamId, user: &UserId) -> Option<MemberDraws> {
+        let cell = self.team_cell(team)?;
+        let cell = cell.lock();
+        cell.members.get(user).map(|found| found.draws.clone())
     }
 }

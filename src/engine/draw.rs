@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher13;
 use super::cells::{BookCell, MemberCell, TeamCell};
 use super::log::{Log, NoRoom};
 use super::meter::Meter;
-use super::operations::{Kind, Known, Operations};
+use super::operations::{Key, Kind, Known, Operations};
 use crate::domain::decide::{self, decide};
 use crate::domain::hold::{debited, held};
 use crate::domain::{
@@ -53,6 +53,14 @@ pub struct Remaining {
     pub member: Option<Credits>,
     /// Of the payer's funds.
     pub payer: Credits,
+}
+
+impl Remaining {
+    /// What would be left after `credits` more.
+    fn less(self, credits: Credits) -> Self {
+        let (member, payer) = (self.member.map(|m| m.saturating_sub(credits)), self.payer.saturating_sub(credits));
+        Self { member, payer }
+    }
 }
 
 /// Allowed.
@@ -147,10 +155,19 @@ impl<L: Log> Meter<L> {
         room: Result<L::Room<'_>, NoRoom>,
         now: Timestamp,
     ) -> Result<Drawn, DrawFault> {
+        let key = self.key(&draw.id);
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
         let mut cell = cell.lock();
         let TeamCell { team, pool, features, members, operations } = &mut *cell;
         let Some(MemberCell { member, draws }) = members.get_mut(&draw.member) else { return Ok(stranger(draw)) };
+        if let Some(known) = self.known(operations, key, mode, now) {
+            let Drawer { payer, subscription, .. } = &known.drawer;
+            let book = self.book_cell(subscription);
+            let book = book.as_ref().map(|cell| cell.lock());
+            let book = book.as_deref().map(|cell| &cell.book);
+            let now = book.map_or(now, |book| now.max(book.latest));
+            return replay(known, draw.content(), remaining(*payer, member.limit, book, Some(draws), now));
+        }
         if member.removed {
             return Ok(stranger(draw));
         }
@@ -171,7 +188,7 @@ impl<L: Log> Meter<L> {
         let book = if asker.payer() == Payer::Pool { pool.as_ref() } else { own.as_ref() };
         let mut book = book.map(|cell| cell.lock());
         let now = book.as_ref().map_or(now, |cell| now.max(cell.book.latest));
-        let case = Case { draw, asker, rights, mode, now };
+        let case = Case { draw, key, asker, rights, mode, now };
         self.decide_case(&case, book.as_mut().map(|cell| &mut cell.book), Some(draws), operations, room)
     }
 
@@ -182,18 +199,30 @@ impl<L: Log> Meter<L> {
         room: Result<L::Room<'_>, NoRoom>,
         now: Timestamp,
     ) -> Result<Drawn, DrawFault> {
-        let asker = Asker { user: &draw.member, place: None };
-        let case = |now| Case { draw, asker, rights: Rights::default(), mode, now };
+        let (key, asker) = (self.key(&draw.id), Asker { user: &draw.member, place: None });
+        let case = |now| Case { draw, key, asker, rights: Rights::default(), mode, now };
         let owned = self.owned_by(&draw.member).and_then(|owned| self.book_cell(&owned.subscription));
         let Some(cell) = owned else {
             return self.decide_case(&case(now), None, None, &mut Operations::default(), room);
         };
         let BookCell { book, operations } = &mut *cell.lock();
         let now = now.max(book.latest);
+        if let Some(known) = self.known(operations, key, mode, now) {
+            return replay(known, draw.content(), remaining(known.drawer.payer, None, Some(book), None, now));
+        }
         self.decide_case(&case(now), Some(book), None, operations, room)
     }
 
-    /// Decides under the locks: replay, room, decision, entry.
+    /// What is known of a draw's id, unless it is but a check.
+    fn known<'a>(&self, operations: &'a mut Operations, key: Key, mode: Mode, now: Timestamp) -> Option<&'a Known> {
+        if mode == Mode::Check {
+            return None;
+        }
+        operations.forget(self.horizon(now));
+        operations.get(key)
+    }
+
+    /// Decides under the locks: room, decision, entry.
     fn decide_case(
         &self,
         case: &Case<'_>,
@@ -202,14 +231,7 @@ impl<L: Log> Meter<L> {
         operations: &mut Operations,
         room: Result<L::Room<'_>, NoRoom>,
     ) -> Result<Drawn, DrawFault> {
-        let (draw, now, key) = (case.draw, case.now, self.key(&case.draw.id));
-        if case.mode != Mode::Check {
-            operations.forget(self.horizon(now));
-            if let Some(known) = operations.get(key) {
-                let remaining = case.remaining(book.as_deref(), member.as_deref());
-                return replay(known, draw.content(), remaining);
-            }
-        }
+        let (draw, now) = (case.draw, case.now);
         let Ok(mut room) = room else { return Ok(self.unavailable(draw)) };
         let draws = |window| member.as_deref().and_then(|draws| draws.of(window));
         let decision = decide(&case.asker, &case.rights, book.as_deref(), draws, &draw.ask, now);
@@ -226,20 +248,20 @@ impl<L: Log> Meter<L> {
         let book = book.take().expect("nothing is granted without a book");
         let mut scopes = Scopes { book, member };
         let entry = case.entry(granted, &scopes)?;
-        let mut seq = None;
+        let (mut seq, mut unentered) = (None, granted.credits);
         if case.mode != Mode::Check {
             scopes.apply(&entry);
             let number = self.log.push(&mut room, &entry);
             self.note(number);
-            operations.note(|_| key, &entry, number);
-            seq = Some(number);
+            operations.note(|_| case.key, &entry, number);
+            (seq, unentered) = (Some(number), Credits::ZERO);
         }
         Ok(Drawn::Allowed(Allowed {
             credits: granted.credits,
             payer: entry.drawer.payer,
             subscription: entry.drawer.subscription,
             expires_at: draw.ttl_millis.map(|ttl| now.plus_millis(ttl)),
-            remaining: case.remaining(Some(scopes.book), scopes.member.as_deref()),
+            remaining: case.remaining(Some(scopes.book), scopes.member.as_deref()).less(unentered),
             replayed: false,
             seq,
         }))
@@ -249,6 +271,8 @@ impl<L: Log> Meter<L> {
 /// One question with everything that stands around it.
 struct Case<'a> {
     draw: &'a Draw,
+    /// Of its id; hashed before any lock is taken.
+    key: Key,
     asker: Asker<'a>,
     rights: Rights,
     mode: Mode,

@@ -46,10 +46,10 @@ impl<L: Log> Meter<L> {
         }));
         {
             let book = &mut cell.lock().book;
-            lend(book, &row.leases());
             if row.epoch < book.epoch {
                 return;
             }
+            lend(book, &row.leases());
             (book.epoch, book.features) = (row.epoch, features);
             book.team.clone_from(&row.team);
             if book.owner != row.terms.owner {
@@ -125,7 +125,9 @@ fn lend(book: &mut Book, leases: &[Lease]) {
     for Lease { window, granted, returned, until } in leases {
         book.lend(*window, *granted, *returned, *until);
     }
-    book.forget_except(|start| leases.iter().any(|lease| lease.window.start == start));
+    // What the root has dropped is older than something that it names.
+    let newest = leases.iter().map(|lease| lease.window.start).max();
+    book.forget_except(|start| Some(start) > newest || leases.iter().any(|lease| lease.window.start == start));
 }
 
 /// What a subscription unlocks: nothing once it is canceled.

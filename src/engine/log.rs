@@ -1,5 +1,8 @@
 //! Where the engine hands its entries: the journal's queue, as the engine sees it.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use crate::domain::Entry;
 use crate::journal::codec::{ENTRY_BYTES_MAX, encode};
 use crate::journal::{Journal, Room};
@@ -24,14 +27,48 @@ pub trait Log: Send + Sync + 'static {
     fn push(&self, room: &mut Self::Room<'_>, entry: &Entry) -> u64;
 }
 
-impl Log for Journal {
+/// The journal as a log. Closed until recovery has read it; counts what is charged.
+#[derive(Debug, Default)]
+pub struct JournalLog {
+    journal: OnceLock<Journal>,
+    charged_micros: AtomicI64,
+}
+
+impl JournalLog {
+    /// Begins to take entries.
+    ///
+    /// # Panics
+    /// When it is opened twice.
+    pub fn open(&self, journal: Journal) {
+        assert!(self.journal.set(journal).is_ok(), "a log is opened once");
+    }
+
+    /// The journal; `None` before it is opened.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.get()
+    }
+
+    /// Micro-credits charged by the entries taken so far.
+    pub fn charged_micros(&self) -> i64 {
+        self.charged_micros.load(Ordering::Relaxed)
+    }
+}
+
+impl Log for JournalLog {
     type Room<'a> = Room<'a>;
 
     fn reserve(&self, entries: usize) -> Result<Room<'_>, NoRoom> {
-        Self::reserve(self, entries, entries * ENTRY_BYTES_MAX).map_err(|_| NoRoom)
+        let journal = self.journal.get().ok_or(NoRoom)?;
+        journal.reserve(entries, entries * ENTRY_BYTES_MAX).map_err(|_| NoRoom)
     }
 
     fn push(&self, room: &mut Room<'_>, entry: &Entry) -> u64 {
+        self.charged_micros.fetch_add(charged(entry), Ordering::Relaxed);
         room.push(|bytes| encode(entry, bytes)).0
     }
+}
+
+/// Micro-credits that an entry charges.
+pub fn charged(entry: &Entry) -> i64 {
+    entry.postings.iter().map(|posting| posting.spent.micros()).sum()
 }

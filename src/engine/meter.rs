@@ -118,7 +118,7 @@ impl<L: Log> Meter<L> {
     /// What lies before this is forgotten (I6).
     pub fn horizon(&self, now: Timestamp) -> Horizon {
         let at = Timestamp::from_millis(now.millis().saturating_sub_unsigned(self.options.retain_millis));
-        let seq = self.last_seq.load(Ordering::Relaxed).saturating_sub(self.options.entries_max);
+        let seq = (self.last_seq.load(Ordering::Relaxed) + 1).saturating_sub(self.options.entries_max);
         Horizon { at: at.unwrap_or(Timestamp::MIN), seq }
     }
 }

@@ -17,6 +17,6 @@ mod work;
 
 pub use draw::{Allowed, Draw, DrawFault, Drawn, Remaining};
 pub use ends::{EndFault, Ended, Settled};
-pub use log::{Log, NoRoom};
+pub use log::{JournalLog, Log, NoRoom};
 pub use meter::{Meter, Options, Scope};
 pub use operations::{End, Horizon};

@@ -44,8 +44,8 @@ pub enum Kind {
         credits: Credits,
         /// What was given back of it.
         refunded: Credits,
-        /// What the refund of all that was left gave back.
-        refunded_rest: Option<Credits>,
+        /// What the refund of all that was left gave back, and its entry's number.
+        refunded_rest: Option<(Credits, u64)>,
     },
     /// A hold.
     Hold {
@@ -141,7 +141,7 @@ impl Operations {
             Fact::Debited { .. } | Fact::Held { .. } => self.remember(own, entry.at, begun(entry, seq)),
             Fact::Refunded { debit, credits, .. } => {
                 let whole = *debit == entry.id;
-                self.note_refund(key(debit), *credits, whole);
+                self.note_refund(key(debit), *credits, whole.then_some(seq));
                 if !whole {
                     self.remember(own, entry.at, begun(entry, seq));
                 }
@@ -153,6 +153,20 @@ impl Operations {
             }
             Fact::Released { returned } => self.end(own, entry.at, seq, End::Released { returned: *returned }),
             Fact::Expired { .. } => self.end(own, entry.at, seq, End::Expired),
+        }
+    }
+
+    /// Forgets what is known under the id of an entry that begins an operation: that the entry was
+    /// made proves that the id had been forgotten, perhaps by a shorter horizon than today's.
+    pub fn supersede(&mut self, key: impl Fn(&OperationId) -> Key, entry: &Entry) {
+        let begins = match &entry.fact {
+            Fact::Debited { .. } | Fact::Held { .. } => true,
+            Fact::Refunded { debit, .. } => *debit != entry.id,
+            _ => false,
+        };
+        let own = key(&entry.id);
+        if begins && self.known.get(&own).is_some_and(|known| !known.is_open_hold()) {
+            self.known.remove(&own);
         }
     }
 
@@ -184,15 +198,15 @@ impl Operations {
         self.expiries.insert((expires_at, key));
     }
 
-    fn note_refund(&mut self, debit: Key, part: Credits, whole: bool) {
+    fn note_refund(&mut self, debit: Key, part: Credits, rest: Option<u64>) {
         let Some(known) = self.known.get_mut(&debit) else { return };
         let Kind::Debit { credits, refunded, refunded_rest, .. } = &mut known.kind else {
             unreachable!("only debits are refunded")
         };
         *refunded = refunded.plus(part);
         assert!(*refunded <= *credits, "no more is refunded than was charged");
-        if whole {
-            *refunded_rest = Some(part);
+        if let Some(seq) = rest {
+            *refunded_rest = Some((part, seq));
         }
     }
 

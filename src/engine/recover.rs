@@ -7,7 +7,7 @@ use super::log::Log;
 use super::meter::Meter;
 use super::operations::{Kind, Known};
 use crate::domain::{
-    Credits, Drawer, Entry, Hold, OperationId, Payer, Posting, Scopes, Set, Tally, TeamId, Timestamp, UserId,
+    Credits, Drawer, Draws, Entry, Hold, OperationId, Payer, Posting, Scopes, Tally, TeamId, Timestamp, UserId,
 };
 
 /// What a member or a subscription had drawn in one window, as the store confirmed it.
@@ -26,6 +26,8 @@ pub struct OpenHold {
     pub id: OperationId,
     /// When it was given.
     pub at: Timestamp,
+    /// Fingerprint of the request.
+    pub content: u64,
     /// Who draws, and on what.
     pub drawer: Drawer,
     /// What is set aside, where and until when.
@@ -50,13 +52,13 @@ impl<L: Log> Meter<L> {
                 let Some(cell) = self.team_cell(team) else { return };
                 let mut cell = cell.lock();
                 if let Some(member) = cell.members.get_mut(user) {
-                    *member.draws.of_mut(window) = crate::domain::Draws::new(spent, refunded);
+                    *member.draws.of_mut(window) = Draws::new(spent, refunded);
                 }
             }
             Drawn::Subscription(subscription) => {
                 let Some(cell) = self.book_cell(subscription) else { return };
                 if let Some(funds) = cell.lock().book.of_mut(window) {
-                    funds.draws = crate::domain::Draws::new(spent, refunded);
+                    funds.draws = Draws::new(spent, refunded);
                 }
             }
         }
@@ -67,8 +69,11 @@ impl<L: Log> Meter<L> {
         let Hold { window, set } = open.hold;
         let disagree = |why| Disagreement { seq: 0, why };
         self.with_scopes(&open.drawer, |scopes| {
-            let funds = scopes.book.of_mut(window).ok_or(disagree("a hold's funds are gone"))?;
             let posting = Posting { held: Some(set), ..Posting::new(window) };
+            if posting.moves_nothing() {
+                return Ok(());
+            }
+            let funds = scopes.book.of_mut(window).ok_or(disagree("a hold's funds are gone"))?;
             funds.draws.apply(&posting);
             if let (Payer::Pool, Some(member)) = (open.drawer.payer, &mut scopes.member) {
                 member.of_mut(window).apply(&posting);
@@ -85,15 +90,24 @@ impl<L: Log> Meter<L> {
         self.with_operations(&open.drawer, |operations| {
             if operations.get(key).is_none() {
                 let kind = Kind::Hold { id: open.id.clone(), first_expiry: hold.set.expires_at, hold, end: None };
-                operations.remember(key, open.at, Known { seq: 0, content: 0, drawer: open.drawer.clone(), kind });
+                operations.remember(
+                    key,
+                    open.at,
+                    Known { seq: 0, content: open.content, drawer: open.drawer.clone(), kind },
+                );
             }
         });
     }
 
     /// Notes an entry that the store has: its id only.
     pub fn recover_id(&self, entry: &Entry, seq: u64) {
+        let horizon = self.horizon(entry.at);
         self.note(seq);
-        self.with_operations(&entry.drawer, |operations| operations.note(|id| self.key(id), entry, seq));
+        self.with_operations(&entry.drawer, |operations| {
+            operations.forget(horizon);
+            operations.supersede(|id| self.key(id), entry);
+            operations.note(|id| self.key(id), entry, seq);
+        });
     }
 
     /// Applies an entry that the store lacks.
@@ -144,13 +158,15 @@ fn fits(scopes: &Scopes<'_>, entry: &Entry) -> Result<(), &'static str> {
         return Err("it is older than the payer's entry before it");
     }
     for posting in &entry.postings {
-        let funds = scopes.book.of(posting.window).ok_or("its window's funds are unknown")?;
-        if !follows(&funds.draws.tally(), posting, posting.account) {
-            return Err("the payer's sums differ");
+        match scopes.book.of(posting.window) {
+            None if posting.moves_nothing() => {}
+            None => return Err("its window's funds are unknown"),
+            Some(funds) if follows(&funds.draws, posting, posting.account) => {}
+            Some(_) => return Err("the payer's sums differ"),
         }
         if let (Some(member), Some(draws)) = (posting.member, &scopes.member) {
-            let before = draws.of(posting.window).map(|draws| draws.tally()).unwrap_or_default();
-            if !follows(&before, posting, member) {
+            let none = Draws::default();
+            if !follows(draws.of(posting.window).unwrap_or(&none), posting, member) {
                 return Err("the member's sums differ");
             }
         }
@@ -158,7 +174,10 @@ fn fits(scopes: &Scopes<'_>, entry: &Entry) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn follows(before: &Tally, posting: &Posting, after: Tally) -> bool {
-    let credits = |set: Option<Set>| set.map_or(Credits::ZERO, |set| set.credits);
-    before.held >= credits(posting.unheld) && before.after(posting) == Some(after)
+fn follows(before: &Draws, posting: &Posting, after: Tally) -> bool {
+    let tally = before.tally();
+    let is_held = posting.unheld.is_none_or(|set| before.has_set(&set) && tally.held >= set.credits);
+    let spent = tally.spent.checked_add(posting.spent);
+    let is_spent = tally.refunded.checked_add(posting.refunded).is_some_and(|refunded| Some(refunded) <= spent);
+    is_held && is_spent && tally.after(posting) == Some(after)
 }

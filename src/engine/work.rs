@@ -44,10 +44,14 @@ impl<L: Log> Work<'_, '_, L> {
             Some(End::Expired) | None => {}
             Some(end) => return Err(EndFault::HoldEnded(end)),
         }
-        let lapsed = hold.has_lapsed(self.now);
+        let lapsed = end.is_some() || hold.has_lapsed(self.now);
         let draws_anew = lapsed || cost > hold.set.credits;
         if draws_anew && !urged && self.scopes.book.current(self.now).is_none() {
             return Err(EndFault::Short(self.drawer.subscription.clone()));
+        }
+        // A hold of nothing may outlive the account that it was drawn in; then only a lease can pay.
+        if draws_anew && self.scopes.book.current(self.now).or(self.scopes.book.of(hold.window)).is_none() {
+            return Err(EndFault::Unavailable);
         }
         if lapsed && end.is_none() {
             self.expire()?;
@@ -102,9 +106,9 @@ impl<L: Log> Work<'_, '_, L> {
 
     /// Gives back all that is left of a debit, once.
     pub fn refund_rest(&mut self, debit: &OperationId) -> Result<Ended, EndFault> {
-        let (window, left, rest) = self.debit()?;
-        if let Some(refunded) = rest {
-            return Ok(self.ended(refunded, None, true, self.seq()));
+        let Charge { window, left, rest } = self.debit()?;
+        if let Some((refunded, seq)) = rest {
+            return Ok(self.ended(refunded, None, true, seq));
         }
         self.refund(debit, debit, window, left)
     }
@@ -118,7 +122,7 @@ impl<L: Log> Work<'_, '_, L> {
                 _ => Err(EndFault::IdReused),
             };
         }
-        let (window, left, _) = self.debit()?;
+        let Charge { window, left, .. } = self.debit()?;
         if part > left {
             return Err(EndFault::AboveDebit { left });
         }
@@ -169,11 +173,10 @@ impl<L: Log> Work<'_, '_, L> {
         }
     }
 
-    /// A debit's window, what is left of it, and what the refund of all the rest gave back.
-    fn debit(&self) -> Result<(Timestamp, Credits, Option<Credits>), EndFault> {
+    fn debit(&self) -> Result<Charge, EndFault> {
         match self.operations.get(self.key).map(|known| &known.kind) {
             Some(Kind::Debit { window, credits, refunded, refunded_rest }) => {
-                Ok((*window, credits.minus(*refunded), *refunded_rest))
+                Ok(Charge { window: *window, left: credits.minus(*refunded), rest: *refunded_rest })
             }
             _ => Err(EndFault::NotFound),
         }
@@ -182,6 +185,16 @@ impl<L: Log> Work<'_, '_, L> {
     fn seq(&self) -> u64 {
         self.operations.get(self.key).map_or(0, |known| known.seq)
     }
+}
+
+/// What a debit charged and what has become of it.
+struct Charge {
+    /// The start of the window that it was drawn in.
+    window: Timestamp,
+    /// What has not been refunded.
+    left: Credits,
+    /// What the refund of all that was left gave back, by which entry.
+    rest: Option<(Credits, u64)>,
 }
 
 /// A fingerprint of what a refund asks.

@@ -30,11 +30,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub use crate::config::Durability;
 pub use claim::{Claim, ClaimError};
 pub use error::{Corrupt, DiskError, Failed, OpenError, ReadError, Refused};
 pub use format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES};
 pub use identity::{Identity, IdentityError};
-pub use options::{Durability, Options, UnknownDurability};
+pub use options::Options;
 pub use queue::Room;
 pub use reader::Reader;
 pub use recovery::{Cut, Recovered};

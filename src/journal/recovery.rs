@@ -69,7 +69,7 @@ pub(super) fn recover<E>(
     if files.is_empty() {
         return Ok(begin(folder, capacity, sidecar)?);
     }
-    let mut read = Read { sidecar, segments: Vec::new(), at: 0, last: Seq::NONE, records: 0 };
+    let mut read = Read { sidecar, segments: Vec::new(), at: 0, first: None, last: Seq::NONE, records: 0 };
     for (number, file) in &files {
         match read.header(*number, &**file)? {
             Some(header) if read.continues(&header) => read.segment(header, file.clone(), &mut visit)?,
@@ -85,7 +85,7 @@ pub(super) fn recover<E>(
         cut_off(folder, &end, read.at, behind)?;
     }
     read.settle(folder, &end)?;
-    let first_seq = if read.records == 0 { read.last.after() } else { read.segments[0].header.first };
+    let first_seq = read.first.unwrap_or(read.last.after());
     let recovered =
         Recovered { first_seq, last_seq: read.last, records: read.records, segments: read.segments.len(), cut };
     Ok(Opened { segments: read.segments, at: read.at, recovered })
@@ -135,6 +135,8 @@ struct Read {
     segments: Vec<Segment>,
     /// Where the last of them ends.
     at: u64,
+    /// Seq of the first record.
+    first: Option<Seq>,
     last: Seq,
     records: u64,
 }
@@ -176,6 +178,7 @@ impl Read {
         let mut seq = header.first;
         while let Some((_, payload)) = scan.next(seq).map_err(reading())? {
             visit(seq, payload).map_err(|error| OpenError::Visit { seq, error })?;
+            self.first.get_or_insert(seq);
             self.records += 1;
             seq = seq.after();
         }

@@ -31,7 +31,9 @@ impl Threads {
             threads.stop(shared);
             return Err(error);
         }
-        shared.spare_bell.ring(NOW);
+        if !shared.writer.lock().is_young() {
+            shared.spare_bell.ring(NOW);
+        }
         Ok(threads)
     }
 

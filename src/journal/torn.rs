@@ -1,6 +1,6 @@
 //! Is a bad place in the journal torn or corrupt? Looks behind it for whatever proves that the lost record was synced.
 //!
-//! The reasons are in `docs/decisions/0002-torn-or-corrupt.md`. Nothing is changed here.
+//! The reasons are in `docs/decisions/0003-torn-or-corrupt.md`. Nothing is changed here.
 
 use std::io;
 
@@ -86,7 +86,7 @@ mod tests {
     fn a_later_record_is_a_witness_only_when_it_knew_the_lost_one_synced() {
         let seed = Seed::new(Uuid::nil(), 1);
         let rubbish = vec![7; 33];
-        assert_eq!(behind(&[rubbish.clone()], 5), Behind::default());
+        assert_eq!(behind(std::slice::from_ref(&rubbish), 5), Behind::default());
         let found = behind(&[rubbish.clone(), record(6, 4, seed), record(7, 4, seed)], 5);
         assert_eq!(found, Behind { records: 2, witness: None });
         let found = behind(&[rubbish, record(6, 4, seed), record(7, 5, seed), record(8, 7, seed)], 5);

@@ -29,6 +29,11 @@ impl Writer {
     fn left(&self) -> u64 {
         self.segment.header.capacity - self.at
     }
+
+    /// Whether it is too early to prepare the next segment.
+    pub fn is_young(&self) -> bool {
+        self.left() >= self.segment.header.capacity / 2
+    }
 }
 
 impl Shared {
@@ -92,7 +97,11 @@ impl Shared {
             if !now.is_empty() {
                 let written = writer.segment.file.write_at(now, writer.at);
                 written.map_err(DiskError::on("writing", &writer.segment.name()))?;
+                let was_young = writer.is_young();
                 writer.at += len as u64;
+                if was_young && !writer.is_young() {
+                    self.spare_bell.ring(NOW);
+                }
                 records += sealed;
                 self.queue.wrote(len);
             }
@@ -121,7 +130,6 @@ impl Shared {
         self.queue.add_writable(-(writer.left() as i64));
         writer.segment = next;
         writer.at = SEGMENT_HEADER_BYTES;
-        self.spare_bell.ring(NOW);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use ::metrics::{Counter, Label};
+use ::metrics::{Counter, Label, SharedString};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::{counter, families};
@@ -23,12 +23,12 @@ pub struct Route(Arc<Inner>);
 
 struct Inner {
     recorder: Arc<PrometheusRecorder>,
-    route: &'static str,
+    route: SharedString,
     counters: [OnceLock<Counter>; STATUSES.len() + CLASSES.len()],
 }
 
 impl Route {
-    pub(super) fn new(recorder: Arc<PrometheusRecorder>, route: &'static str) -> Self {
+    pub(super) fn new(recorder: Arc<PrometheusRecorder>, route: SharedString) -> Self {
         Self(Arc::new(Inner { recorder, route, counters: [const { OnceLock::new() }; STATUSES.len() + CLASSES.len()] }))
     }
 
@@ -39,7 +39,7 @@ impl Route {
         let at = listed.unwrap_or(STATUSES.len() + class);
         let made = self.0.counters[at].get_or_init(|| {
             let status = if listed.is_some() { STATUSES[at] } else { CLASSES[class] };
-            let labels = vec![Label::new("route", self.0.route), Label::new("status", status)];
+            let labels = vec![Label::new("route", self.0.route.clone()), Label::new("status", status)];
             counter(&self.0.recorder, &families::HTTP_REQUESTS, labels)
         });
         made.increment(1);

@@ -172,8 +172,8 @@ impl Metrics {
     }
 
     /// The counters of one route of the HTTP interface; make it once, where the route is made.
-    pub fn route(&self, route: &'static str) -> Route {
-        Route::new(Arc::clone(&self.recorder), route)
+    pub fn route(&self, route: impl Into<SharedString>) -> Route {
+        Route::new(Arc::clone(&self.recorder), route.into())
     }
 }
 

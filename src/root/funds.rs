@@ -99,12 +99,12 @@ impl Subscription {
     }
 
     /// Takes over what the holder reports. Late and repeated reports change nothing, nor do sums
-    /// that cannot be. A report of a window that has not been opened yet opens it: what was charged
-    /// there, with or without a lease, must not be lost.
+    /// that cannot be. A report of a window that was not opened opens it: what was charged there,
+    /// with or without a lease, must not be lost.
     pub fn report(&mut self, report: &Report) {
         let draws = !(report.spent.is_zero() && report.held.is_zero());
-        if draws && report.window > self.open_account().window.start {
-            self.advance(report.window);
+        if draws {
+            self.open_at(report.window);
         }
         let Some(account) = self.accounts.iter_mut().find(|a| a.window.start == report.window) else { return };
         let falls =

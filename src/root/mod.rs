@@ -8,6 +8,7 @@ pub mod funds;
 pub mod rows;
 pub mod subscription;
 pub mod sync;
+pub mod view;
 pub mod windows;
 
 pub use command::{Actor, Change, Command, Done, Outcome, Patch, Refusal, Selection, Settings};

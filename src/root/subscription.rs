@@ -54,6 +54,16 @@ pub struct Terms {
     pub features: Features,
 }
 
+impl Terms {
+    /// One window's credits of all seats; none once canceled.
+    pub fn month(&self) -> Credits {
+        match self.status {
+            Status::Active => self.credits_per_seat.checked_mul(self.seats).unwrap_or(Credits::MAX),
+            Status::Canceled => Credits::ZERO,
+        }
+    }
+}
+
 /// Where granted credits come from, in burn order among grants that expire together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GrantKind {
@@ -106,6 +116,11 @@ impl Grant {
     /// Whether it may be lent at `now`.
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|expires_at| now < expires_at)
+    }
+
+    /// Whether it is the monthly grant of `window`.
+    pub fn is_month_of(&self, window: &Window) -> bool {
+        self.kind == GrantKind::Monthly && self.origin == window.start
     }
 
     /// Soonest expiry first, then rollover, monthly, purchased, then the oldest (rule 2).

@@ -93,9 +93,10 @@ pub fn sync(
     for (id, reports) in reports {
         let Some(before) = rows.subscription(&id)? else { continue };
         let mut after = before.clone();
-        for (window, report) in reports {
-            after.report(&report.resolve(window, &after));
-        }
+        report_all(&mut after, &reports);
+        after.advance(now);
+        // Once more for windows that this sync has opened, and so that grants cover what came there.
+        report_all(&mut after, &reports);
         after.advance(now);
         leases.insert(id.clone(), after.lend_all(now));
         synced.changes.extend(granted(before, &after));
@@ -137,6 +138,13 @@ impl Partial {
         let known = account.map(|a| a.returned).unwrap_or_default();
         let returned = self.returned.unwrap_or(known).max(known);
         Report { window, spent: tally.spent, refunded: tally.refunded, returned, held: tally.held }
+    }
+}
+
+/// Reports each account's sums to the account that there is.
+fn report_all(subscription: &mut Subscription, reports: &BTreeMap<Timestamp, Partial>) {
+    for (window, report) in reports {
+        subscription.report(&report.resolve(*window, subscription));
     }
 }
 

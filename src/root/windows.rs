@@ -1,5 +1,6 @@
 //! How a subscription passes from window to window: monthly grants, rollover, what is forgotten.
 
+use super::burn::last_before;
 use super::subscription::{Account, Grant, GrantKind, Status, Subscription, Terms};
 use crate::domain::{Credits, OperationId, SubscriptionId, Timestamp, Window};
 
@@ -59,16 +60,21 @@ impl Subscription {
 
     fn raise_month(&mut self) {
         let window = self.open_account().window;
-        let month = self.month();
-        let current = |g: &&mut Grant| g.kind == GrantKind::Monthly && g.origin == window.start;
-        match self.grants.iter_mut().find(current) {
+        let raise = self.raise(&self.terms);
+        match self.grants.iter_mut().find(|g| g.is_month_of(&window)) {
             None => self.grant_month(&window),
             Some(grant) => {
-                let raise = month.saturating_sub(grant.credits);
                 grant.credits = grant.credits.plus(raise);
                 grant.opened = grant.opened.plus(raise);
             }
         }
+    }
+
+    /// What `terms` would grant at once above the current window's monthly grant.
+    pub fn raise(&self, terms: &Terms) -> Credits {
+        let window = self.open_account().window;
+        let granted = self.grants.iter().find(|g| g.is_month_of(&window)).map_or(Credits::ZERO, |g| g.credits);
+        terms.month().saturating_sub(granted)
     }
 
     /// Adds bought credits, which cover debt first. Comes after [`Subscription::advance`]; that the
@@ -93,28 +99,41 @@ impl Subscription {
         self.grants.last_mut().expect("a grant was pushed")
     }
 
-    /// One window's credits of all seats; none once canceled.
-    fn month(&self) -> Credits {
-        match self.terms.status {
-            Status::Active => self.terms.credits_per_seat.checked_mul(self.terms.seats).unwrap_or(Credits::MAX),
-            Status::Canceled => Credits::ZERO,
-        }
-    }
-
     /// Ends `open` and every window after it up to the one of `now`, each at its own end, so that a
     /// long idle subscription gets what one gets that is looked at every day.
     fn pass_windows(&mut self, open: Window, now: Timestamp) {
+        if open.contains(now) {
+            return;
+        }
+        // What was charged in the window is its own grants' to cover, however late it is reported.
+        self.rebalance(last_before(open.end));
+        self.rebalance(open.end);
         let mut window = open;
         while !window.contains(now) {
-            self.rebalance(window.end);
             self.roll_over(&window);
             window = Window { start: window.end, end: Window::containing(self.terms.anchor, window.end).end };
             self.grant_month(&window);
-        }
-        if window != open {
             self.rebalance(window.start);
-            self.open(window);
         }
+        self.open(window);
+    }
+
+    /// Sees to it that there is an account of the window that starts at `start`: the next one, or one
+    /// that went by unseen. One that may have been forgotten is not opened again.
+    pub(super) fn open_at(&mut self, start: Timestamp) {
+        let open = self.open_account().window;
+        if start > open.start {
+            return self.advance(start);
+        }
+        let window = Window::containing(self.terms.anchor, start);
+        let is_kept = open.end < window.end.plus_millis(ACCOUNT_KEPT_MILLIS);
+        if let Err(at) = self.accounts.binary_search_by_key(&start, |a| a.window.start)
+            && window.start == start
+            && is_kept
+        {
+            self.accounts.insert(at, Account::new(window));
+        }
+        assert!(self.accounts.is_sorted_by_key(|a| a.window.start), "accounts are in the order of their windows");
     }
 
     fn open(&mut self, window: Window) {
@@ -127,7 +146,7 @@ impl Subscription {
     /// Grants one window's credits, as far as the sum of all grants stays an amount.
     fn grant_month(&mut self, window: &Window) {
         let room = Credits::MAX.minus(self.left(window.start));
-        let month = self.month().min(room);
+        let month = self.terms.month().min(room);
         if !month.is_zero() {
             self.grant(GrantKind::Monthly, window.start, month, Some(window.end));
         }
@@ -137,8 +156,7 @@ impl Subscription {
     /// rises as what is still held there comes back.
     fn roll_over(&mut self, ended: &Window) {
         let rollover = self.terms.rollover;
-        let of_ended = |g: &&Grant| g.kind == GrantKind::Monthly && g.origin == ended.start;
-        let Some(monthly) = self.grants.iter().find(of_ended) else { return };
+        let Some(monthly) = self.grants.iter().find(|g| g.is_month_of(ended)) else { return };
         if rollover.windows == 0 || self.terms.status == Status::Canceled {
             return;
         }

@@ -1,8 +1,7 @@
 //! A folder that fails, or loses its power, at a chosen moment, and can then show what a disk may hold afterwards:
 //! everything that was synced, and any part of what was not.
 //!
-//! It models sectors that are written whole or up to some byte, in any order; names change in their order. It does not
-//! model disks that lose what they have synced.
+//! It models sectors that are written whole or up to some byte, and names that change, in any order. It does not model disks that lose what they have synced.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -74,12 +73,12 @@ impl CrashingFolder {
     }
 
     /// What the disk may hold after a loss of power. For each unsynced sector, `keep` is told how many bytes were
-    /// written and says how many of them, from the first, are there; for each unsynced change of names, in order, it is told 1,
-    /// and 0 ends them.
+    /// written and says how many of them, from the first, are there; for each unsynced change of names it is told 1, and says
+    /// 0 or more.
     pub fn image(&self, mut keep: impl FnMut(usize) -> usize) -> MemoryFolder {
         let disk = self.0.lock();
         let mut names = disk.names_synced.clone();
-        for change in disk.names_since.iter().take_while(|_| keep(1) > 0) {
+        for change in disk.names_since.iter().filter(|_| keep(1) > 0) {
             apply(&mut names, change);
         }
         let files = names.into_iter().map(|(name, index)| (name, disk.files[index].image(&mut keep)));

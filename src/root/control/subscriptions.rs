@@ -32,22 +32,23 @@ pub(super) fn put(
         let detail = format!("{} owns subscription {other} already; a user owns at most one", terms.owner);
         return Err(conflict("already_subscribed", detail).into());
     }
-    let (before, mut after, outcome) = match before {
-        Some(before) => (before.clone(), before, Outcome::Changed),
-        None => {
-            let created = Subscription::new(id.clone(), terms.clone(), now);
-            let nothing = Subscription { grants: Vec::new(), ..created.clone() };
-            (nothing, created, Outcome::Created)
-        }
-    };
-    let is_news = outcome == Outcome::Created || after.terms != *terms;
-    after.put_terms(terms.clone(), now);
+    let created = || Subscription::new(id.clone(), terms.clone(), now);
+    let is_new = before.is_none();
+    let mut after = before.clone().unwrap_or_else(created);
+    after.advance(now);
+    check_raise(&after, terms, now)?;
+    let is_news = is_new || after.terms != *terms;
+    let mut changes = before.map_or(Vec::new(), |before| granted(&before, &after));
+    let advanced = Subscription { grants: if is_new { Vec::new() } else { after.grants.clone() }, ..after.clone() };
+    if is_news {
+        changes.push(Change::SubscriptionPut { subscription: id.clone(), terms: terms.clone() });
+        after.put_terms(terms.clone(), now);
+        after.epoch += 1;
+        changes.extend(granted(&advanced, &after));
+    }
     after.lend_all(now);
-    after.epoch += u64::from(is_news);
-    let put = is_news.then(|| Change::SubscriptionPut { subscription: id.clone(), terms: terms.clone() });
-    let changes = put.into_iter().chain(granted(&before, &after)).collect();
     rows.put_subscription(after);
-    Ok(Done { outcome, changes })
+    Ok(Done { outcome: if is_new { Outcome::Created } else { Outcome::Changed }, changes })
 }
 
 /// Who may put these terms: a new subscription's owner itself, and the owner of one that is there,
@@ -85,6 +86,17 @@ fn check_terms(terms: &Terms) -> Result<(), Refusal> {
         return Err(invalid("/rollover/windows", detail));
     }
     Ok(())
+}
+
+/// What more seats grant at once must, with what is left, stay an amount.
+fn check_raise(subscription: &Subscription, terms: &Terms, now: Timestamp) -> Result<(), Refusal> {
+    let (raise, left) = (subscription.raise(terms), subscription.left(now));
+    if raise.is_zero() || left.checked_add(raise).is_some() {
+        return Ok(());
+    }
+    let detail =
+        format!("grants {raise} more, which with the {left} left is above {}, the largest amount", Credits::MAX);
+    Err(invalid("/credits_per_seat", detail))
 }
 
 /// Tops a subscription up, once per id.

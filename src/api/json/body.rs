@@ -1,0 +1,141 @@
+//! Bodies of requests: their media type and size, and their reading as JSON.
+
+use std::error::Error;
+
+use axum::extract::{FromRef, FromRequest, Request};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, request::Parts};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Fault, read};
+use crate::api::listen::BodyTooSlow;
+use crate::api::problem::{Code, Problem};
+use crate::config::Server;
+
+/// How many bytes bodies may have. The router's state holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Most routes: a debit has 150, and the longest possible ids and model name make 2 KiB.
+    pub body_bytes_max: usize,
+    /// A batch or a bulk change: 1 000 rows of 1 KiB.
+    pub bulk_bytes_max: usize,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self { body_bytes_max: 64 * 1024, bulk_bytes_max: 1024 * 1024 }
+    }
+}
+
+/// What the configuration says.
+impl From<&Server> for BodyLimits {
+    fn from(server: &Server) -> Self {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self { body_bytes_max: bytes(server.body_bytes_max), bulk_bytes_max: bytes(server.batch_bytes_max) }
+    }
+}
+
+/// A whole JSON body, not yet parsed: for structs that borrow from it. `BULK` takes the larger ones.
+#[derive(Clone, Debug)]
+pub struct Body<const BULK: bool = false>(Bytes);
+
+impl<const BULK: bool> Body<BULK> {
+    /// Reads the struct that the route takes.
+    ///
+    /// # Errors
+    /// See [`read`].
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        let text = std::str::from_utf8(&self.0)
+            .map_err(|error| Fault::new(Code::NotJson, format!("is not UTF-8: {error}")))?;
+        Ok(read(text)?)
+    }
+}
+
+impl<S: Sync, const BULK: bool> FromRequest<S> for Body<BULK>
+where
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limits = BodyLimits::from_ref(state);
+        let bytes_max = if BULK { limits.bulk_bytes_max } else { limits.body_bytes_max };
+        let (parts, body) = request.into_parts();
+        check_length(&parts, bytes_max)?;
+        let bytes = collect(body, bytes_max).await?;
+        if bytes.is_empty() {
+            return Err(Problem::new(Code::EmptyBody, "The body is empty; this route takes a JSON object."));
+        }
+        check_media_type(&parts.headers)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// A JSON body, read into the route's struct. `BULK` takes the larger ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T, const BULK: bool = false>(pub T);
+
+impl<T: DeserializeOwned, S: Sync, const BULK: bool> FromRequest<S> for Json<T, BULK>
+where
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Body::<BULK>::from_request(request, state).await?.read().map(Self)
+    }
+}
+
+/// Refuses by the announced length, before a byte of the body is read.
+fn check_length(parts: &Parts, bytes_max: usize) -> Result<(), Problem> {
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > bytes_max as u64) { Err(too_large(bytes_max)) } else { Ok(()) }
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Code::TooLarge, format!("The body has more than {bytes_max} bytes, the most that this route takes."))
+}
+
+/// `application/json` with any parameters, in any case.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
+    if essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::NotJsonMediaType, "Send the body as `Content-Type: application/json`."))
+}
+
+/// The whole body, without a copy when it came in one piece; stops at the first byte too many.
+async fn collect(mut body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+        if first.len().max(joined.len()) + data.len() > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        if first.is_empty() && joined.is_empty() {
+            first = data;
+            continue;
+        }
+        if joined.is_empty() {
+            joined.extend_from_slice(&first);
+        }
+        joined.extend_from_slice(&data);
+    }
+    Ok(if joined.is_empty() { first } else { joined.freeze() })
+}
+
+/// Why a body broke off: the listener's time-out somewhere among the causes, or the caller went away.
+fn broken(error: &axum::Error) -> Problem {
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<BodyTooSlow>() {
+            return Problem::new(Code::RequestTimeout, format!("{error}; send it faster or in one piece."));
+        }
+        cause = error.source();
+    }
+    Problem::new(Code::IncompleteBody, "The body ended before its announced length.")
+}

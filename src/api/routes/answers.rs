@@ -1,0 +1,295 @@
+//! What decisions and their ends answer, as it stands on the wire.
+
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::wire::{Amount, Wire, WireModel, WireOperation, WireSubscription, WireTeam, WireTime, WireUser};
+use crate::domain::{Credits, Denial, OperationId};
+use crate::engine::{Allowed, Drawn, Ended, Remaining, Settled};
+
+/// Most answers fit, so that writing one allocates once.
+const ANSWER_BYTES: usize = 512;
+
+/// A body of an answer with status 200.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let mut bytes = Vec::with_capacity(ANSWER_BYTES);
+        serde_json::to_writer(&mut bytes, &self.0).expect("texts and numbers always serialise");
+        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
+    }
+}
+
+/// The answer to a debit, a hold or a check.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Decision {
+    /// Charged, set aside, or for a check: would be.
+    Allow(Allow),
+    /// Nothing has changed.
+    Deny(Deny),
+}
+
+/// An allowed draw.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "decision": "allow", "id": "req-81", "credits": "1.25", "payer": "pool", "subscription": "sub_1",
+    "expires_at": "2026-11-22T12:01:00Z", "remaining": {"member": "48.75", "payer": "948.75"}
+}))]
+pub struct Allow {
+    /// The operation; not there for a check that named none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<WireOperation>,
+    /// What was charged or set aside.
+    pub credits: Amount,
+    /// Whose credits pay: `pool` or `wallet`.
+    pub payer: &'static str,
+    /// The subscription that is drawn on.
+    pub subscription: WireSubscription,
+    /// Until when a hold is open, as first answered; on holds only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<WireTime>,
+    /// What is left now.
+    pub remaining: Left,
+    /// The same id was answered before; there only when true.
+    #[serde(skip_serializing_if = "is_false")]
+    pub replayed: bool,
+}
+
+/// What is left: with several sidecars this one's own share.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Left {
+    /// Of the member's limit; null without one, and where own credits pay.
+    pub member: Option<Amount>,
+    /// Of the payer's credits.
+    pub payer: Amount,
+}
+
+/// A denied draw.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Deny {
+    /// The operation; not there for a check that named none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<WireOperation>,
+    /// Why.
+    pub denial: DenialBody,
+}
+
+/// Why not: one reason, the numbers that caused it, and the way out. A problem document of its own.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Denial, example = json!({
+    "type": "urn:purser:denial:member_limit", "title": "Member limit reached", "status": 403, "reason": "member_limit",
+    "detail": "ana has used 99 and holds 0.5 of 100 credits of this window in team acme; 1.25 asked.",
+    "team": "acme", "member": "ana", "limit": "100", "used": "99", "held": "0.5", "remaining": "0.5", "asked": "1.25",
+    "payer": "pool", "resets_at": "2026-12-01T00:00:00Z", "retryable": false, "next_step": "switch_to_personal"
+}))]
+pub struct DenialBody {
+    /// `urn:purser:denial:` and the reason.
+    pub r#type: String,
+    /// A short text, the same for every denial with this reason.
+    pub title: &'static str,
+    /// What a gateway can answer its own caller with: 402, 403, 429 or 503.
+    pub status: u16,
+    /// `not_a_member`, `unavailable`, `model_not_allowed`, `in_debt`, `member_limit`, `pool_exhausted`,
+    /// `wallet_exhausted` or `held`; the first that applies, in this order.
+    pub reason: &'static str,
+    /// One sentence with the numbers.
+    pub detail: String,
+    /// The team in whose name was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<WireTeam>,
+    /// Who asked.
+    pub member: WireUser,
+    /// The model that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<WireModel>,
+    /// The member's limit, or the payer's credits, whichever failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Amount>,
+    /// What is used of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<Amount>,
+    /// What open holds set aside of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Amount>,
+    /// What is left of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<Amount>,
+    /// The payer's debt, where that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debt: Option<Amount>,
+    /// What was asked.
+    pub asked: Amount,
+    /// Whose credits would have paid, where that is known: `pool` or `wallet`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payer: Option<&'static str>,
+    /// When the window ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<WireTime>,
+    /// Whether the same request may be allowed later without anybody's doing.
+    pub retryable: bool,
+    /// When to ask again, in milliseconds; where it is retryable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// `buy_credits`, `raise_limit`, `switch_to_personal`, `opt_back_in`, `choose_another_model`,
+    /// `ask_admin` or `retry`.
+    pub next_step: &'static str,
+}
+
+/// A settled hold.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Settled, example = json!({
+    "charged": "0.75", "returned": "0.5", "debt": "0", "late": false, "remaining": {"member": "49.25", "payer": "949.25"}
+}))]
+pub struct SettledBody {
+    /// The real cost, all of it.
+    pub charged: Amount,
+    /// What of the hold was not needed.
+    pub returned: Amount,
+    /// What of the cost the payer could not cover.
+    pub debt: Amount,
+    /// Settled at or after the hold's expiry.
+    pub late: bool,
+    /// What is left now.
+    pub remaining: Left,
+    /// It was settled just so before; there only when true.
+    #[serde(skip_serializing_if = "is_false")]
+    pub replayed: bool,
+}
+
+/// A released hold.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Released, example = json!({"returned": "1.25", "remaining": {"member": "50", "payer": "950"}}))]
+pub struct ReleasedBody {
+    /// What was set aside.
+    pub returned: Amount,
+    /// What is left now.
+    pub remaining: Left,
+    /// It was released before; there only when true.
+    #[serde(skip_serializing_if = "is_false")]
+    pub replayed: bool,
+}
+
+/// A hold with a new expiry.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Extended, example = json!({
+    "held": "1.25", "expires_at": "2026-11-22T12:06:00Z", "remaining": {"member": "48.75", "payer": "948.75"}
+}))]
+pub struct ExtendedBody {
+    /// What stays set aside.
+    pub held: Amount,
+    /// From when on it counts as returned.
+    pub expires_at: Option<WireTime>,
+    /// What is left now.
+    pub remaining: Left,
+}
+
+/// A refunded debit.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Refunded, example = json!({"refunded": "1.25", "remaining": {"member": "50", "payer": "950"}}))]
+pub struct RefundedBody {
+    /// What was given back.
+    pub refunded: Amount,
+    /// What is left now.
+    pub remaining: Left,
+    /// It was refunded just so before; there only when true.
+    #[serde(skip_serializing_if = "is_false")]
+    pub replayed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Decision {
+    /// The answer to a draw that has been decided.
+    pub fn new(id: Option<OperationId>, drawn: Drawn) -> Self {
+        let id = id.map(Wire);
+        match drawn {
+            Drawn::Allowed(allowed) => Self::Allow(Allow::new(id, allowed)),
+            Drawn::Denied(denial) => Self::Deny(Deny { id, denial: (&*denial).into() }),
+            Drawn::Short(_) => unreachable!("the service turns a lease that stays short into a denial"),
+        }
+    }
+}
+
+impl Allow {
+    fn new(id: Option<WireOperation>, allowed: Allowed) -> Self {
+        Self {
+            id,
+            credits: Amount(allowed.credits),
+            payer: allowed.payer.as_str(),
+            subscription: Wire(allowed.subscription),
+            expires_at: allowed.expires_at.map(Wire),
+            remaining: allowed.remaining.into(),
+            replayed: allowed.replayed,
+        }
+    }
+}
+
+impl From<Remaining> for Left {
+    fn from(remaining: Remaining) -> Self {
+        Self { member: remaining.member.map(Amount), payer: Amount(remaining.payer) }
+    }
+}
+
+impl From<&Denial> for DenialBody {
+    fn from(denial: &Denial) -> Self {
+        let reason = denial.reason;
+        let number = |of: fn(&crate::domain::denial::Numbers) -> Credits| denial.numbers.as_ref().map(of).map(Amount);
+        Self {
+            r#type: format!("urn:purser:denial:{}", reason.as_str()),
+            title: reason.title(),
+            status: reason.status(),
+            reason: reason.as_str(),
+            detail: denial.to_string(),
+            team: denial.team.clone().map(Wire),
+            member: Wire(denial.member.clone()),
+            model: denial.model.clone().map(Wire),
+            limit: number(|numbers| numbers.limit),
+            used: number(|numbers| numbers.used),
+            held: number(|numbers| numbers.held),
+            remaining: number(|numbers| numbers.remaining()),
+            debt: denial.debt.map(Amount),
+            asked: Amount(denial.asked),
+            payer: denial.payer.map(|payer| payer.as_str()),
+            resets_at: denial.resets_at.map(Wire),
+            retryable: reason.retryable(),
+            retry_after_ms: denial.retry_after_ms,
+            next_step: denial.next_step.as_str(),
+        }
+    }
+}
+
+impl From<Settled> for SettledBody {
+    fn from(settled: Settled) -> Self {
+        let Settled { charged, returned, debt, late, remaining, replayed, seq: _ } = settled;
+        let (charged, returned, debt) = (Amount(charged), Amount(returned), Amount(debt));
+        Self { charged, returned, debt, late, remaining: remaining.into(), replayed }
+    }
+}
+
+impl From<Ended> for ReleasedBody {
+    fn from(ended: Ended) -> Self {
+        Self { returned: Amount(ended.credits), remaining: ended.remaining.into(), replayed: ended.replayed }
+    }
+}
+
+impl From<Ended> for ExtendedBody {
+    fn from(ended: Ended) -> Self {
+        let expires_at = ended.expires_at.map(Wire);
+        Self { held: Amount(ended.credits), expires_at, remaining: ended.remaining.into() }
+    }
+}
+
+impl From<Ended> for RefundedBody {
+    fn from(ended: Ended) -> Self {
+        Self { refunded: Amount(ended.credits), remaining: ended.remaining.into(), replayed: ended.replayed }
+    }
+}

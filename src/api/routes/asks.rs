@@ -1,0 +1,299 @@
+//! What decisions and their ends are asked with: bodies of requests, and what the engine takes.
+//!
+//! Each kind of request has its own struct, so that a field which means nothing there (a debit's
+//! `ttl_ms`) is unknown there, and the OpenAPI document says so.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::api::auth::Caller;
+use crate::api::ids::operation_id;
+use crate::api::json::Fault;
+use crate::api::problem::{Code, Problem};
+use crate::api::state::App;
+use crate::api::wire::{Amount, Object, Whole, WireModel, WireOperation, WireTeam, WireUser};
+use crate::domain::decide::Ask;
+use crate::domain::{Credits, OperationId, UserId};
+use crate::engine::{Draw, Scope};
+
+/// How long a hold stays open, in milliseconds.
+pub type TtlMillis = Whole<1_000, 86_400_000>;
+
+/// Tokens of one kind in one call. No model takes as many; their cost stays far within credits.
+pub type Tokens = Whole<0, 1_000_000_000_000>;
+
+/// What a call has used, to be priced by the rate card.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub input_tokens: Tokens,
+    /// Those of them that the model had cached.
+    pub cached_input_tokens: Option<Tokens>,
+    /// Tokens of the answer.
+    pub output_tokens: Tokens,
+}
+
+/// [`Usage`] as a field.
+pub type UsageField = Object<Usage>;
+
+/// A known cost.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Debit, example = json!({
+    "id": "req-81", "team": "acme", "member": "ana", "credits": "1.25", "model": "gpt-4o"
+}))]
+pub struct DebitBody {
+    /// The caller's id of it; the header `Idempotency-Key` may say it instead.
+    pub id: Option<WireOperation>,
+    /// In whose name; left out, the user's own credits pay.
+    pub team: Option<WireTeam>,
+    /// Who draws.
+    pub member: WireUser,
+    /// The cost; `usage` may be there instead.
+    pub credits: Option<Amount>,
+    /// What the rate card prices.
+    pub usage: Option<UsageField>,
+    /// For which model.
+    pub model: Option<WireModel>,
+}
+
+/// An estimated cost.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Hold, example = json!({
+    "id": "req-81", "team": "acme", "member": "ana", "credits": "1.25", "model": "gpt-4o", "ttl_ms": 60000,
+    "min_credits": "0.5"
+}))]
+pub struct HoldBody {
+    /// The caller's id of it; the header `Idempotency-Key` may say it instead. A check needs none.
+    pub id: Option<WireOperation>,
+    /// In whose name; left out, the user's own credits pay.
+    pub team: Option<WireTeam>,
+    /// Who draws.
+    pub member: WireUser,
+    /// The estimate; `usage` may be there instead.
+    pub credits: Option<Amount>,
+    /// What the rate card prices.
+    pub usage: Option<UsageField>,
+    /// For which model.
+    pub model: Option<WireModel>,
+    /// How long it stays open; 60000 when left out.
+    pub ttl_ms: Option<TtlMillis>,
+    /// The least that will do: where less than `credits` is left but at least this, what is left is held.
+    pub min_credits: Option<Amount>,
+}
+
+/// The real cost of a hold.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Settle, example = json!({"team": "acme", "credits": "0.75"}))]
+pub struct SettleBody {
+    /// The team that the hold named.
+    pub team: Option<WireTeam>,
+    /// Who held; needed where no team was named.
+    pub member: Option<WireUser>,
+    /// The real cost; `usage` may be there instead.
+    pub credits: Option<Amount>,
+    /// What the rate card prices.
+    pub usage: Option<UsageField>,
+}
+
+/// Which hold is cancelled.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Release, example = json!({"team": "acme"}))]
+pub struct ReleaseBody {
+    /// The team that the hold named.
+    pub team: Option<WireTeam>,
+    /// Who held; needed where no team was named.
+    pub member: Option<WireUser>,
+}
+
+/// A new expiry of a hold.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Extend, example = json!({"team": "acme", "ttl_ms": 300_000}))]
+pub struct ExtendBody {
+    /// The team that the hold named.
+    pub team: Option<WireTeam>,
+    /// Who held; needed where no team was named.
+    pub member: Option<WireUser>,
+    /// How long it stays open from now.
+    pub ttl_ms: TtlMillis,
+}
+
+/// What of a debit is given back: without `credits` all that is left.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Refund, example = json!({"id": "refund-7", "team": "acme", "credits": "0.5"}))]
+pub struct RefundBody {
+    /// The refund's own id, needed with `credits`; the header `Idempotency-Key` may say it instead.
+    pub id: Option<WireOperation>,
+    /// The team that the debit named.
+    pub team: Option<WireTeam>,
+    /// Who drew; needed where no team was named.
+    pub member: Option<WireUser>,
+    /// How much.
+    pub credits: Option<Amount>,
+}
+
+impl DebitBody {
+    /// The debit that is asked for.
+    pub fn draw(self, key: Key) -> Result<Draw, Problem> {
+        let id = key.needed(self.id)?;
+        let credits = cost(self.credits, self.usage)?;
+        let ask = Ask { credits, min_credits: None, model: self.model.map(|model| model.0) };
+        Ok(Draw { id, team: self.team.map(|team| team.0), member: self.member.0, ask, ttl_millis: None })
+    }
+}
+
+impl HoldBody {
+    /// The hold that is asked for.
+    pub fn hold(self, key: Key, app: &App) -> Result<Draw, Problem> {
+        let id = key.needed(self.id.clone())?;
+        let ttl_millis = ttl(self.ttl_ms, app)?;
+        self.draw(id, Some(ttl_millis))
+    }
+
+    /// The question, and the id that its answer names. With a field that only holds have it is about
+    /// a hold.
+    pub fn check(self, key: Key, app: &App) -> Result<(Draw, Option<OperationId>), Problem> {
+        let id = key.or(self.id.clone())?;
+        let is_hold = self.ttl_ms.is_some() || self.min_credits.is_some();
+        let ttl_millis = if is_hold { Some(ttl(self.ttl_ms, app)?) } else { None };
+        let unnamed = || OperationId::new("check").expect("a short text is an id");
+        Ok((self.draw(id.clone().unwrap_or_else(unnamed), ttl_millis)?, id))
+    }
+
+    fn draw(self, id: OperationId, ttl_millis: Option<u64>) -> Result<Draw, Problem> {
+        let credits = cost(self.credits, self.usage)?;
+        let min_credits = self.min_credits.map(|least| least.0);
+        if min_credits.is_some_and(|least| least > credits) {
+            return Err(Fault::invalid("must be at most credits").in_field("min_credits").into());
+        }
+        let ask = Ask { credits, min_credits, model: self.model.map(|model| model.0) };
+        Ok(Draw { id, team: self.team.map(|team| team.0), member: self.member.0, ask, ttl_millis })
+    }
+}
+
+/// How long a hold stays open, within what the configuration allows.
+pub fn ttl(asked: Option<TtlMillis>, app: &App) -> Result<u64, Problem> {
+    let millis = asked.map_or(app.ttl_default_millis, TtlMillis::get);
+    if millis > app.ttl_max_millis {
+        let what = format!("must be at most {}, as this sidecar is configured", app.ttl_max_millis);
+        return Err(Fault::invalid(what).in_field("ttl_ms").into());
+    }
+    Ok(millis)
+}
+
+/// The cost as credits. Usage has no price: there is no rate card.
+pub fn cost(credits: Option<Amount>, usage: Option<UsageField>) -> Result<Credits, Problem> {
+    match (credits, usage) {
+        (Some(Amount(credits)), None) => Ok(credits),
+        (Some(_), Some(_)) => Err(Fault::invalid("must be left out where credits is there").in_field("usage").into()),
+        (None, Some(_)) => {
+            let detail = "There is no rate card, so usage cannot be priced; send credits instead.";
+            Err(Problem::new(Code::NoRate, detail).at("/usage"))
+        }
+        (None, None) => Err(Fault::new(Code::MissingField, "is missing").in_field("credits").into()),
+    }
+}
+
+/// Where an operation's id counts, and whose it must be, if that is named.
+pub struct Place {
+    /// The team, or the user where no team was named.
+    pub scope: Scope,
+    /// The member that the request names.
+    pub member: Option<UserId>,
+}
+
+impl Place {
+    /// The place that a body names.
+    pub fn new(team: Option<WireTeam>, member: Option<WireUser>) -> Result<Self, Problem> {
+        let member = member.map(|member| member.0);
+        let scope = match (team, &member) {
+            (Some(team), _) => Scope::Team(team.0),
+            (None, Some(member)) => Scope::User(member.clone()),
+            (None, None) => {
+                let what = "is missing; name the team, or the member where no team was named";
+                return Err(Fault::new(Code::MissingField, what).in_field("team").into());
+            }
+        };
+        Ok(Self { scope, member })
+    }
+
+    /// Whether the caller may end or undo that operation: a user only its own.
+    ///
+    /// # Errors
+    /// `forbidden` for another user's, `not_found` where the request names another member.
+    pub fn check(&self, caller: &Caller, app: &App, id: &OperationId) -> Result<(), Problem> {
+        if caller.actor.is_none() && self.member.is_none() {
+            return Ok(());
+        }
+        // What is not known is for the engine to say.
+        let Some(drawer) = app.service.drawer(&self.scope, id) else { return Ok(()) };
+        only_itself(caller, &drawer)?;
+        match &self.member {
+            Some(member) if *member != drawer => {
+                let detail = format!("The hold or debit {id} is another member's than {member}.");
+                Err(Problem::new(Code::NotFound, detail).at("/member"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Who acts as a user draws for nobody else, whatever its role.
+///
+/// # Errors
+/// `forbidden`.
+pub fn only_itself(caller: &Caller, member: &UserId) -> Result<(), Problem> {
+    match &caller.actor {
+        Some(actor) if actor != member => {
+            let detail =
+                format!("{actor} may draw and end its own only, not what is {member}'s; use a gateway's token.");
+            Err(Problem::new(Code::Forbidden, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The operation's id that the header `Idempotency-Key` says, if it is there.
+#[derive(Clone, Debug, Default)]
+pub struct Key(pub Option<OperationId>);
+
+impl FromRequestParts<App> for Key {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        operation_id(&parts.headers, None).map(Self)
+    }
+}
+
+impl Key {
+    /// The id from the body or the header, or the same from both.
+    ///
+    /// # Errors
+    /// `invalid_value` when they differ.
+    pub fn or(self, in_body: Option<WireOperation>) -> Result<Option<OperationId>, Problem> {
+        match (self.0, in_body.map(|id| id.0)) {
+            (Some(header), Some(body)) if header != body => {
+                let what = "and the header Idempotency-Key differ; send one of them, or the same in both";
+                Err(Fault::invalid(what).in_field("id").into())
+            }
+            (header, body) => Ok(body.or(header)),
+        }
+    }
+
+    /// The id, where there must be one.
+    ///
+    /// # Errors
+    /// `missing_field` without any, `invalid_value` when they differ.
+    pub fn needed(self, in_body: Option<WireOperation>) -> Result<OperationId, Problem> {
+        let missing = || Fault::new(Code::MissingField, "is missing; send it, or the header Idempotency-Key");
+        self.or(in_body)?.ok_or_else(|| missing().in_field("id").into())
+    }
+}

@@ -1,0 +1,233 @@
+//! Balances of members, pools and users. Who may see which is decided here; nothing is computed.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::answers::{Answer, Left};
+use crate::api::auth::Caller;
+use crate::api::ids::InPath;
+use crate::api::problem::{Code, Problem};
+use crate::api::state::App;
+use crate::api::wire::{Amount, Wire, WireSubscription, WireTeam, WireTime, WireUser};
+use crate::domain::{Features, TeamId, UserId, Window};
+use crate::engine::balance::{MemberBalance, Standing};
+use crate::service::FundsBalance;
+
+/// The routes of this file.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(member_balance)).routes(routes!(pool_balance)).routes(routes!(user_balance))
+}
+
+/// What a member may still do.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MemberBalance, example = json!({
+    "team": "acme", "member": "ana", "access": "seat",
+    "features": {"private_workflows": true, "save_history": true, "model_whitelist": false},
+    "payer": "pool", "limit": "100", "used": "50", "held": "1.25", "remaining": {"member": "48.75", "payer": "948.75"},
+    "window": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"}
+}))]
+struct MemberBalanceBody {
+    team: WireTeam,
+    member: WireUser,
+    /// The access in effect: `seat`, `credits` or `personal`.
+    access: &'static str,
+    /// The features in effect.
+    features: FeaturesBody,
+    /// Whose credits pay: `pool` or `wallet`.
+    payer: &'static str,
+    /// The most that may be drawn on the pool in one window; null: no limit.
+    limit: Option<Amount>,
+    /// Drawn on the pool in this window.
+    used: Amount,
+    /// Set aside on the pool by open holds.
+    held: Amount,
+    /// What is left.
+    remaining: Left,
+    /// The payer's window; null where there is no payer.
+    window: Option<WindowBody>,
+}
+
+/// What a subscription unlocks.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Features)]
+struct FeaturesBody {
+    private_workflows: bool,
+    save_history: bool,
+    model_whitelist: bool,
+}
+
+/// A billing month.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Window)]
+struct WindowBody {
+    /// Its first instant.
+    start: WireTime,
+    /// The first instant after it.
+    end: WireTime,
+}
+
+/// Credits that pay: a team's pool, or a user's own.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = Funds, example = json!({
+    "subscription": "sub_1", "monthly": "900", "purchased": "100", "rollover": "0", "total": "1000", "used": "50",
+    "held": "1.25", "remaining": "948.75", "debt": "0", "seats": 3,
+    "window": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"}
+}))]
+struct FundsBody {
+    /// Whose credits these are; null: none, and all is 0.
+    subscription: Option<WireSubscription>,
+    /// This window's grant.
+    monthly: Amount,
+    /// Bought.
+    purchased: Amount,
+    /// Left over from earlier windows.
+    rollover: Amount,
+    /// The sum of the three.
+    total: Amount,
+    /// Charged less refunds, debt included.
+    used: Amount,
+    /// Set aside by open holds.
+    held: Amount,
+    /// What may still be drawn.
+    remaining: Amount,
+    /// Charged above what there was.
+    debt: Amount,
+    /// Places that the subscription pays for.
+    seats: u32,
+    /// The current window; null without a subscription.
+    window: Option<WindowBody>,
+}
+
+/// A member's balance
+///
+/// Of every member for the team's owner and admins, of itself for a member.
+#[utoipa::path(
+    get, path = "/v1/teams/{team}/members/{member}/balance", tag = "balances",
+    params(("team" = String, Path, description = "The team."), ("member" = String, Path, description = "The user.")),
+    responses((status = 200, body = MemberBalanceBody, description = "As it stands."))
+)]
+async fn member_balance(
+    State(app): State<App>,
+    caller: Caller,
+    InPath((team, member)): InPath<(TeamId, UserId)>,
+) -> Result<Answer<MemberBalanceBody>, Problem> {
+    if let Some(actor) = &caller.actor {
+        let manages = matches!(standing(&app, &team, actor)?, Standing::Member(role) if role.manages());
+        if !manages && *actor != member {
+            let detail = format!("Only the owner and admins of team {team} see the balance of another member.");
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+    }
+    let balance = app.service.member_balance(&team, &member).await?;
+    let unknown = || Problem::new(Code::NotFound, format!("There is no team {team}, or {member} is not in it."));
+    let balance = balance.ok_or_else(unknown)?;
+    Ok(Answer(MemberBalanceBody::new(team, balance)))
+}
+
+/// A team's pool
+///
+/// For every member of the team. A team without a subscription has an empty one.
+#[utoipa::path(
+    get, path = "/v1/teams/{team}/pool", tag = "balances",
+    params(("team" = String, Path, description = "The team.")),
+    responses((status = 200, body = FundsBody, description = "As it stands."))
+)]
+async fn pool_balance(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(team): InPath<TeamId>,
+) -> Result<Answer<FundsBody>, Problem> {
+    if let Some(actor) = &caller.actor
+        && standing(&app, &team, actor)? == Standing::Stranger
+    {
+        return Err(Problem::new(Code::Forbidden, format!("Only members of team {team} see its pool.")));
+    }
+    if !app.service.has_team(&team) {
+        return Err(no_team(&team));
+    }
+    let balance = app.service.pool_balance(&team).await?;
+    Ok(Answer(balance.map(FundsBody::from).unwrap_or_default()))
+}
+
+/// A user's own credits
+///
+/// For that user. Nothing while its subscription is a team's pool, or without one.
+#[utoipa::path(
+    get, path = "/v1/users/{user}/balance", tag = "balances",
+    params(("user" = String, Path, description = "The user.")),
+    responses((status = 200, body = FundsBody, description = "As it stands."))
+)]
+async fn user_balance(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(user): InPath<UserId>,
+) -> Result<Answer<FundsBody>, Problem> {
+    if caller.actor.as_ref().is_some_and(|actor| *actor != user) {
+        return Err(Problem::new(Code::Forbidden, format!("Only {user} sees the balance of {user}.")));
+    }
+    let balance = app.service.wallet_balance(&user).await?;
+    Ok(Answer(balance.map(FundsBody::from).unwrap_or_default()))
+}
+
+fn standing(app: &App, team: &TeamId, actor: &UserId) -> Result<Standing, Problem> {
+    match app.service.standing(team, actor) {
+        Standing::NoTeam => Err(no_team(team)),
+        standing => Ok(standing),
+    }
+}
+
+fn no_team(team: &TeamId) -> Problem {
+    Problem::new(Code::NotFound, format!("There is no team {team}."))
+}
+
+impl MemberBalanceBody {
+    fn new(team: TeamId, balance: MemberBalance) -> Self {
+        Self {
+            team: Wire(team),
+            member: Wire(balance.member.user),
+            access: balance.access.as_str(),
+            features: balance.features.into(),
+            payer: balance.payer.as_str(),
+            limit: balance.member.limit.map(Amount),
+            used: Amount(balance.used),
+            held: Amount(balance.held),
+            remaining: balance.remaining.into(),
+            window: balance.window.map(WindowBody::from),
+        }
+    }
+}
+
+impl From<Features> for FeaturesBody {
+    fn from(features: Features) -> Self {
+        let Features { private_workflows, save_history, model_whitelist } = features;
+        Self { private_workflows, save_history, model_whitelist }
+    }
+}
+
+impl From<Window> for WindowBody {
+    fn from(window: Window) -> Self {
+        Self { start: Wire(window.start), end: Wire(window.end) }
+    }
+}
+
+impl From<FundsBalance> for FundsBody {
+    fn from(balance: FundsBalance) -> Self {
+        let FundsBalance { subscription, view, used, held, remaining } = balance;
+        Self {
+            subscription: Some(Wire(subscription.id)),
+            monthly: Amount(view.monthly),
+            purchased: Amount(view.purchased),
+            rollover: Amount(view.rollover),
+            total: Amount(view.total),
+            used: Amount(used),
+            held: Amount(held),
+            remaining: Amount(remaining),
+            debt: Amount(view.debt),
+            seats: subscription.terms.seats,
+            window: Some(view.window.into()),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Many decisions and ends in one request, decided one by one in their order.
+//!
+//! A row is answered with the body that its own route would answer; where that would be a problem,
+//! with the problem, whose pointer begins with the row's place. So one bad row costs the others
+//! nothing. Only what is wrong with the body as a whole is a problem of the whole request.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::answers::{Answer, Decision, ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
+use super::asks::{DebitBody, ExtendBody, HoldBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
+use super::openapi::ProblemBody;
+use super::{decisions, ends};
+use crate::api::auth::Caller;
+use crate::api::json::{Body, Fault, read};
+use crate::api::problem::Problem;
+use crate::api::state::App;
+use crate::api::wire::{Amount, Op, WireOperation, WireTeam, WireUser};
+
+/// The routes of this file.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(batch))
+}
+
+/// Rows of operations.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Batch, example = json!({"ops": [
+    {"op": "hold", "id": "req-81", "team": "acme", "member": "ana", "credits": "1.25"},
+    {"op": "settle", "id": "req-81", "team": "acme", "credits": "0.75"},
+    {"op": "refund", "debit": "req-80", "team": "acme"}
+]}))]
+struct BatchBody<'a> {
+    /// At most 1000, or what the configuration says.
+    #[serde(borrow)]
+    #[schema(value_type = Vec<BatchOp>)]
+    ops: Vec<&'a RawValue>,
+}
+
+/// One row: what its own route takes, and the id of the path where that has one.
+#[derive(ToSchema)]
+#[serde(tag = "op", rename_all = "snake_case")]
+#[expect(dead_code, reason = "rows are read one by one; this documents them")]
+enum BatchOp {
+    /// As `POST /v1/debits`.
+    Debit(DebitBody),
+    /// As `POST /v1/holds`.
+    Hold(HoldBody),
+    /// As `POST /v1/checks`.
+    Check(HoldBody),
+    /// As `POST /v1/holds/{id}/settle`.
+    Settle(SettleRow),
+    /// As `POST /v1/holds/{id}/release`.
+    Release(ReleaseRow),
+    /// As `POST /v1/holds/{id}/extend`.
+    Extend(ExtendRow),
+    /// As `POST /v1/debits/{id}/refund`.
+    Refund(RefundRow),
+}
+
+/// Settles a hold.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SettleRow {
+    /// The hold.
+    id: WireOperation,
+    /// The team that the hold named.
+    team: Option<WireTeam>,
+    /// Who held; needed where no team was named.
+    member: Option<WireUser>,
+    /// The real cost; `usage` may be there instead.
+    credits: Option<Amount>,
+    /// What the rate card prices.
+    usage: Option<UsageField>,
+}
+
+/// Releases a hold.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReleaseRow {
+    /// The hold.
+    id: WireOperation,
+    /// The team that the hold named.
+    team: Option<WireTeam>,
+    /// Who held; needed where no team was named.
+    member: Option<WireUser>,
+}
+
+/// Extends a hold.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ExtendRow {
+    /// The hold.
+    id: WireOperation,
+    /// The team that the hold named.
+    team: Option<WireTeam>,
+    /// Who held; needed where no team was named.
+    member: Option<WireUser>,
+    /// How long it stays open from now.
+    ttl_ms: TtlMillis,
+}
+
+/// Refunds a debit.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RefundRow {
+    /// The debit.
+    debit: WireOperation,
+    /// The refund's own id, needed with `credits`.
+    id: Option<WireOperation>,
+    /// The team that the debit named.
+    team: Option<WireTeam>,
+    /// Who drew; needed where no team was named.
+    member: Option<WireUser>,
+    /// How much; all that is left when left out.
+    credits: Option<Amount>,
+}
+
+/// An answer for each row, in their order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchAnswer, example = json!({"results": [
+    {"decision": "allow", "id": "req-81", "credits": "1.25", "payer": "pool", "subscription": "sub_1",
+     "expires_at": "2026-11-22T12:01:00Z", "remaining": {"member": "48.75", "payer": "948.75"}},
+    {"charged": "0.75", "returned": "0.5", "debt": "0", "late": false, "remaining": {"member": "49.25", "payer": "949.25"}},
+    {"type": "urn:purser:problem:not_found", "title": "Not found", "status": 404, "code": "not_found",
+     "detail": "There is no such hold or debit in this team, or of this member; ids are kept for a time.",
+     "pointer": "/ops/2"}
+]}))]
+struct BatchAnswer {
+    /// As many as rows were sent.
+    results: Vec<RowAnswer>,
+}
+
+/// What the row's own route would answer; a problem has a `code`, nothing else has.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum RowAnswer {
+    /// A debit, a hold or a check.
+    Decision(Box<Decision>),
+    /// A settle.
+    Settled(SettledBody),
+    /// A release.
+    Released(ReleasedBody),
+    /// An extend.
+    Extended(ExtendedBody),
+    /// A refund.
+    Refunded(RefundedBody),
+    /// A row that could not be answered otherwise.
+    Problem(ProblemBody),
+}
+
+/// Decide many at once
+///
+/// Rows are decided one by one in their order, each as if it came alone: a later row sees what an
+/// earlier one has changed, and a row that fails does not undo or stop others.
+#[utoipa::path(
+    post, path = "/v1/batch", tag = "decisions", request_body = BatchBody<'static>,
+    responses((status = 200, body = BatchAnswer, description = "An answer for each row, in their order."))
+)]
+async fn batch(State(app): State<App>, caller: Caller, body: Body<true>) -> Result<Answer<BatchAnswer>, Problem> {
+    let BatchBody { ops } = body.read()?;
+    if ops.len() > app.batch_ops_max {
+        let what = format!("has {} rows, more than {}; send several batches", ops.len(), app.batch_ops_max);
+        return Err(Fault::invalid(what).in_field("ops").into());
+    }
+    let mut results = Vec::with_capacity(ops.len());
+    for (at, op) in ops.into_iter().enumerate() {
+        let answer = row(&app, &caller, op.get()).await;
+        results.push(answer.unwrap_or_else(|problem| RowAnswer::Problem(in_row(at, problem))));
+    }
+    Ok(Answer(BatchAnswer { results }))
+}
+
+async fn row(app: &App, caller: &Caller, text: &str) -> Result<RowAnswer, Problem> {
+    let key = Key::default();
+    Ok(match &*Op::kind(text)? {
+        "debit" => {
+            let Op(asked) = read::<Op<DebitBody>>(text)?;
+            RowAnswer::Decision(Box::new(decisions::draw(app, caller, &asked.draw(key)?).await?))
+        }
+        "hold" => {
+            let Op(asked) = read::<Op<HoldBody>>(text)?;
+            RowAnswer::Decision(Box::new(decisions::draw(app, caller, &asked.hold(key, app)?).await?))
+        }
+        "check" => {
+            let Op(asked) = read::<Op<HoldBody>>(text)?;
+            let (draw, id) = asked.check(key, app)?;
+            RowAnswer::Decision(Box::new(decisions::look(app, caller, &draw, id).await?))
+        }
+        "settle" => {
+            let Op(SettleRow { id, team, member, credits, usage }) = read(text)?;
+            let asked = SettleBody { team, member, credits, usage };
+            RowAnswer::Settled(ends::settle(app, caller, &id.0, asked).await?)
+        }
+        "release" => {
+            let Op(ReleaseRow { id, team, member }) = read(text)?;
+            RowAnswer::Released(ends::release(app, caller, &id.0, ReleaseBody { team, member }).await?)
+        }
+        "extend" => {
+            let Op(ExtendRow { id, team, member, ttl_ms }) = read(text)?;
+            RowAnswer::Extended(ends::extend(app, caller, &id.0, ExtendBody { team, member, ttl_ms }).await?)
+        }
+        "refund" => {
+            let Op(RefundRow { debit, id, team, member, credits }) = read(text)?;
+            let asked = RefundBody { id, team, member, credits };
+            RowAnswer::Refunded(ends::refund(app, caller, &debit.0, key, asked).await?)
+        }
+        _ => {
+            let what = "must be one of debit, hold, check, settle, release, extend, refund";
+            return Err(Fault::invalid(what).in_field("op").into());
+        }
+    })
+}
+
+/// A problem of a row, with its field seen from the whole body.
+fn in_row(at: usize, problem: Problem) -> ProblemBody {
+    let pointer = format!("/ops/{at}{}", problem.pointer.as_deref().unwrap_or_default());
+    (&problem.at(pointer)).into()
+}

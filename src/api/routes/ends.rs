@@ -1,0 +1,145 @@
+//! How draws end or are undone: settle, release, extend, refund.
+//!
+//! None of them is refused for lack of credits. One that cannot be made durable is a problem
+//! (`unavailable`) and no denial: it may be sent again as it is.
+
+use axum::extract::State;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::answers::{Answer, ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
+use super::asks::{ExtendBody, Key, Place, RefundBody, ReleaseBody, SettleBody, cost, ttl};
+use crate::api::auth::Caller;
+use crate::api::ids::InPath;
+use crate::api::json::Body;
+use crate::api::problem::Problem;
+use crate::api::state::App;
+use crate::domain::OperationId;
+
+/// The routes of this file.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(settle_route))
+        .routes(routes!(release_route))
+        .routes(routes!(extend_route))
+        .routes(routes!(refund_route))
+}
+
+/// Ends a hold with its real cost.
+pub async fn settle(app: &App, caller: &Caller, id: &OperationId, asked: SettleBody) -> Result<SettledBody, Problem> {
+    let place = Place::new(asked.team, asked.member)?;
+    let credits = cost(asked.credits, asked.usage)?;
+    place.check(caller, app, id)?;
+    Ok(app.service.settle(&place.scope, id, credits).await?.into())
+}
+
+/// Cancels a hold.
+pub async fn release(
+    app: &App,
+    caller: &Caller,
+    id: &OperationId,
+    asked: ReleaseBody,
+) -> Result<ReleasedBody, Problem> {
+    let place = Place::new(asked.team, asked.member)?;
+    place.check(caller, app, id)?;
+    Ok(app.service.release(&place.scope, id).await?.into())
+}
+
+/// Gives a hold a new expiry.
+pub async fn extend(app: &App, caller: &Caller, id: &OperationId, asked: ExtendBody) -> Result<ExtendedBody, Problem> {
+    let place = Place::new(asked.team, asked.member)?;
+    let ttl_millis = ttl(Some(asked.ttl_ms), app)?;
+    place.check(caller, app, id)?;
+    Ok(app.service.extend(&place.scope, id, ttl_millis).await?.into())
+}
+
+/// Gives a debit back; a part of it under the refund's own id.
+pub async fn refund(
+    app: &App,
+    caller: &Caller,
+    debit: &OperationId,
+    key: Key,
+    asked: RefundBody,
+) -> Result<RefundedBody, Problem> {
+    let place = Place::new(asked.team, asked.member)?;
+    let part = match asked.credits {
+        Some(credits) => Some((key.needed(asked.id)?, credits.0)),
+        None => None,
+    };
+    place.check(caller, app, debit)?;
+    let part = part.as_ref().map(|(id, credits)| (id, *credits));
+    Ok(app.service.refund(&place.scope, debit, part).await?.into())
+}
+
+/// Settle a hold
+///
+/// The real cost is charged in full, also above the hold: what the payer cannot cover becomes debt.
+/// Settling again with the same cost gets the first answer again.
+#[utoipa::path(
+    post, path = "/v1/holds/{id}/settle", tag = "decisions", request_body = SettleBody,
+    params(("id" = String, Path, description = "The hold.")),
+    responses((status = 200, body = SettledBody, description = "Settled."))
+)]
+async fn settle_route(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(id): InPath<OperationId>,
+    body: Body,
+) -> Result<Answer<SettledBody>, Problem> {
+    settle(&app, &caller, &id, body.read()?).await.map(Answer)
+}
+
+/// Release a hold
+///
+/// Cancels it; all that was set aside returns.
+#[utoipa::path(
+    post, path = "/v1/holds/{id}/release", tag = "decisions", request_body = ReleaseBody,
+    params(("id" = String, Path, description = "The hold.")),
+    responses((status = 200, body = ReleasedBody, description = "Released."))
+)]
+async fn release_route(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(id): InPath<OperationId>,
+    body: Body,
+) -> Result<Answer<ReleasedBody>, Problem> {
+    release(&app, &caller, &id, body.read()?).await.map(Answer)
+}
+
+/// Extend a hold
+///
+/// A new expiry, counted from now.
+#[utoipa::path(
+    post, path = "/v1/holds/{id}/extend", tag = "decisions", request_body = ExtendBody,
+    params(("id" = String, Path, description = "The hold.")),
+    responses((status = 200, body = ExtendedBody, description = "Extended."))
+)]
+async fn extend_route(
+    State(app): State<App>,
+    caller: Caller,
+    InPath(id): InPath<OperationId>,
+    body: Body,
+) -> Result<Answer<ExtendedBody>, Problem> {
+    extend(&app, &caller, &id, body.read()?).await.map(Answer)
+}
+
+/// Refund a debit
+///
+/// Without `credits` gives back all that is left, once. A part needs the refund's own id.
+#[utoipa::path(
+    post, path = "/v1/debits/{id}/refund", tag = "decisions", request_body = RefundBody,
+    params(
+        ("id" = String, Path, description = "The debit."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The refund's own id, instead of `id`."),
+    ),
+    responses((status = 200, body = RefundedBody, description = "Refunded."))
+)]
+async fn refund_route(
+    State(app): State<App>,
+    caller: Caller,
+    key: Key,
+    InPath(debit): InPath<OperationId>,
+    body: Body,
+) -> Result<Answer<RefundedBody>, Problem> {
+    refund(&app, &caller, &debit, key, body.read()?).await.map(Answer)
+}

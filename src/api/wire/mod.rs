@@ -1,0 +1,199 @@
+//! The values that fields of bodies are made of: exact amounts, ids, times, bounded numbers.
+//!
+//! The domain knows no serde; these are its values' forms on the wire. Structs are not defined here,
+//! and no range of a route is.
+
+mod object;
+mod schema;
+
+pub use object::{Object, Op, Patch};
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::domain::{
+    Credits, CreditsError, IdError, Model, OperationId, SubscriptionId, TeamId, Timestamp, TimestampError, UserId,
+};
+
+/// Credits on the wire: a JSON string or a plain JSON number, read from its literal and never through
+/// a float; written as a string. Works with `serde_json` and this crate's own reader only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Amount(pub Credits);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let literal = <&RawValue>::deserialize(deserializer)?.get();
+        amount(literal).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// Credits of a JSON value's literal.
+fn amount(literal: &str) -> Result<Credits, CreditsError> {
+    let Some(quoted) = literal.strip_prefix('"') else { return literal.parse() };
+    let text = quoted.strip_suffix('"').ok_or(CreditsError::NotDecimal)?;
+    if text.contains('\\') {
+        let text: String = serde_json::from_str(literal).map_err(|_| CreditsError::NotDecimal)?;
+        return text.parse();
+    }
+    text.parse()
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A value whose form on the wire is a JSON string.
+pub trait Text: Sized + fmt::Display {
+    /// Why a text is not such a value; reads on from the field's name: `is not ...`, `must have ...`.
+    type Error: fmt::Display;
+    /// Its name in the OpenAPI document.
+    const NAME: &'static str;
+    /// A regular expression that all its texts match; `None` for times.
+    const PATTERN: Option<&'static str>;
+    /// What is expected, with an article: `a team id`.
+    const WHAT: &'static str;
+
+    /// Reads the string's content.
+    fn read(text: &str) -> Result<Self, Self::Error>;
+}
+
+macro_rules! text {
+    ($($name:ident, $read:path, $error:ty, $schema:literal, $what:literal, $pattern:expr;)*) => {
+        $(impl Text for $name {
+            type Error = $error;
+            const NAME: &'static str = $schema;
+            const WHAT: &'static str = $what;
+            const PATTERN: Option<&'static str> = $pattern;
+
+            fn read(text: &str) -> Result<Self, $error> {
+                $read(text)
+            }
+        })*
+    };
+}
+
+/// What ids of teams, users and subscriptions look like.
+const NAME_PATTERN: Option<&str> = Some("^[A-Za-z0-9._:@-]{1,128}$");
+
+text! {
+    TeamId, TeamId::new, IdError, "TeamId", "a team id", NAME_PATTERN;
+    UserId, UserId::new, IdError, "UserId", "a user id", NAME_PATTERN;
+    SubscriptionId, SubscriptionId::new, IdError, "SubscriptionId", "a subscription id", NAME_PATTERN;
+    OperationId, OperationId::new, IdError, "OperationId", "an operation id", Some("^[!-~]{1,128}$");
+    Model, Model::new, IdError, "Model", "a model's name", Some("^[!-~]{1,128}$");
+    Timestamp, Timestamp::from_str, TimestampError, "Time", "an RFC 3339 time", None;
+}
+
+/// A team's id in a struct that is documented.
+pub type WireTeam = Wire<TeamId>;
+/// A user's id in a struct that is documented.
+pub type WireUser = Wire<UserId>;
+/// A subscription's id in a struct that is documented.
+pub type WireSubscription = Wire<SubscriptionId>;
+/// An operation's id in a struct that is documented.
+pub type WireOperation = Wire<OperationId>;
+/// A model's name in a struct that is documented.
+pub type WireModel = Wire<Model>;
+/// A time in a struct that is documented.
+pub type WireTime = Wire<Timestamp>;
+
+/// An id, a time or another [`Text`] as a JSON string, checked as it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wire<T>(pub T);
+
+impl<'de, T: Text> Deserialize<'de> for Wire<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read<T>(PhantomData<T>);
+        impl<T: Text> Visitor<'_> for Read<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} as a string", T::WHAT)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+                T::read(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Read(PhantomData)).map(Self)
+    }
+}
+
+impl<T: Text> Serialize for Wire<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A whole number from `MIN` to `MAX`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Whole<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
+    /// The number; `None` out of range.
+    pub const fn new(number: u64) -> Option<Self> {
+        const { assert!(MIN <= MAX, "a range holds something") };
+        if MIN <= number && number <= MAX { Some(Self(number)) } else { None }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read<const MIN: u64, const MAX: u64>;
+        impl<const MIN: u64, const MAX: u64> Visitor<'_> for Read<MIN, MAX> {
+            type Value = Whole<MIN, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number from {MIN} to {MAX}")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                Whole::new(number).ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+            }
+        }
+        deserializer.deserialize_u64(Read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_from_their_literal_and_written_as_strings() {
+        for (json, micros) in [
+            ("1.25", 1_250_000),
+            ("\"1.25\"", 1_250_000),
+            ("\"\\u0031.25\"", 1_250_000),
+            ("8999999999.999999", 8_999_999_999_999_999),
+            (" 7 ", 7_000_000),
+        ] {
+            let amount: Amount = serde_json::from_str(json).expect(json);
+            assert_eq!(amount.0.micros(), micros, "{json}");
+        }
+        let amount: Amount = serde_json::from_str("1.10").expect("an amount");
+        assert_eq!(serde_json::to_string(&amount).expect("serialises"), "\"1.1\"");
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused() {
+        for json in
+            ["-1", "-0", "1e3", "1.0000001", "9223372036854775808", "null", "true", "[1]", "\"\"", "\"1 \"", "\"a\\n\""]
+        {
+            assert!(serde_json::from_str::<Amount>(json).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Wires the parts of one sidecar, starts its loops, and drains them in order.
+
+pub mod access;
+pub mod loops;
+pub mod recovery;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, watch};
+
+use crate::api::auth::{Access, SharedAccess};
+use crate::api::json::BodyLimits;
+use crate::api::listen::{self, BindError, Bound, Limits, Meters, Serving};
+use crate::api::routes;
+use crate::api::state::{App, Shared};
+use crate::clock::Clock;
+use crate::config::{Config, Durability, Listen};
+use crate::metrics::Metrics;
+use crate::service::{Options, Service, Syncing};
+use crate::tasks::sync::{self, Parts, SyncLoop};
+
+use access::AccessError;
+use loops::Loops;
+use recovery::{OpenError, Opened};
+
+/// Why a server did not start. Nothing was decided.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The tokens or keys cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The journal or the store cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Everybody may call, and somebody else than this machine could.
+    #[error("{0} can be reached from other machines while no token is configured; set [auth] tokens_file or jwt")]
+    OpenToAll(Listen),
+    /// The limits of connections contradict each other.
+    #[error("the limits of [server] cannot be used: {0}")]
+    Limits(&'static str),
+}
+
+/// A sidecar at work.
+pub struct Server {
+    service: Arc<Service>,
+    access: SharedAccess,
+    http: Serving,
+    admin: Option<Serving>,
+    loops: Loops,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Connections that were cut at the deadline.
+    pub cut: usize,
+    /// Everything that was decided is in the store; else it is in the journal.
+    pub flushed: bool,
+}
+
+impl Server {
+    /// Recovers, binds every address, then serves. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let access = access::load(&config.auth)?;
+        let limits = Limits::from(&config.server);
+        limits.check().map_err(StartError::Limits)?;
+        let bound = bind(&config.server.http, &access)?;
+        let admin = config.server.admin.as_ref().map(Bound::open).transpose()?;
+        let metrics = Metrics::new();
+        let opened = recovery::open(config, &clock, &metrics).await?;
+        let (service, loops) = begin(config, opened, &clock, &metrics);
+        let access = Arc::new(ArcSwap::from_pointee(access));
+        let app = app(config, &service, &access);
+        let open = || metrics.connections.open.clone();
+        let meters = Meters { refused: metrics.connections.refused.clone(), open: open(), ..Meters::default() };
+        let routes = routes::router(app.clone(), admin.is_none());
+        let http = listen::serve(bound, routes, limits, meters);
+        let serve_admin = |bound| listen::serve(vec![bound], routes::admin_router(app), limits, Meters::default());
+        let admin = admin.map(serve_admin);
+        for address in http.addresses().iter().chain(admin.iter().flat_map(Serving::addresses)) {
+            tracing::info!(%address, "listening");
+        }
+        Ok(Self { service, access, http, admin, loops })
+    }
+
+    /// Where it listens for HTTP, with the ports that it was given.
+    pub fn addresses(&self) -> &[Listen] {
+        self.http.addresses()
+    }
+
+    /// What it serves.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Takes over what a reload may change. Nothing changes when it fails.
+    ///
+    /// # Errors
+    /// The tokens or keys cannot be used, or would leave an address open to all.
+    pub fn reload(&self, config: &Config) -> Result<(), StartError> {
+        let access = access::load(&config.auth)?;
+        if let Some(address) = self.http.addresses().iter().find(|address| !access.allows(address)) {
+            return Err(StartError::OpenToAll(address.clone()));
+        }
+        self.access.store(Arc::new(access));
+        self.service.set_on_pool_spend(*config.whitelist.on_pool_spend);
+        Ok(())
+    }
+
+    /// Not ready, finish what is in flight, flush, stop: within `deadline` as far as that is possible.
+    pub async fn stop(self, deadline: Duration) -> Stopped {
+        self.service.stop();
+        let cut = self.http.drain(deadline / 2).await.cut;
+        let flushed = self.loops.stop(deadline / 2).await;
+        if let Some(admin) = self.admin {
+            admin.drain(Duration::ZERO).await;
+        }
+        Stopped { cut, flushed }
+    }
+}
+
+fn bind(addresses: &[Listen], access: &Access) -> Result<Vec<Bound>, StartError> {
+    if let Some(address) = addresses.iter().find(|address| !access.allows(address)) {
+        return Err(StartError::OpenToAll(address.clone()));
+    }
+    Ok(addresses.iter().map(Bound::open).collect::<Result<_, _>>()?)
+}
+
+/// Puts the recovered parts together and starts the loops.
+fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (Arc<Service>, Loops) {
+    let Opened { meter, store, identity, last, marks } = opened;
+    let (syncing, asks) = Syncing::new();
+    let (confirmed, confirmations) = watch::channel(last);
+    let order = Arc::new(Mutex::new(()));
+    meter.set_on_pool_spend(*config.whitelist.on_pool_spend);
+    let options = Options {
+        durability: config.journal.durability,
+        lease_wait: config.lease.wait,
+        store_wait: config.store.timeout,
+    };
+    let service = Arc::new(Service::new(
+        Arc::clone(&meter),
+        Arc::clone(&store),
+        clock.clone(),
+        metrics.clone(),
+        syncing,
+        Arc::clone(&order),
+        confirmations,
+        options,
+    ));
+    let parts = Parts {
+        meter,
+        store,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        order,
+        sidecar: identity.sidecar.as_u128(),
+        incarnation: identity.incarnation,
+    };
+    let options = sync::Options {
+        interval: config.store.flush_interval,
+        entries_max: config.store.batch_entries_max as usize,
+        timeout: config.store.timeout,
+        retain_millis: millis(config.idempotency.retain),
+        remembered_max: config.idempotency.entries_max,
+    };
+    let is_exact = config.journal.durability != Durability::Memory;
+    tracing::info!(durability = %config.journal.durability, is_exact, last, "recovered");
+    let sync = SyncLoop::new(parts, options, asks, confirmed, marks);
+    let loops = Loops::start(sync, &service, config);
+    (service, loops)
+}
+
+fn app(config: &Config, service: &Arc<Service>, access: &SharedAccess) -> App {
+    App::new(Shared {
+        service: Arc::clone(service),
+        access: Arc::clone(access),
+        bodies: BodyLimits::from(&config.server),
+        batch_ops_max: config.server.batch_ops_max as usize,
+        ttl_default_millis: millis(config.holds.ttl_default),
+        ttl_max_millis: millis(config.holds.ttl_max),
+    })
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,212 @@
+//! Opens the data folder and the store, and brings the engine to where it was: the store's rows as
+//! of the last entry that it has, then the journal's entries after it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::{self, Config, StoreUrl};
+use crate::domain::{Entry, Hold, Set, Timestamp};
+use crate::engine::meter::Meter;
+use crate::engine::recover::{Disagreement, Drawn, OpenHold};
+use crate::engine::{JournalLog, Options};
+use crate::journal::codec::{CodecError, decode};
+use crate::journal::media::file::FileFolder;
+use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Journal, Seq};
+use crate::metrics::Metrics;
+use crate::root::Row;
+use crate::root::sync::SyncRefusal;
+use crate::service::JournalMeter;
+use crate::store::{self, Loaded, Memory, Sqlite, Store, StoreError};
+
+use super::millis;
+
+/// How finely recovery notes which entry was the last at a time.
+const MARK_MILLIS: u64 = 60_000;
+
+/// Why the data folder or the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data folder cannot be made or opened.
+    #[error("the data folder {0} cannot be used: {1}")]
+    Folder(PathBuf, std::io::Error),
+    /// Another process has it.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The sidecar's identity cannot be read or written.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store knows a newer incarnation of this sidecar.
+    #[error("the store refuses this sidecar: {0}; is a copy of the data folder running?")]
+    Refused(SyncRefusal),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] journal::OpenError<EntryError>),
+    /// The journal failed right after it was opened.
+    #[error(transparent)]
+    Failed(#[from] Failed),
+    /// The journal and the store do not fit together.
+    #[error(transparent)]
+    Disagreement(#[from] Disagreement),
+    /// The journal begins behind what the store has.
+    #[error("the journal begins with entry {first}, the store ends with {last}: this is another store's journal")]
+    OtherStore {
+        /// The journal's first entry.
+        first: u64,
+        /// The store's last entry.
+        last: u64,
+    },
+}
+
+/// Why an entry of the journal cannot be taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// It does not fit what stands.
+    #[error(transparent)]
+    Disagreement(#[from] Disagreement),
+}
+
+/// The recovered parts.
+pub struct Opened {
+    /// The engine, over an open journal.
+    pub meter: Arc<JournalMeter>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// This sidecar and this run of it.
+    pub identity: Identity,
+    /// The last entry that the store has.
+    pub last: u64,
+    /// Times with the last entry then, oldest first.
+    pub marks: Vec<(Timestamp, u64)>,
+}
+
+/// Opens and recovers. The metric of replaying is set.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<Opened, OpenError> {
+    let start = clock.instant();
+    let folder = |error| OpenError::Folder(config.data.clone(), error);
+    std::fs::create_dir_all(&config.data).map_err(folder)?;
+    let claim = Claim::take(Arc::new(FileFolder::open(&config.data).map_err(folder)?))?;
+    let identity = Identity::mint(&claim)?;
+    let store = open_store(config).await?;
+    let registered = store.register(identity.sidecar.as_u128(), identity.incarnation, identity.nonce).await?;
+    let last = registered.map_err(OpenError::Refused)?.last;
+    let options = Options {
+        retain_millis: millis(config.idempotency.retain),
+        entries_max: config.idempotency.entries_max,
+        ..Options::default()
+    };
+    let meter = Arc::new(Meter::new(JournalLog::default(), options));
+    let holds = load(&*store, &meter, clock.now()).await?;
+    let mut replay = Replay { meter: &meter, last, holds, marks: Vec::new(), newest: Timestamp::MIN };
+    let (journal, recovered) =
+        Journal::open(claim, options_of(&config.journal), identity.sidecar, |seq, bytes| replay.take(seq, bytes))?;
+    replay.remember_holds();
+    let Replay { marks, newest, .. } = replay;
+    if recovered.records > 0 && recovered.first_seq.0 > last + 1 {
+        return Err(OpenError::OtherStore { first: recovered.first_seq.0, last });
+    }
+    journal.skip_to(Seq(last))?;
+    clock.not_before(newest);
+    meter.log().open(journal);
+    let seconds = clock.since(start).as_secs_f64();
+    metrics.journal.replay_seconds.set(seconds);
+    tracing::info!(entries = recovered.records, cut = ?recovered.cut, seconds, "journal read");
+    Ok(Opened { meter, store, identity, last, marks })
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let Some(file) = config.store_file() else {
+        debug_assert!(matches!(config.store.url, StoreUrl::Memory), "only the memory store has no file");
+        return Ok(Arc::new(Memory::default()));
+    };
+    let mut options = store::sqlite::Options::new(file);
+    options.verb_timeout = config.store.timeout;
+    Ok(Arc::new(Sqlite::open(options).await?))
+}
+
+fn options_of(journal: &config::Journal) -> journal::Options {
+    journal::Options {
+        segment_bytes: journal.segment_bytes,
+        bytes_max: journal.bytes_max,
+        queue_bytes_max: usize::try_from(journal.queue_bytes_max).unwrap_or(usize::MAX),
+        sync_interval: journal.sync_interval,
+        ..journal::Options::default()
+    }
+}
+
+/// Brings the engine to the last entry that the store has; answers the holds that were open then.
+async fn load(store: &dyn Store, meter: &JournalMeter, now: Timestamp) -> Result<Vec<OpenHold>, OpenError> {
+    let (mut holds, mut failed) = (Vec::new(), None);
+    let mut visit = |loaded| match loaded {
+        Loaded::Subscription(row) => {
+            let (id, accounts) = (row.id.clone(), row.accounts.clone());
+            meter.follow(&[Row::Subscription(row)]);
+            for account in accounts {
+                let drawn = Drawn::Subscription(id.clone());
+                meter.recover_draws(&drawn, account.window.start, account.spent, account.refunded);
+            }
+        }
+        Loaded::Team(team) => meter.follow(&[Row::Team(team)]),
+        Loaded::Member(team, member) => meter.follow(&[Row::Member(team, member)]),
+        Loaded::Draws { team, member, window, tally } => {
+            meter.recover_draws(&Drawn::Member(team, member), window, tally.spent, tally.refunded);
+        }
+        Loaded::Hold(row) => {
+            let hold = open_hold(*row);
+            failed = failed.take().or(meter.recover_hold(&hold).err());
+            holds.push(hold);
+        }
+    };
+    store.load(now, &mut visit).await?;
+    match failed {
+        Some(disagreement) => Err(disagreement.into()),
+        None => Ok(holds),
+    }
+}
+
+fn open_hold(row: store::Hold) -> OpenHold {
+    let set = Set { credits: row.credits, expires_at: row.expires_at };
+    let hold = Hold { window: row.window, set };
+    OpenHold { id: row.id, at: row.held_at, content: row.content, drawer: row.drawer, hold }
+}
+
+/// The fold of the journal over the engine.
+struct Replay<'a> {
+    meter: &'a JournalMeter,
+    last: u64,
+    holds: Vec<OpenHold>,
+    marks: Vec<(Timestamp, u64)>,
+    newest: Timestamp,
+}
+
+impl Replay<'_> {
+    fn take(&mut self, seq: Seq, bytes: &[u8]) -> Result<(), EntryError> {
+        let entry: Entry = decode(bytes)?;
+        self.newest = self.newest.max(entry.at);
+        if self.marks.last().is_none_or(|(at, _)| entry.at.millis_since(*at) >= MARK_MILLIS) {
+            self.marks.push((entry.at, seq.0));
+        }
+        if seq.0 <= self.last {
+            self.meter.recover_id(&entry, seq.0);
+            return Ok(());
+        }
+        self.remember_holds();
+        Ok(self.meter.recover_entry(&entry, seq.0)?)
+    }
+
+    /// Holds whose own entries the journal no longer has; once, before the first later entry.
+    fn remember_holds(&mut self) {
+        for hold in self.holds.drain(..) {
+            self.meter.remember_hold(&hold);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Draws and their ends: decided at once by the engine, waiting only for a lease that has run out
+//! and for durability.
+
+use super::{Service, Unable};
+use crate::domain::{Credits, OperationId, SubscriptionId, UserId};
+use crate::engine::ends::Ended;
+use crate::engine::{Draw, DrawFault, Drawn, EndFault, Scope, Settled};
+
+/// Why an end or a refund did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndError {
+    /// The rules refuse it.
+    #[error(transparent)]
+    Fault(EndFault),
+    /// This sidecar could not do it safely; the same request may be sent again.
+    #[error(transparent)]
+    Unable(#[from] Unable),
+}
+
+impl From<EndFault> for EndError {
+    fn from(fault: EndFault) -> Self {
+        match fault {
+            EndFault::Unavailable => Self::Unable(Unable::Journal),
+            EndFault::Short(_) => Self::Unable(Unable::Timeout),
+            fault => Self::Fault(fault),
+        }
+    }
+}
+
+impl Service {
+    /// Decides a debit or a hold; the answer is durable. Unable to decide safely is a denial too.
+    pub async fn draw(&self, draw: &Draw) -> Result<Drawn, DrawFault> {
+        let start = self.clock.instant();
+        let drawn = self.draw_durably(draw).await;
+        match &drawn {
+            Ok(Drawn::Allowed(_)) => self.metrics.decisions.allowed.increment(1),
+            Ok(Drawn::Denied(denial)) => self.metrics.decisions.denied(denial.reason).increment(1),
+            Ok(Drawn::Short(_)) => unreachable!("a lease that stays short is a denial"),
+            Err(_) => {}
+        }
+        self.metrics.decisions.seconds.record(self.clock.since(start));
+        drawn
+    }
+
+    async fn draw_durably(&self, draw: &Draw) -> Result<Drawn, DrawFault> {
+        if self.is_stopping() {
+            return Ok(self.meter.unavailable(draw));
+        }
+        let mut drawn = self.meter.draw(draw, self.clock.now())?;
+        if let Drawn::Short(subscription) = drawn {
+            self.lease(subscription).await;
+            drawn = self.meter.draw(draw, self.clock.now())?;
+        }
+        match &drawn {
+            Drawn::Allowed(allowed) => match allowed.seq {
+                Some(seq) if self.durable(seq).await.is_err() => Ok(self.meter.unavailable(draw)),
+                _ => Ok(drawn),
+            },
+            Drawn::Denied(_) => Ok(drawn),
+            Drawn::Short(_) => Ok(self.meter.unavailable(draw)),
+        }
+    }
+
+    /// Answers what a draw would be answered; changes nothing.
+    pub async fn check(&self, draw: &Draw) -> Result<Drawn, DrawFault> {
+        let mut drawn = self.meter.check(draw, self.clock.now())?;
+        if let Drawn::Short(subscription) = drawn {
+            self.lease(subscription).await;
+            drawn = self.meter.check(draw, self.clock.now())?;
+        }
+        Ok(if matches!(drawn, Drawn::Short(_)) { self.meter.unavailable(draw) } else { drawn })
+    }
+
+    /// Ends a hold with its real cost; never refused for lack of credits.
+    pub async fn settle(&self, scope: &Scope, id: &OperationId, cost: Credits) -> Result<Settled, EndError> {
+        let mut settled = self.meter.settle(scope, id, cost, false, self.clock.now());
+        if let Err(EndFault::Short(subscription)) = settled {
+            self.lease(subscription).await;
+            settled = self.meter.settle(scope, id, cost, true, self.clock.now());
+        }
+        let settled = settled?;
+        self.durable(settled.seq).await?;
+        if !settled.replayed {
+            self.metrics.holds.settled.increment(1);
+        }
+        Ok(settled)
+    }
+
+    /// Cancels a hold.
+    pub async fn release(&self, scope: &Scope, id: &OperationId) -> Result<Ended, EndError> {
+        let ended = self.meter.release(scope, id, self.clock.now())?;
+        if !ended.replayed {
+            self.metrics.holds.released.increment(1);
+        }
+        self.ended(ended).await
+    }
+
+    /// Gives a hold a new expiry, `ttl_millis` from now.
+    pub async fn extend(&self, scope: &Scope, id: &OperationId, ttl_millis: u64) -> Result<Ended, EndError> {
+        self.ended(self.meter.extend(scope, id, ttl_millis, self.clock.now())?).await
+    }
+
+    /// Gives back `credits` of a debit under the refund's own id, or without both all that is left.
+    pub async fn refund(
+        &self,
+        scope: &Scope,
+        debit: &OperationId,
+        part: Option<(&OperationId, Credits)>,
+    ) -> Result<Ended, EndError> {
+        self.ended(self.meter.refund(scope, debit, part, self.clock.now())?).await
+    }
+
+    /// Who drew an operation, for the rules of roles; `None` when it is not known in this scope.
+    pub fn drawer(&self, scope: &Scope, id: &OperationId) -> Option<UserId> {
+        self.meter.drawer(scope, id)
+    }
+
+    async fn ended(&self, ended: Ended) -> Result<Ended, EndError> {
+        self.durable(ended.seq).await?;
+        Ok(ended)
+    }
+
+    /// Waits a little for a new lease; who asks again sees whether it came.
+    async fn lease(&self, subscription: SubscriptionId) {
+        self.metrics.decisions.leases_waited.increment(1);
+        if let Err(unable) = self.syncing.sync(Some(subscription), self.options.lease_wait).await {
+            tracing::debug!(%unable, "no lease in time");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What every edge calls: decisions that wait for a lease and for durability, control through the
+//! store, and balances.
+//!
+//! Nothing is decided here and nothing of the wire is known. The engine decides, the root rules.
+
+pub mod balances;
+pub mod control;
+pub mod decisions;
+pub mod records;
+pub mod syncing;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+
+use crate::clock::Clock;
+use crate::config::Durability;
+use crate::engine::{JournalLog, Meter};
+use crate::journal::{Journal, Seq};
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
+
+pub use balances::FundsBalance;
+pub use decisions::EndError;
+pub use syncing::{Asks, Syncing};
+
+/// The engine over the journal.
+pub type JournalMeter = Meter<JournalLog>;
+
+/// Why the service could not do what was asked; nothing is half done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unable {
+    /// The journal takes no entries, or an answer could not be made durable.
+    #[error("the journal takes no entries")]
+    Journal,
+    /// The server is stopping.
+    #[error("this sidecar is stopping")]
+    Stopping,
+    /// A sync did not come through in time.
+    #[error("the store did not answer in time")]
+    Timeout,
+    /// The store is away or has refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a service is told once.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What an answer waits for.
+    pub durability: Durability,
+    /// How long a draw waits for a lease.
+    pub lease_wait: Duration,
+    /// How long control and balances wait for the store.
+    pub store_wait: Duration,
+}
+
+/// What every edge calls.
+pub struct Service {
+    pub(crate) meter: Arc<JournalMeter>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) syncing: Syncing,
+    /// Held from a transaction of the store until the engine has followed it, so that the engine
+    /// follows in the order of commits.
+    pub(crate) order: Arc<Mutex<()>>,
+    options: Options,
+    confirmed: watch::Receiver<u64>,
+    stopping: AtomicBool,
+}
+
+impl Service {
+    /// A service over parts that have been recovered. `confirmed` is the last entry that the store has.
+    pub fn new(
+        meter: Arc<JournalMeter>,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        metrics: Metrics,
+        syncing: Syncing,
+        order: Arc<Mutex<()>>,
+        confirmed: watch::Receiver<u64>,
+        options: Options,
+    ) -> Self {
+        let stopping = AtomicBool::new(false);
+        Self { meter, store, clock, metrics, syncing, order, options, confirmed, stopping }
+    }
+
+    /// The clock that this service decides by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The metrics that this service counts in.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Takes no new draws from now on; what is open may still end.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Sets whether the whitelist applies to every draw on the pool.
+    pub fn set_on_pool_spend(&self, on: bool) {
+        self.meter.set_on_pool_spend(on);
+    }
+
+    /// Why this sidecar should get no traffic, if so.
+    pub fn unready(&self) -> Option<&'static str> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Some("stopping");
+        }
+        match self.journal() {
+            None => Some("recovering"),
+            Some(journal) if journal.failure().is_some() => Some("the journal has failed"),
+            Some(_) => None,
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    fn journal(&self) -> Option<&Journal> {
+        self.meter.log().journal()
+    }
+
+    /// Waits until an entry is as durable as answers must be (I8).
+    async fn durable(&self, seq: u64) -> Result<(), Unable> {
+        let journal = self.journal().ok_or(Unable::Journal)?;
+        journal.durable(Seq(seq), self.options.durability).await.map_err(|_| Unable::Journal)?;
+        if self.options.durability == Durability::Store {
+            self.syncing.nudge();
+            let mut confirmed = self.confirmed.clone();
+            let reached = confirmed.wait_for(|&confirmed| confirmed >= seq);
+            let reached = tokio::time::timeout(self.options.store_wait, reached).await;
+            reached.map_err(|_| Unable::Timeout)?.map_err(|_| Unable::Stopping)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! What one transaction saves, worked out before a store touches its tables: the same for every store.
+
+use std::collections::BTreeMap;
+
+use super::error::StoreError;
+use super::hold::HoldChanges;
+use super::ledger::LedgerEntry;
+use crate::domain::{Tally, TeamId, Timestamp, UserId};
+use crate::root::sync::{Request, Synced};
+use crate::root::{Actor, Done, Row, Rows};
+
+/// The last sums of members by window.
+pub type MemberDraws = BTreeMap<(TeamId, UserId, Timestamp), Tally>;
+
+/// What one transaction saves.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Rows that are no longer as they were loaded.
+    pub rows: Vec<Row>,
+    /// New entries of the ledger, in order.
+    pub entries: Vec<LedgerEntry>,
+    /// The last sums of the members that the new entries move.
+    pub draws: MemberDraws,
+    /// What becomes of open holds.
+    pub holds: HoldChanges,
+}
+
+impl Commit {
+    /// What a sync saves.
+    pub fn of_sync(
+        request: &Request,
+        loaded: &Rows,
+        rows: &Rows,
+        synced: Synced,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let mut commit = Self { rows: changed(loaded, rows), draws: synced.draws, ..Self::default() };
+        commit.entries.reserve(request.batch.entries.len() - synced.new_from + synced.changes.len());
+        for (index, entry) in request.batch.entries.iter().enumerate().skip(synced.new_from) {
+            let seq = request.batch.first + index as u64;
+            let fail = |cause| StoreError::rejected("taking an entry", format!("journal entry {seq}"), cause);
+            commit.holds.take(entry).map_err(fail)?;
+            commit.entries.push(LedgerEntry::of_entry(entry, request.incarnation, seq).map_err(fail)?);
+        }
+        commit.entries.extend(synced.changes.iter().map(|change| LedgerEntry::of_change(change, None, now)));
+        Ok(commit)
+    }
+
+    /// What a change of control saves.
+    pub fn of_control(done: &Done, actor: &Actor, loaded: &Rows, rows: &Rows, now: Timestamp) -> Self {
+        let entries = done.changes.iter().map(|change| LedgerEntry::of_change(change, Some(actor), now)).collect();
+        Self { rows: changed(loaded, rows), entries, ..Self::default() }
+    }
+
+    /// Whether there is nothing to save.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.entries.is_empty()
+    }
+}
+
+/// The rows that a rule put and that are not as they were loaded.
+pub fn changed(loaded: &Rows, rows: &Rows) -> Vec<Row> {
+    let mut changed = rows.changed();
+    changed.retain(|row| !is_loaded(loaded, row));
+    changed
+}
+
+fn is_loaded(loaded: &Rows, row: &Row) -> bool {
+    match row {
+        Row::Sidecar(row) => loaded.sidecar() == Ok(Some(*row)),
+        Row::Subscription(row) => loaded.subscription(&row.id) == Ok(Some(row)),
+        Row::Purchase(row) => loaded.purchase(&row.subscription, &row.id) == Ok(Some(row)),
+        Row::Team(row) => loaded.team(&row.id) == Ok(Some(row)),
+        Row::Member(team, row) => loaded.member(team, &row.user) == Ok(Some(row)),
+        Row::Owned(..) => true,
+    }
+}

@@ -1,0 +1,230 @@
+//! A store in plain maps: the specification that every other store must match, and a store for tests
+//! of what is above. Nothing outlives it.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use super::audit::{Audit, Recount};
+use super::commit::{Commit, MemberDraws};
+use super::error::StoreError;
+use super::hold::{Hold, HoldChanges, HoldKey};
+use super::ledger::LedgerEntry;
+use super::read::{Filter, Loaded, Visitor, oldest_window, page};
+use super::{Controlled, RULE_RUNS_MAX, Rule, Store, widened};
+use crate::domain::{Member, OperationId, SubscriptionId, Tally, Team, TeamId, Timestamp, UserId};
+use crate::root::rows::Purchase;
+use crate::root::subscription::Subscription;
+use crate::root::sync::{self, Reply, Request, SyncRefusal};
+use crate::root::{Actor, Key, Missing, Row, Rows, Sidecar};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct Memory {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    sidecar: Option<Sidecar>,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    purchases: BTreeMap<(SubscriptionId, OperationId), Purchase>,
+    teams: BTreeMap<TeamId, Team>,
+    members: BTreeMap<(TeamId, UserId), Member>,
+    draws: MemberDraws,
+    holds: BTreeMap<HoldKey, Hold>,
+    ledger: Vec<LedgerEntry>,
+}
+
+/// What a rule answered, and the rows before and after it.
+type Ran<T> = (T, Rows, Rows);
+
+impl Tables {
+    fn fetch(&self, key: &Key) -> Vec<Row> {
+        let row = match key {
+            Key::Sidecar => self.sidecar.map(Row::Sidecar),
+            Key::Subscription(id) => self.subscriptions.get(id).map(|row| Row::Subscription(Box::new(row.clone()))),
+            Key::Owned(user) => {
+                let owned = self.subscriptions.values().find(|s| s.terms.owner == *user);
+                owned.map(|row| Row::Owned(user.clone(), row.id.clone()))
+            }
+            Key::Purchase(subscription, id) => {
+                self.purchases.get(&(subscription.clone(), id.clone())).cloned().map(Row::Purchase)
+            }
+            Key::Team(id) => self.teams.get(id).cloned().map(Row::Team),
+            Key::Member(team, user) => {
+                let member = self.members.get(&(team.clone(), user.clone())).cloned();
+                member.map(|member| Row::Member(team.clone(), member))
+            }
+            Key::Members(team) => {
+                let of_team = self.members.iter().filter(|((of, _), _)| of == team);
+                return of_team.map(|(_, member)| Row::Member(team.clone(), member.clone())).collect();
+            }
+        };
+        row.into_iter().collect()
+    }
+
+    fn run<T>(&self, rule: impl Fn(&mut Rows) -> Result<T, Missing>) -> Result<Ran<T>, StoreError> {
+        let mut loaded = Rows::default();
+        for runs in 0..RULE_RUNS_MAX {
+            let mut rows = loaded.clone();
+            match rule(&mut rows) {
+                Ok(answer) => return Ok((answer, loaded, rows)),
+                Err(Missing(key)) => {
+                    let key = widened(key, runs);
+                    let found = self.fetch(&key);
+                    loaded.load(key, found);
+                }
+            }
+        }
+        Err(StoreError::rejected("running a rule", "memory", "it asked for too many rows"))
+    }
+
+    fn save(&mut self, commit: Commit) {
+        for row in commit.rows {
+            self.save_row(row);
+        }
+        for mut entry in commit.entries {
+            entry.position = self.ledger.len() as u64 + 1;
+            self.ledger.push(entry);
+        }
+        self.draws.extend(commit.draws);
+        self.save_holds(commit.holds);
+    }
+
+    fn save_row(&mut self, row: Row) {
+        match row {
+            Row::Sidecar(row) => self.sidecar = Some(row),
+            Row::Subscription(row) => drop(self.subscriptions.insert(row.id.clone(), *row)),
+            Row::Purchase(row) => drop(self.purchases.insert((row.subscription.clone(), row.id.clone()), row)),
+            Row::Team(row) => drop(self.teams.insert(row.id.clone(), row)),
+            Row::Member(team, row) => drop(self.members.insert((team, row.user.clone()), row)),
+            Row::Owned(..) => {}
+        }
+    }
+
+    fn save_holds(&mut self, changes: HoldChanges) {
+        for key in &changes.ended {
+            self.holds.remove(key);
+        }
+        for (key, expires_at) in changes.extended {
+            if let Some(hold) = self.holds.get_mut(&key) {
+                hold.expires_at = expires_at;
+            }
+        }
+        self.holds.extend(changes.opened);
+    }
+
+    fn visit(&self, since: i64, visit: Visitor<'_>) {
+        for row in self.subscriptions.values() {
+            visit(Loaded::Subscription(Box::new(row.clone())));
+        }
+        for row in self.teams.values() {
+            visit(Loaded::Team(row.clone()));
+        }
+        for ((team, _), row) in &self.members {
+            visit(Loaded::Member(team.clone(), row.clone()));
+        }
+        for ((team, member, window), &tally) in &self.draws {
+            if window.millis() >= since || self.holds.values().any(|hold| hold.window == *window) {
+                visit(draws(team, member, *window, tally));
+            }
+        }
+        for row in self.holds.values() {
+            visit(Loaded::Hold(Box::new(row.clone())));
+        }
+    }
+}
+
+fn draws(team: &TeamId, member: &UserId, window: Timestamp, tally: Tally) -> Loaded {
+    Loaded::Draws { team: team.clone(), member: member.clone(), window, tally }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn register(
+        &self,
+        id: u128,
+        incarnation: u64,
+        nonce: u128,
+    ) -> Result<Result<Sidecar, SyncRefusal>, StoreError> {
+        let mut tables = self.tables.lock();
+        let (answer, loaded, rows) = tables.run(|rows| sync::register(rows, id, incarnation, nonce))?;
+        if answer.is_ok() {
+            tables.save(Commit { rows: super::commit::changed(&loaded, &rows), ..Commit::default() });
+        }
+        Ok(answer)
+    }
+
+    async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
+        let mut tables = self.tables.lock();
+        let (answer, loaded, rows) = tables.run(|rows| sync::sync(rows, request, now))?;
+        let (reply, synced) = match answer {
+            Ok(answer) => answer,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let commit = Commit::of_sync(request, &loaded, &rows, synced, now)?;
+        tables.save(commit);
+        Ok(Ok(reply))
+    }
+
+    async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError> {
+        let mut tables = self.tables.lock();
+        let (answer, loaded, rows) = tables.run(rule)?;
+        let Ok(done) = &answer else { return Ok(Controlled { answer, rows: Vec::new() }) };
+        tables.save(Commit::of_control(done, actor, &loaded, &rows, now));
+        Ok(Controlled { answer, rows: rows.changed() })
+    }
+
+    async fn load(&self, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError> {
+        self.tables.lock().visit(oldest_window(now), visit);
+        Ok(())
+    }
+
+    async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        Ok(self.tables.lock().subscriptions.get(id).cloned())
+    }
+
+    async fn team(&self, id: &TeamId) -> Result<Option<Team>, StoreError> {
+        Ok(self.tables.lock().teams.get(id).cloned())
+    }
+
+    async fn members(&self, team: &TeamId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, StoreError> {
+        let tables = self.tables.lock();
+        let of_team = tables.members.iter().filter(|((of, _), member)| of == team && !member.removed);
+        let rest = of_team.filter(|((_, user), _)| after.is_none_or(|after| user > after));
+        Ok(rest.take(page(limit)).map(|(_, member)| member.clone()).collect())
+    }
+
+    async fn teams(&self, of: Option<&UserId>, after: Option<&TeamId>, limit: usize) -> Result<Vec<Team>, StoreError> {
+        let tables = self.tables.lock();
+        let is_in = |team: &TeamId, user: &UserId| {
+            tables.members.get(&(team.clone(), user.clone())).is_some_and(|member| !member.removed)
+        };
+        let rest = tables.teams.values().filter(|team| after.is_none_or(|after| team.id > *after));
+        let mine = rest.filter(|team| of.is_none_or(|user| is_in(&team.id, user)));
+        Ok(mine.take(page(limit)).cloned().collect())
+    }
+
+    async fn entries(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        let tables = self.tables.lock();
+        let admitted = |entry: &&LedgerEntry| filter.is_after(entry.position, after) && filter.admits(entry);
+        let entries = tables.ledger.iter();
+        Ok(match filter.newest_first {
+            true => entries.rev().filter(admitted).take(page(limit)).cloned().collect(),
+            false => entries.filter(admitted).take(page(limit)).cloned().collect(),
+        })
+    }
+
+    async fn audit(&self) -> Result<Audit, StoreError> {
+        let tables = self.tables.lock();
+        let mut recount = Recount::default();
+        for entry in &tables.ledger {
+            recount.take(entry);
+        }
+        recount.check_sidecar(tables.sidecar);
+        tables.visit(i64::MIN, &mut |row| recount.check(&row));
+        Ok(recount.finish())
+    }
+}

@@ -1,0 +1,100 @@
+//! The system of record: keeps what the rules of `root` decide and the ledger of all entries.
+//!
+//! A store locks rows, loads them, runs a rule and saves what it changed, all in one transaction. It
+//! decides nothing itself, knows no clock, and serves no debit: the hot path is the engine's.
+
+pub mod audit;
+pub mod commit;
+pub mod detail;
+pub mod error;
+pub mod hold;
+pub mod kind;
+pub mod ledger;
+pub mod memory;
+pub mod read;
+pub mod sqlite;
+
+use async_trait::async_trait;
+
+use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
+use crate::root::subscription::Subscription;
+use crate::root::sync::{Reply, Request, SyncRefusal};
+use crate::root::{Actor, Done, Key, Missing, Refusal, Row, Rows, Sidecar};
+
+pub use audit::{Audit, Difference};
+pub use error::StoreError;
+pub use hold::Hold;
+pub use kind::Kind;
+pub use ledger::{LedgerEntry, Moves};
+pub use memory::Memory;
+pub use read::{Filter, Loaded, Scope, Visitor};
+pub use sqlite::Sqlite;
+
+/// A rule of control: a pure function over rows, run again whenever a row is missing.
+pub type Rule<'a> = &'a (dyn Fn(&mut Rows) -> Result<Result<Done, Refusal>, Missing> + Send + Sync);
+
+/// The most often that one rule may ask for a further row. Rules ask for a handful; those that ask for
+/// many members soon get them all.
+pub const RULE_RUNS_MAX: usize = 1_000;
+
+/// From which run on a rule that asks for one more member gets all members of the team.
+const WIDEN_FROM_RUN: usize = 256;
+
+/// What to load for a rule that has been run `runs` times and asks for `key`. A bulk change asks for
+/// members one by one, and every time costs another run.
+fn widened(key: Key, runs: usize) -> Key {
+    match key {
+        Key::Member(team, _) if runs >= WIDEN_FROM_RUN => Key::Members(team),
+        key => key,
+    }
+}
+
+/// What came of a change of control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Controlled {
+    /// What was done, or why nothing was.
+    pub answer: Result<Done, Refusal>,
+    /// The rows that the rule put, as they now stand; none after a refusal.
+    pub rows: Vec<Row>,
+}
+
+/// A system of record. Every verb is one transaction, takes bounded time, may be repeated, and saves
+/// either everything or nothing.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes an incarnation the newest of the sidecar; answers the last entry that the ledger has.
+    async fn register(
+        &self,
+        id: u128,
+        incarnation: u64,
+        nonce: u128,
+    ) -> Result<Result<Sidecar, SyncRefusal>, StoreError>;
+
+    /// Takes a sidecar's report and lends.
+    async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError>;
+
+    /// Runs a rule of control for `actor` and saves what it did, with one entry for each change.
+    async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError>;
+
+    /// Hands over all that an engine needs at a start, as of one instant: members' draws only of
+    /// windows that may still change at `now`.
+    async fn load(&self, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError>;
+
+    /// A subscription as it was last saved.
+    async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError>;
+
+    /// A team as it was last saved.
+    async fn team(&self, id: &TeamId) -> Result<Option<Team>, StoreError>;
+
+    /// Members of a team that have not been removed, by user id, after the cursor.
+    async fn members(&self, team: &TeamId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, StoreError>;
+
+    /// Teams, or those in which a user is a member, by id, after the cursor.
+    async fn teams(&self, of: Option<&UserId>, after: Option<&TeamId>, limit: usize) -> Result<Vec<Team>, StoreError>;
+
+    /// Entries of the ledger in the order of their positions, after the cursor's position.
+    async fn entries(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<LedgerEntry>, StoreError>;
+
+    /// Recomputes every sum from the ledger alone and compares it with the tables.
+    async fn audit(&self) -> Result<Audit, StoreError>;
+}

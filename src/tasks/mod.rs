@@ -1,0 +1,5 @@
+//! The loops beside the hot path: each waits, then does one step.
+
+pub mod audit;
+pub mod sync;
+pub mod tend;

@@ -1,0 +1,264 @@
+//! The sync loop: reads entries back from the journal, hands them to the store, takes what it lends.
+//!
+//! A store that is away stops nothing here: the journal keeps the entries, the loop asks again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, oneshot, watch};
+
+use super::super::journal::codec::{CodecError, decode};
+use crate::clock::Clock;
+use crate::domain::{Credits, Entry, SubscriptionId, Timestamp};
+use crate::engine::log::charged;
+use crate::journal::{Failed, Journal, ReadError, Reader, Seq};
+use crate::metrics::Metrics;
+use crate::root::sync::{Batch, Reply, Request, SyncRefusal};
+use crate::service::syncing::Ask;
+use crate::service::{Asks, JournalMeter};
+use crate::store::{Store, StoreError};
+
+/// Payload bytes of one batch; with `batch_entries_max` this bounds the memory of one sync.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// The longest pause between two tries while the store is away.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How finely the loop knows which entry was the last at a time.
+const MARK_MILLIS: u64 = 60_000;
+
+/// What the loop is told once.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The longest that an entry waits for the store while it answers.
+    pub interval: Duration,
+    /// Entries of one batch.
+    pub entries_max: usize,
+    /// The longest that one sync may take.
+    pub timeout: Duration,
+    /// How long operations are remembered, in milliseconds.
+    pub retain_millis: u64,
+    /// How many entries are remembered.
+    pub remembered_max: u64,
+}
+
+/// Why a sync did not come through; it is tried again unless it was fenced.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// Another incarnation or another sidecar has taken over.
+    #[error("the store refuses this sidecar: {0}")]
+    Refused(SyncRefusal),
+    /// The store is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store took too long.
+    #[error("the store did not answer in time")]
+    Timeout,
+    /// The journal has failed.
+    #[error(transparent)]
+    Journal(#[from] Failed),
+    /// The journal cannot be read back.
+    #[error("entries cannot be read back from the journal: {0}")]
+    Read(#[from] ReadError),
+    /// An entry in the journal is none.
+    #[error("entry {0} of the journal cannot be read: {1}")]
+    Entry(Seq, CodecError),
+}
+
+/// The parts that the loop works on.
+pub struct Parts {
+    /// The engine.
+    pub meter: Arc<JournalMeter>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Clock,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Held from a transaction of the store until the engine has followed it.
+    pub order: Arc<Mutex<()>>,
+    /// The sidecar's id.
+    pub sidecar: u128,
+    /// The incarnation's counter.
+    pub incarnation: u64,
+}
+
+/// The sync loop.
+pub struct SyncLoop {
+    parts: Parts,
+    options: Options,
+    asks: Asks,
+    confirmed: watch::Sender<u64>,
+    reader: Reader,
+    /// Entries at or after which are remembered by time: when, and the last entry then.
+    marks: std::collections::VecDeque<(Timestamp, u64)>,
+    charged_micros: i64,
+    behind_since: Option<Instant>,
+}
+
+impl SyncLoop {
+    /// A loop that goes on behind the last entry that the store has. `marks` are times with the last
+    /// entry then, from recovery.
+    pub fn new(
+        parts: Parts,
+        options: Options,
+        asks: Asks,
+        confirmed: watch::Sender<u64>,
+        marks: Vec<(Timestamp, u64)>,
+    ) -> Self {
+        let last = *confirmed.borrow();
+        let reader = journal(&parts).reader(Seq(last).after());
+        Self { parts, options, asks, confirmed, reader, marks: marks.into(), charged_micros: 0, behind_since: None }
+    }
+
+    /// Syncs until `stop` says so, then once more. Answers whether everything is in the store.
+    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> bool {
+        let mut pause = self.options.interval;
+        loop {
+            let (first, stopping) = tokio::select! {
+                ask = self.asks.recv() => (ask, false),
+                () = tokio::time::sleep(pause) => (None, false),
+                _ = &mut stop => (None, true),
+            };
+            let synced = self.step(first).await;
+            if stopping {
+                return synced.is_ok();
+            }
+            pause = match synced {
+                Ok(()) => self.options.interval,
+                Err(error) => {
+                    self.parts.metrics.flush.failures.increment(1);
+                    tracing::warn!(%error, "sync failed; it is tried again");
+                    (pause * 2).min(PAUSE_MAX)
+                }
+            };
+        }
+    }
+
+    /// One sync for all who ask now.
+    async fn step(&mut self, first: Option<Ask>) -> Result<(), SyncError> {
+        let mut asks: Vec<Ask> = first.into_iter().collect();
+        while let Ok(ask) = self.asks.try_recv() {
+            asks.push(ask);
+        }
+        let wanted: BTreeSet<SubscriptionId> = asks.iter().filter_map(|ask| ask.subscription.clone()).collect();
+        let synced = self.sync(&wanted).await;
+        self.gauge();
+        if synced.is_ok() {
+            for done in asks.into_iter().filter_map(|ask| ask.done) {
+                // Who has gone away needs no answer.
+                let _ = done.send(());
+            }
+        }
+        synced
+    }
+
+    /// Hands over everything that was entered before, in batches; the last one carries the wants.
+    async fn sync(&mut self, wanted: &BTreeSet<SubscriptionId>) -> Result<(), SyncError> {
+        let now = self.parts.clock.now();
+        let returns = self.parts.meter.give_back(wanted, now);
+        journal(&self.parts).write()?;
+        let through = journal(&self.parts).written();
+        loop {
+            let (first, batch) = self.read(through)?;
+            let is_last = self.reader.next_seq() > through;
+            if batch.is_empty() && returns.is_empty() {
+                return Ok(());
+            }
+            let mut wants = if is_last { returns.clone() } else { BTreeMap::new() };
+            if is_last {
+                wants.extend(self.returns_of(&batch, now));
+            }
+            let charged: i64 = batch.iter().map(charged).sum();
+            let result = self.exchange(Batch { first, entries: batch }, wants).await;
+            match result {
+                Ok(reply) => self.confirm(&reply, charged)?,
+                Err(error) => {
+                    self.reader = journal(&self.parts).reader(Seq(*self.confirmed.borrow()).after());
+                    return Err(error);
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn read(&mut self, through: Seq) -> Result<(u64, Vec<Entry>), SyncError> {
+        let first = self.reader.next_seq().0;
+        let (mut entries, mut bad) = (Vec::new(), None);
+        let last = through.0.min(first + self.options.entries_max as u64 - 1);
+        while self.reader.next_seq().0 <= last {
+            let taken = self.reader.read(Seq(last), BATCH_BYTES_MAX, |seq, bytes| match decode(bytes) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => bad = bad.take().or(Some((seq, error))),
+            })?;
+            if taken == 0 || entries.len() >= self.options.entries_max {
+                break;
+            }
+        }
+        match bad {
+            None => Ok((first, entries)),
+            Some((seq, error)) => Err(SyncError::Entry(seq, error)),
+        }
+    }
+
+    /// What is free in leases that have run out, of subscriptions that the batch draws on.
+    fn returns_of(&self, batch: &[Entry], now: Timestamp) -> BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>> {
+        let drawn: BTreeSet<&SubscriptionId> = batch.iter().map(|entry| &entry.drawer.subscription).collect();
+        let mut returns = self.parts.meter.give_back(drawn, now);
+        returns.retain(|_, windows| !windows.is_empty());
+        returns
+    }
+
+    async fn exchange(
+        &self,
+        batch: Batch,
+        wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
+    ) -> Result<Reply, SyncError> {
+        let Parts { meter, store, clock, metrics, order, sidecar, incarnation } = &self.parts;
+        let request = Request { sidecar: *sidecar, incarnation: *incarnation, batch, wants };
+        let _order = order.lock().await;
+        let start = clock.instant();
+        let syncing = tokio::time::timeout(self.options.timeout, store.sync(&request, clock.now()));
+        let reply = syncing.await.map_err(|_| SyncError::Timeout)??.map_err(SyncError::Refused)?;
+        metrics.flush.seconds.set(clock.since(start).as_secs_f64());
+        meter.lend(&reply.leases);
+        Ok(reply)
+    }
+
+    fn confirm(&mut self, reply: &Reply, charged: i64) -> Result<(), SyncError> {
+        self.charged_micros += charged;
+        self.confirmed.send_replace(reply.acked);
+        let now = self.parts.clock.now();
+        let is_new = |(at, _): &(Timestamp, u64)| now.millis_since(*at) >= MARK_MILLIS;
+        if self.marks.back().is_none_or(is_new) {
+            self.marks.push_back((now, reply.acked));
+        }
+        while self.marks.get(1).is_some_and(|(at, _)| now.millis_since(*at) >= self.options.retain_millis) {
+            self.marks.pop_front();
+        }
+        let by_time = self.marks.front().map_or(0, |(_, seq)| *seq);
+        let by_count = reply.acked.saturating_sub(self.options.remembered_max);
+        journal(&self.parts).confirm(Seq(reply.acked), Seq(by_time.max(by_count)))?;
+        Ok(())
+    }
+
+    fn gauge(&mut self) {
+        let (journal, clock) = (journal(&self.parts), &self.parts.clock);
+        let entered = journal.next_seq().before().0;
+        let unflushed = entered.saturating_sub(*self.confirmed.borrow());
+        let behind = (unflushed > 0).then(|| *self.behind_since.get_or_insert(clock.instant()));
+        self.behind_since = behind;
+        let flush = &self.parts.metrics.flush;
+        flush.unflushed_entries.set(unflushed as f64);
+        let micros = if unflushed == 0 { 0 } else { self.parts.meter.log().charged_micros() - self.charged_micros };
+        flush.unflushed_credits.set(micros as f64 / 1e6);
+        flush.lag_seconds.set(behind.map_or(0.0, |since| clock.since(since).as_secs_f64()));
+    }
+}
+
+fn journal(parts: &Parts) -> &Journal {
+    parts.meter.log().journal().expect("the loops start after recovery has opened the journal")
+}

@@ -1,0 +1,10 @@
+//! Promises of control and of the ledger, over the real listener, journal and store.
+
+mod bodies;
+mod bulk;
+mod hang_up;
+mod ledger;
+mod lists;
+mod resources;
+mod roles;
+mod support;

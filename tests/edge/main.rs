@@ -1,0 +1,6 @@
+//! Promises of the edge, over real sockets: a small router behind the real listener, driven by bytes.
+
+mod bodies;
+mod drain;
+mod limits;
+mod support;

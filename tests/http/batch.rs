@@ -1,0 +1,66 @@
+//! Many operations in one request.
+
+use serde_json::json;
+
+use crate::support::Sidecar;
+
+#[tokio::test]
+async fn rows_are_decided_in_their_order_and_a_bad_one_costs_the_others_nothing() {
+    let sidecar = Sidecar::open().await;
+    let rows = [
+        r#"{"op":"hold","id":"h","team":"acme","member":"ana","credits":5}"#,
+        r#"{"id":"h","team":"acme","credits":"1.5","op":"settle"}"#,
+        r#"{"op":"debit","id":"d","team":"acme","member":"ana","credits":-1}"#,
+        r#"{"op":"debit","id":"d","team":"acme","member":"ana","credits":1}"#,
+        r#"{"op":"debit","id":"e","team":"acme","member":"ana","credits":8}"#,
+        r#"{"op":"refund","debit":"d","team":"acme"}"#,
+        r#"{"op":"check","team":"acme","member":"ana","credits":8}"#,
+        r#"{"op":"hold","id":"g","team":"acme","member":"ana","credits":5}"#,
+        r#"{"op":"extend","id":"g","team":"acme","ttl_ms":5000}"#,
+        r#"{"op":"release","id":"g","team":"acme"}"#,
+        r#"{"op":"release","id":"none","team":"acme"}"#,
+        r#"{"op":"spend"}"#,
+        r#"{"id":"x"}"#,
+        r#"7"#,
+        r#"{"op":"debit","team":"acme","member":"ana","credits":1}"#,
+    ];
+    let answer = sidecar.post("/v1/batch", &format!(r#"{{"ops":[{}]}}"#, rows.join(","))).await.ok();
+    let results = answer["results"].as_array().expect("rows");
+    assert_eq!(results.len(), rows.len());
+    for (row, field, value) in [
+        (0, "decision", json!("allow")),
+        (1, "charged", json!("1.5")),
+        (2, "pointer", json!("/ops/2/credits")),
+        (3, "decision", json!("allow")),
+        (4, "decision", json!("deny")),
+        (5, "refunded", json!("1")),
+        (6, "credits", json!("8")),
+        (7, "decision", json!("allow")),
+        (8, "held", json!("5")),
+        (9, "returned", json!("5")),
+        (10, "code", json!("not_found")),
+        (10, "pointer", json!("/ops/10")),
+        (11, "pointer", json!("/ops/11/op")),
+        (12, "code", json!("missing_field")),
+        (13, "pointer", json!("/ops/13")),
+        (14, "pointer", json!("/ops/14/id")),
+    ] {
+        assert_eq!(results[row][field], value, "{row}: {}", results[row]);
+        assert_eq!(results[row].get("code").is_some(), [2, 10, 11, 12, 13, 14].contains(&row), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_has_at_most_a_thousand_rows() {
+    let sidecar = Sidecar::open().await;
+    let body = |rows: usize| {
+        let row = |n| format!(r#"{{"op":"debit","id":"{n}","team":"acme","member":"ben","credits":"0.01"}}"#);
+        format!(r#"{{"ops":[{}]}}"#, (0..rows).map(row).collect::<Vec<_>>().join(","))
+    };
+    let problem = sidecar.post("/v1/batch", &body(1001)).await.problem();
+    assert_eq!(problem, (422, "invalid_value".to_owned(), "/ops".to_owned()));
+    let answer = sidecar.post("/v1/batch", &body(1000)).await.ok();
+    let results = answer["results"].as_array().expect("rows");
+    assert!(results.len() == 1000 && results.iter().all(|row| row["decision"] == "allow"));
+    assert_eq!(results[999]["remaining"]["payer"], "90");
+}

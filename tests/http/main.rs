@@ -1,0 +1,11 @@
+//! Promises of the HTTP interface: a whole sidecar behind its real listener, driven by requests.
+
+mod authorize;
+mod balances;
+mod batch;
+mod denials;
+mod draws;
+mod ends;
+mod faults;
+mod operation;
+mod support;

@@ -1,0 +1,75 @@
+//! The real server as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use crate::client::Client;
+
+pub struct Purser {
+    child: Child,
+    address: String,
+}
+
+impl Purser {
+    /// Starts on a free port and waits until it listens.
+    pub fn start(data: &Path, durability: &str) -> Self {
+        let config = data.join("test.toml");
+        let text = "[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\nqueue_bytes_max = \"1MiB\"\n";
+        std::fs::write(&config, text).expect("the folder can be written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_purser"))
+            .args(["serve", "--http", "127.0.0.1:0", "--log-format", "json", "--durability", durability])
+            .arg("--config")
+            .arg(&config)
+            .arg("--data")
+            .arg(data.join("data"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut log = BufReader::new(child.stderr.take().expect("its log is piped"));
+        let address = listening(&mut log);
+        // The log is read on, so that the server never waits for its reader.
+        thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+        Self { child, address }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the server runs");
+        self.child.wait().expect("the server has ended");
+    }
+
+    /// SIGTERM; whether it exits with 0.
+    pub fn stop(mut self) -> bool {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server runs");
+        self.child.wait().expect("the server ends").success()
+    }
+}
+
+impl Drop for Purser {
+    fn drop(&mut self) {
+        // It has ended already, but for a test that failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listening(log: &mut impl BufRead) -> String {
+    let mut seen = String::new();
+    loop {
+        let start = seen.len();
+        let bytes = log.read_line(&mut seen).expect("the log can be read");
+        assert!(bytes > 0, "the server ended before it listened:\n{seen}");
+        let line: serde_json::Value = serde_json::from_str(&seen[start..]).unwrap_or_default();
+        if line["fields"]["message"] == "listening" || line["message"] == "listening" {
+            let address = line["fields"]["address"].as_str().or(line["address"].as_str());
+            return address.expect("listening names the address").to_owned();
+        }
+    }
+}

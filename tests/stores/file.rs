@@ -1,0 +1,177 @@
+//! SQLite's file: reopened, shared with another process, full, foreign, or not there.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use purser::store::sqlite::Options;
+use purser::store::{Sqlite, Store, StoreError};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::support::*;
+
+async fn raw(file: &std::path::Path) -> SqliteConnection {
+    SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.expect("the file opens")
+}
+
+#[test]
+fn a_reopened_file_is_as_it_was_left() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let store = open(&file).await;
+        let mut engine = seeded(&store).await;
+        engine.debit("d1", "10").hold("h1", "5");
+        report(&store, &engine.all()).await;
+        let before = loaded(&store, now()).await;
+        store.close().await;
+        let store = open(&file).await;
+        assert_eq!(loaded(&store, now()).await, before);
+        assert_eq!(report(&store, &engine.all()).await, 2);
+        assert_eq!(store.audit().await.expect("it is audited").listed, []);
+    });
+}
+
+#[test]
+fn only_the_owner_may_read_the_file() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        std::fs::write(&file, "").expect("the file is written");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).expect("the mode is set");
+        let store = open(&file).await;
+        seeded(&store).await;
+        for suffix in ["", "-wal", "-shm"] {
+            let path = format!("{}{suffix}", file.display());
+            let mode = std::fs::metadata(&path).expect(&path).permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{path}");
+        }
+    });
+}
+
+/// Not a test of its own: the other process of the next one.
+#[test]
+fn other_process_that_writes() {
+    let Ok(file) = std::env::var("PURSER_TEST_OTHER_PROCESS") else { return };
+    block_on(async {
+        let mut conn = raw(file.as_ref()).await;
+        let _held = conn.begin_with("BEGIN IMMEDIATE").await.expect("the file is free");
+        println!("\nwriting");
+        let _ = std::io::stdin().lines().next();
+    });
+}
+
+#[test]
+fn while_another_process_writes_the_store_is_unavailable_and_can_be_read() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let options = Options { busy_timeout: Duration::from_millis(50), ..Options::new(&file) };
+        let store = Sqlite::open(options).await.expect("the store opens");
+        let mut engine = seeded(&store).await;
+        engine.debit("d1", "10");
+
+        let this = std::env::current_exe().expect("a test knows its program");
+        let mut other = Command::new(this)
+            .args(["--exact", "file::other_process_that_writes", "--nocapture"])
+            .env("PURSER_TEST_OTHER_PROCESS", &file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the other process starts");
+        let mut output = BufReader::new(other.stdout.take().expect("it is piped")).lines();
+        assert!(output.by_ref().map_while(Result::ok).any(|line| line == "writing"));
+
+        let answer = store.sync(&engine.all(), now()).await;
+        assert!(is_unavailable(&answer), "{answer:?}");
+        let text = answer.expect_err("it is an error").to_string();
+        assert!(text.contains("taking a report failed at") && text.contains("locked"), "{text}");
+        assert_eq!(store.team(&team_id("t")).await.map(|team| team.is_some()), Ok(true));
+        assert_eq!(store.audit().await.expect("it is audited").differences, 0);
+
+        drop(other.stdin.take());
+        other.wait().expect("the other process ends");
+        assert_eq!(report(&store, &engine.all()).await, 1);
+    });
+}
+
+#[test]
+fn a_full_disk_is_unavailable_and_loses_nothing() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let options = Options { bytes_max: 300_000, ..Options::new(&file) };
+        let store = Sqlite::open(options).await.expect("the store opens");
+        let mut engine = seeded(&store).await;
+        let mut acked = 0;
+        let refused = loop {
+            for n in 0..200 {
+                engine.debit(&format!("d{}-{n}", engine.entries.len()), "0.001");
+            }
+            match store.sync(&engine.request(acked as usize + 1, engine.entries.len()), now()).await {
+                Ok(reply) => acked = reply.expect("the report is taken").acked,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+        assert!(refused.to_string().contains("full"), "{refused}");
+        assert_eq!(store.audit().await.expect("it is audited").listed, []);
+        store.close().await;
+        let store = open(&file).await;
+        assert_eq!(report(&store, &engine.all()).await, engine.entries.len() as u64);
+        assert_eq!(store.audit().await.expect("it is audited").listed, []);
+    });
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_unavailable() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for file in [folder.path().to_owned(), folder.path().join("none/purser.db"), "/proc/purser.db".into()] {
+        let answer = block_on(Sqlite::open(Options::new(&file)));
+        assert!(is_unavailable(&answer), "{file:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_store_is_corrupt_or_foreign() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        std::fs::write(&file, "this is not a database, and it is long enough to say so".repeat(100)).expect("written");
+        let answer = Sqlite::open(Options::new(&file)).await;
+        assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
+
+        let (_folder, file) = new_file();
+        open(&file).await.close().await;
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     VALUES (99, 'later', TRUE, x'00', 0)";
+        sqlx::query(newer).execute(&mut raw(&file).await).await.expect("it is inserted");
+        let answer = Sqlite::open(Options::new(&file)).await;
+        assert!(matches!(answer, Err(StoreError::Rejected(_))), "{answer:?}");
+    });
+}
+
+#[test]
+fn a_value_that_cannot_be_names_its_column() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let store = open(&file).await;
+        seeded(&store).await;
+        sqlx::query("UPDATE teams SET owner = 'a b'").execute(&mut raw(&file).await).await.expect("it is updated");
+        let answer = store.team(&team_id("t")).await;
+        let Err(StoreError::Corrupt(trouble)) = answer else { panic!("{answer:?}") };
+        assert!(trouble.place.ends_with("column owner"), "{trouble}");
+        assert!(trouble.cause.contains(r#""a b" may have only"#), "{trouble}");
+    });
+}
+
+#[test]
+fn what_breaks_a_constraint_is_rejected_and_leaves_the_store_usable() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let store = open(&file).await;
+        let mut engine = seeded(&store).await;
+        let second = |rows: &mut purser::root::Rows| put_subscription(rows, "s2", &terms("ana"), now());
+        let answer = store.control(&second, &admin(), now()).await;
+        let Err(StoreError::Rejected(trouble)) = answer else { panic!("{answer:?}") };
+        assert!(trouble.cause.contains("subscriptions.owner"), "{trouble}");
+        engine.debit("d1", "1");
+        assert_eq!(report(&store, &engine.all()).await, 1);
+    });
+}

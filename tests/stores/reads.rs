@@ -1,0 +1,82 @@
+//! Pages and filters.
+
+use purser::domain::Member;
+use purser::store::{Filter, Kind, Scope, Store};
+
+use crate::support::*;
+
+async fn ids(store: &dyn Store, filter: &Filter) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.entries(filter, after, 2).await.expect("the ledger is read");
+        let Some(last) = page.last() else { return found };
+        after = Some(last.position);
+        found.extend(page.iter().filter_map(|entry| entry.id.as_ref()).map(ToString::to_string));
+    }
+}
+
+#[test]
+fn entries_are_filtered_and_paged() {
+    on_every_store(async |store| {
+        let mut engine = seeded(&*store).await;
+        engine.debit("d1", "1").hold("h1", "2").settle("h1", "2").debit("d2", "3").refund("r1", "d2", "1");
+        engine.drawer.member = user("ana");
+        engine.debit("d3", "1");
+        engine.drawer.team = None;
+        engine.drawer.payer = purser::domain::Payer::Wallet;
+        engine.debit("w1", "1");
+        report(&*store, &engine.all()).await;
+
+        let all = ["d1", "h1", "h1", "d2", "r1", "d3", "w1"];
+        let team = Filter { scope: Scope::Team(team_id("t")), ..Filter::default() };
+        for (filter, wanted) in [
+            (Filter::default(), &all[..]),
+            (team.clone(), &all[..6]),
+            (Filter { member: Some(user("ana")), ..team.clone() }, &["d3"]),
+            (Filter { kind: Some(Kind::Debited), ..team.clone() }, &["d1", "d2", "d3"]),
+            (Filter { id: Some(op("h1")), ..team.clone() }, &["h1", "h1"]),
+            (Filter { from: Some(now().plus_millis(1)), to: Some(now().plus_millis(4)), ..team }, &["h1", "h1", "d2"]),
+            (Filter { scope: Scope::User(user("ana")), ..Filter::default() }, &["w1"]),
+            (Filter { scope: Scope::Subscription(sub("s")), ..Filter::default() }, &all),
+            (Filter { scope: Scope::Team(team_id("none")), ..Filter::default() }, &[]),
+        ] {
+            assert_eq!(ids(&*store, &filter).await, wanted, "{filter:?}");
+            let newest_first = Filter { newest_first: true, ..filter };
+            let wanted: Vec<_> = wanted.iter().rev().collect();
+            assert_eq!(ids(&*store, &newest_first).await.iter().collect::<Vec<_>>(), wanted, "{newest_first:?}");
+        }
+    });
+}
+
+#[test]
+fn teams_and_members_are_paged_by_id() {
+    on_every_store(async |store| {
+        for id in ["t3", "t1", "t2"] {
+            control(&*store, |rows| put_team(rows, id, "s")).await;
+        }
+        control(&*store, |rows| {
+            rows.put_member(&team_id("t2"), Member { removed: true, ..Member::new(user("ana")) });
+            done(Vec::new())
+        })
+        .await;
+        let teams = async |of: Option<&str>, after: Option<&str>, limit| {
+            let (of, after) = (of.map(user), after.map(team_id));
+            let page = store.teams(of.as_ref(), after.as_ref(), limit).await.expect("teams are read");
+            page.iter().map(|team| team.id.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(teams(None, None, 2).await, ["t1", "t2"]);
+        assert_eq!(teams(None, Some("t2"), 2).await, ["t3"]);
+        assert_eq!(teams(Some("ana"), None, 10).await, ["t1", "t3"]);
+        assert_eq!(teams(Some("cy"), None, 10).await, [""; 0]);
+        let members = async |team: &str, after: Option<&str>| {
+            let page = store.members(&team_id(team), after.map(user).as_ref(), 1).await.expect("members are read");
+            page.iter().map(|member| member.user.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(members("t1", None).await, ["ana"]);
+        assert_eq!(members("t1", Some("ana")).await, ["bob"]);
+        assert_eq!(members("t2", None).await, ["bob"]);
+        assert_eq!(store.team(&team_id("none")).await, Ok(None));
+        assert_eq!(store.subscription(&sub("none")).await, Ok(None));
+    });
+}

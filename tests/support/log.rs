@@ -1,0 +1,46 @@
+//! The log as a vector.
+
+use parking_lot::Mutex;
+use purser::domain::Entry;
+use purser::engine::{Log, NoRoom};
+
+/// Keeps every entry; takes none while it is full.
+#[derive(Debug, Default)]
+pub struct VecLog(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    is_full: bool,
+}
+
+impl VecLog {
+    /// Switches whether there is room.
+    pub fn set_full(&self, is_full: bool) {
+        self.0.lock().is_full = is_full;
+    }
+
+    /// Entries with numbers above `seq`; the first entry has the number 1.
+    pub fn after(&self, seq: u64) -> Vec<Entry> {
+        self.0.lock().entries[seq as usize..].to_vec()
+    }
+
+    /// The last entry's number.
+    pub fn last(&self) -> u64 {
+        self.0.lock().entries.len() as u64
+    }
+}
+
+impl Log for VecLog {
+    type Room<'a> = ();
+
+    fn reserve(&self, _entries: usize) -> Result<(), NoRoom> {
+        if self.0.lock().is_full { Err(NoRoom) } else { Ok(()) }
+    }
+
+    fn push(&self, _room: &mut (), entry: &Entry) -> u64 {
+        let mut inner = self.0.lock();
+        inner.entries.push(entry.clone());
+        inner.entries.len() as u64
+    }
+}
