@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cells::BookCell;
-use super::draw::{Remaining, remaining};
+use super::drawn::{Remaining, remaining};
 use super::lock::Mutex;
 use super::log::Log;
 use super::meter::{Meter, Scope};

@@ -1,7 +1,7 @@
 //! How draws end or are undone: settle, release, extend, expire, refund.
 
 use super::cells::{BookCell, TeamCell};
-use super::draw::Remaining;
+use super::drawn::Remaining;
 use super::log::Log;
 use super::meter::{Meter, Scope};
 use super::operations::{End, Key, Operations};

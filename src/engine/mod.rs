@@ -6,6 +6,7 @@
 pub mod balance;
 pub mod cells;
 pub mod draw;
+pub mod drawn;
 pub mod ends;
 pub mod follow;
 pub mod lock;
@@ -15,7 +16,7 @@ pub mod operations;
 pub mod recover;
 mod work;
 
-pub use draw::{Allowed, Draw, DrawFault, Drawn, Remaining};
+pub use drawn::{Allowed, Draw, DrawFault, Drawn, Remaining};
 pub use ends::{EndFault, Ended, Settled};
 pub use log::{JournalLog, Log, NoRoom};
 pub use meter::{Meter, Options, Scope};

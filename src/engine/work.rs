@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::draw::{Remaining, remaining};
+use super::drawn::{Remaining, remaining};
 use super::ends::{EndFault, Ended, Settled};
 use super::log::Log;
 use super::meter::Meter;

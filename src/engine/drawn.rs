@@ -1,0 +1,131 @@
+//! What a draw asks, and what it is answered.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::operations::{Kind, Known};
+use crate::domain::{
+    Ask, Book, Credits, Denial, Drawer, MemberDraws, OperationId, OutOfRange, Payer, SubscriptionId, TeamId, Timestamp,
+    UserId,
+};
+
+/// A debit, a hold, or a check of either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The caller's id of it.
+    pub id: OperationId,
+    /// In whose name; `None`: the member's own credits pay.
+    pub team: Option<TeamId>,
+    /// Who draws.
+    pub member: UserId,
+    /// What is asked.
+    pub ask: Ask,
+    /// For a hold: how long it stays open, in milliseconds.
+    pub ttl_millis: Option<u64>,
+}
+
+impl Draw {
+    /// A fingerprint of what is asked: the same for the same content, today and after a restart.
+    pub(super) fn content(&self) -> u64 {
+        let mut hash = SipHasher13::new();
+        hash.write_u8(u8::from(self.ttl_millis.is_some()));
+        hash.write_u64(self.ttl_millis.unwrap_or(0));
+        hash.write(self.member.as_str().as_bytes());
+        hash.write_u8(0);
+        hash.write_i64(self.ask.credits.micros());
+        hash.write_i64(self.ask.min_credits.map_or(-1, Credits::micros));
+        hash.write(self.ask.model.as_ref().map_or(&[], |model| model.as_str().as_bytes()));
+        hash.finish()
+    }
+}
+
+/// What is left after a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// Of the member's limit; `None` without one.
+    pub member: Option<Credits>,
+    /// Of the payer's funds.
+    pub payer: Credits,
+}
+
+impl Remaining {
+    /// What would be left after `credits` more.
+    pub(super) fn less(self, credits: Credits) -> Self {
+        let (member, payer) = (self.member.map(|m| m.saturating_sub(credits)), self.payer.saturating_sub(credits));
+        Self { member, payer }
+    }
+}
+
+/// Allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// What was charged or set aside.
+    pub credits: Credits,
+    /// Whose credits pay.
+    pub payer: Payer,
+    /// The subscription that is drawn on.
+    pub subscription: SubscriptionId,
+    /// For a hold: until when it is open, as first answered.
+    pub expires_at: Option<Timestamp>,
+    /// What is left now.
+    pub remaining: Remaining,
+    /// The same id was answered before.
+    pub replayed: bool,
+    /// The entry that must be durable before this is answered; `None` for a check.
+    pub seq: Option<u64>,
+}
+
+/// The answer to a draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drawn {
+    /// Allowed, and entered unless it was a check.
+    Allowed(Allowed),
+    /// Denied; nothing has changed.
+    Denied(Box<Denial>),
+    /// The lease of this subscription has run out: sync, then ask again.
+    Short(SubscriptionId),
+}
+
+/// Why a draw is no question that could be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DrawFault {
+    /// The id was used for something else.
+    #[error("this id was used before with other content; use a new id")]
+    IdReused,
+    /// A sum would be too large.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+}
+
+/// What is left of the member's limit in the current window, and of the payer's funds.
+pub(super) fn remaining(
+    payer: Payer,
+    limit: Option<Credits>,
+    book: Option<&Book>,
+    member: Option<&MemberDraws>,
+    now: Timestamp,
+) -> Remaining {
+    let book = book.filter(|book| payer == Payer::Pool || book.team.is_none());
+    let window = book.and_then(|book| book.current(now)).map(|funds| funds.window.start);
+    let taken = window.and_then(|start| member?.of(start)).map_or(Credits::ZERO, |draws| draws.taken(now));
+    Remaining {
+        member: limit.filter(|_| payer == Payer::Pool).map(|limit| limit.saturating_sub(taken)),
+        payer: book.map_or(Credits::ZERO, |book| book.free(now)),
+    }
+}
+
+/// The first answer again, with what remains today (I6).
+pub(super) fn replay(known: &Known, content: u64, remaining: Remaining) -> Result<Drawn, DrawFault> {
+    let (credits, expires_at) = match &known.kind {
+        Kind::Debit { credits, .. } => (*credits, None),
+        Kind::Hold { hold, first_expiry, .. } => (hold.set.credits, Some(*first_expiry)),
+        Kind::Refund { .. } => return Err(DrawFault::IdReused),
+    };
+    if known.content != content {
+        return Err(DrawFault::IdReused);
+    }
+    let Drawer { payer, subscription, .. } = known.drawer.clone();
+    let seq = Some(known.seq);
+    Ok(Drawn::Allowed(Allowed { credits, payer, subscription, expires_at, remaining, replayed: true, seq }))
+}
