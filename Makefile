@@ -30,7 +30,7 @@ endif
 # features that differ only here live side by side in one target folder. 20 000 schedules, some 20 s.
 	$(CARGO) test --locked --features shuttle --test interleavings
 ifneq ($(BENCHES),)
-	$(CARGO) test --locked --bench '*'
+	PURSER_BENCH_SMOKE=1 $(CARGO) test --locked --bench '*'
 endif
 
 lint: ## check the format, the lints and, with cargo-deny, the dependencies

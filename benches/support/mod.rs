@@ -89,7 +89,7 @@ pub fn fill(meter: &Meter<JournalLog>, sizes: Sizes) {
 }
 
 /// A team with its pool and its members, each with a seat and a limit.
-fn rows(team: usize, members: usize) -> Vec<Row> {
+pub fn rows(team: usize, members: usize) -> Vec<Row> {
     let id = team_id(team);
     let subscription = SubscriptionId::new(&name("s", team, 0)).expect("a name");
     let terms = Terms {

@@ -131,9 +131,22 @@ impl Rows {
         if self.loaded.contains(&key) { Ok(()) } else { Err(Missing(key)) }
     }
 
-    fn put(&mut self, key: Key) {
+    fn mark(&mut self, key: Key) {
         self.loaded.insert(key.clone());
         self.dirty.insert(key);
+    }
+
+    /// Saves a row of any kind.
+    pub fn put(&mut self, row: Row) {
+        match row {
+            Row::Sidecar(row) => self.put_sidecar(row),
+            Row::Subscription(row) => self.put_subscription(*row),
+            Row::Purchase(row) => self.put_purchase(row),
+            Row::Team(row) => self.put_team(row),
+            Row::Member(team, row) => self.put_member(&team, row),
+            // Follows from the subscription.
+            Row::Owned(..) => {}
+        }
     }
 
     /// The sidecar that holds the leases.
@@ -145,7 +158,7 @@ impl Rows {
     /// Saves the sidecar.
     pub fn put_sidecar(&mut self, sidecar: Sidecar) {
         self.sidecar = Some(sidecar);
-        self.put(Key::Sidecar);
+        self.mark(Key::Sidecar);
     }
 
     /// A subscription.
@@ -158,7 +171,7 @@ impl Rows {
     pub fn put_subscription(&mut self, subscription: Subscription) {
         let owner = subscription.terms.owner.clone();
         self.owned.insert(owner, subscription.id.clone());
-        self.put(Key::Subscription(subscription.id.clone()));
+        self.mark(Key::Subscription(subscription.id.clone()));
         self.subscriptions.insert(subscription.id.clone(), subscription);
     }
 
@@ -176,7 +189,7 @@ impl Rows {
 
     /// Saves a purchase.
     pub fn put_purchase(&mut self, purchase: Purchase) {
-        self.put(Key::Purchase(purchase.subscription.clone(), purchase.id.clone()));
+        self.mark(Key::Purchase(purchase.subscription.clone(), purchase.id.clone()));
         self.purchases.insert((purchase.subscription.clone(), purchase.id.clone()), purchase);
     }
 
@@ -188,7 +201,7 @@ impl Rows {
 
     /// Saves a team.
     pub fn put_team(&mut self, team: Team) {
-        self.put(Key::Team(team.id.clone()));
+        self.mark(Key::Team(team.id.clone()));
         self.teams.insert(team.id.clone(), team);
     }
 
@@ -209,7 +222,7 @@ impl Rows {
     /// Saves a member.
     pub fn put_member(&mut self, team: &TeamId, member: Member) {
         let user = member.user.clone();
-        self.put(Key::Member(team.clone(), user.clone()));
+        self.mark(Key::Member(team.clone(), user.clone()));
         self.members.insert((team.clone(), user), member);
     }
 }
