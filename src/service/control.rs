@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
+use super::refollow::refollow;
 use super::{Service, Unable};
 use crate::root::control::control;
 use crate::root::{Actor, Command, Rows};
-use crate::store::Controlled;
+use crate::store::{Controlled, StoreError};
 
 impl Service {
     /// Has the root decide a command; what it changed is followed here before this returns.
@@ -20,10 +21,15 @@ impl Service {
         let (meter, store, now) = (Arc::clone(&self.meter), Arc::clone(&self.store), self.clock.now());
         let deciding = tokio::spawn(async move {
             let rule = |rows: &mut Rows| control(rows, &command, &actor, now);
-            let controlled = store.control(&rule, &actor, now).await?;
-            meter.follow(&controlled.rows);
+            let controlled = store.control(&rule, &actor, now).await;
+            match &controlled {
+                Ok(controlled) => meter.follow(&controlled.rows),
+                // It may have been saved although no answer came.
+                Err(StoreError::Unavailable(_)) => refollow(&meter, &*store, &command, now).await,
+                Err(_) => {}
+            }
             drop(order);
-            Ok(controlled)
+            Ok(controlled?)
         });
         match timeout(self.options.store_wait, deciding).await {
             Err(_) => Err(Unable::Timeout),

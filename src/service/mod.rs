@@ -7,6 +7,7 @@ pub mod balances;
 pub mod control;
 pub mod decisions;
 pub mod records;
+mod refollow;
 pub mod syncing;
 
 use std::sync::Arc;
