@@ -96,6 +96,9 @@ pub enum DrawFault {
     /// A sum would be too large.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
+    /// It was allowed and entered, but could not be made as durable as answers must be.
+    #[error("it was entered, but is not yet as durable as answers must be; ask again with the same id")]
+    Unconfirmed,
 }
 
 /// What is left of the member's limit in the current window, and of the payer's funds.

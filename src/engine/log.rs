@@ -48,6 +48,11 @@ impl JournalLog {
         self.journal.get()
     }
 
+    /// Counts what an entry charges that was taken by an earlier run and is still to be flushed.
+    pub fn count(&self, entry: &Entry) {
+        self.charged_micros.fetch_add(charged(entry), Ordering::Relaxed);
+    }
+
     /// Micro-credits charged by the entries taken so far.
     pub fn charged_micros(&self) -> i64 {
         self.charged_micros.load(Ordering::Relaxed)

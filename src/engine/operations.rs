@@ -149,10 +149,10 @@ impl Operations {
             Fact::Extended { expires_at } => self.extend(own, *expires_at),
             Fact::Settled { charged, returned, debt, late } => {
                 let end = End::Settled { charged: *charged, returned: *returned, debt: *debt, late: *late };
-                self.end(own, entry.at, seq, end);
+                self.end(own, entry, seq, end);
             }
-            Fact::Released { returned } => self.end(own, entry.at, seq, End::Released { returned: *returned }),
-            Fact::Expired { .. } => self.end(own, entry.at, seq, End::Expired),
+            Fact::Released { returned } => self.end(own, entry, seq, End::Released { returned: *returned }),
+            Fact::Expired { .. } => self.end(own, entry, seq, End::Expired),
         }
     }
 
@@ -180,13 +180,15 @@ impl Operations {
         assert!(before.is_none(), "an id that is known is not entered again (I6)");
     }
 
-    fn end(&mut self, key: Key, at: Timestamp, seq: u64, how: End) {
-        let Some(known) = self.known.get_mut(&key) else { return };
+    fn end(&mut self, key: Key, entry: &Entry, seq: u64, how: End) {
+        let Some(known) = self.known.get_mut(&key) else {
+            return self.remember(key, entry.at, ended(entry, seq, how));
+        };
         let Kind::Hold { hold, end, .. } = &mut known.kind else { unreachable!("only holds end") };
         assert!(end.is_none() || *end == Some(End::Expired), "a hold ends once (I5)");
         self.expiries.remove(&(hold.set.expires_at, key));
         (*end, known.seq) = (Some(how), seq);
-        self.order.push_back((at, seq, key));
+        self.order.push_back((entry.at, seq, key));
     }
 
     fn extend(&mut self, key: Key, expires_at: Timestamp) {
@@ -229,6 +231,16 @@ impl Operations {
         }
         before - self.known.len()
     }
+}
+
+/// What is remembered of the end of a hold whose own entry the journal no longer has: it may still
+/// be settled late, and its end repeated.
+fn ended(entry: &Entry, seq: u64, how: End) -> Known {
+    let posting = &entry.postings[0];
+    let set = posting.unheld.unwrap_or(Set { credits: Credits::ZERO, expires_at: entry.at });
+    let hold = Hold { window: posting.window, set };
+    let kind = Kind::Hold { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how) };
+    Known { seq, content: 0, drawer: entry.drawer.clone(), kind }
 }
 
 /// What is remembered of an entry that begins an operation.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::metrics::UPKEEP_INTERVAL;
 use crate::service::Service;
+use crate::service::health::Watched;
 use crate::tasks::sync::SyncLoop;
 use crate::tasks::{audit, tend};
 
@@ -33,7 +34,8 @@ impl Loops {
         let (tend_interval, audit_interval) = (config.holds.expire_interval, config.audit.interval);
         let parts = Arc::clone(service);
         let run = async move {
-            let Service { meter, store, clock, metrics, .. } = &*parts;
+            let Service { meter, store, clock, metrics, health, .. } = &*parts;
+            let _watched = Watched(Arc::clone(health));
             let upkeep = metrics.clone();
             tokio::spawn(async move {
                 loop {
@@ -42,7 +44,11 @@ impl Loops {
                 }
             });
             let tending = tend::run(Arc::clone(meter), clock.clone(), metrics.clone(), tend_interval, tend_stopped);
-            tokio::spawn(tending);
+            let watched = Watched(Arc::clone(health));
+            tokio::spawn(async move {
+                let _watched = watched;
+                tending.await;
+            });
             tokio::spawn(audit::run(Arc::clone(store), metrics.clone(), audit_interval, audit_stopped));
             let flushed = sync.run(sync_stopped).await;
             // Nobody waits any more when the deadline has passed.

@@ -148,7 +148,8 @@ fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (
         lease_wait: config.lease.wait,
         store_wait: config.store.timeout,
     };
-    let parts = Parts { meter, store, clock: clock.clone(), metrics: metrics.clone(), order };
+    let health = Arc::default();
+    let parts = Parts { meter, store, clock: clock.clone(), metrics: metrics.clone(), order, health };
     let service = Arc::new(Service::new(parts.clone(), syncing, confirmations, options));
     let options = sync::Options {
         sidecar: identity.sidecar.as_u128(),

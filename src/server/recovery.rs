@@ -12,6 +12,7 @@ use crate::engine::recover::{Disagreement, Drawn, OpenHold};
 use crate::engine::{JournalLog, Options};
 use crate::journal::codec::{CodecError, decode};
 use crate::journal::media::file::FileFolder;
+use crate::journal::media::memory::MemoryFolder;
 use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Journal, Seq};
 use crate::metrics::Metrics;
 use crate::root::Row;
@@ -93,8 +94,14 @@ pub struct Opened {
 pub async fn open(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<Opened, OpenError> {
     let start = clock.instant();
     let folder = |error| OpenError::Folder(config.data.clone(), error);
-    std::fs::create_dir_all(&config.data).map_err(folder)?;
-    let claim = Claim::take(Arc::new(FileFolder::open(&config.data).map_err(folder)?))?;
+    let claim = match config.store.url {
+        // A journal that outlives its store would be another store's.
+        StoreUrl::Memory => Claim::take(Arc::new(MemoryFolder::default()))?,
+        _ => {
+            std::fs::create_dir_all(&config.data).map_err(folder)?;
+            Claim::take(Arc::new(FileFolder::open(&config.data).map_err(folder)?))?
+        }
+    };
     let identity = Identity::mint(&claim)?;
     let store = open_store(config).await?;
     let registered = store.register(identity.sidecar.as_u128(), identity.incarnation, identity.nonce).await?;
@@ -201,6 +208,7 @@ impl Replay<'_> {
             return Ok(());
         }
         self.remember_holds();
+        self.meter.log().count(&entry);
         Ok(self.meter.recover_entry(&entry, seq.0)?)
     }
 

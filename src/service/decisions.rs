@@ -51,7 +51,7 @@ impl Service {
     }
 
     async fn draw_durably(&self, draw: &Draw, together: Option<&Together>) -> Result<Drawn, DrawFault> {
-        if self.is_stopping() {
+        if !self.may_draw() {
             return Ok(self.meter.unavailable(draw));
         }
         let mut drawn = self.meter.draw(draw, self.clock.now())?;
@@ -61,7 +61,7 @@ impl Service {
         }
         match &drawn {
             Drawn::Allowed(allowed) => match allowed.seq {
-                Some(seq) if self.wait(seq, together).await.is_err() => Ok(self.meter.unavailable(draw)),
+                Some(seq) if self.wait(seq, together).await.is_err() => Err(DrawFault::Unconfirmed),
                 _ => Ok(drawn),
             },
             Drawn::Denied(_) => Ok(drawn),

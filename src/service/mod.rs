@@ -6,6 +6,7 @@
 pub mod balances;
 pub mod control;
 pub mod decisions;
+pub mod health;
 pub mod records;
 mod refollow;
 pub mod syncing;
@@ -25,6 +26,7 @@ use crate::store::{Store, StoreError};
 
 pub use balances::FundsBalance;
 pub use decisions::{EndError, Together};
+pub use health::Health;
 pub use syncing::{Asks, Syncing};
 
 /// The engine over the journal.
@@ -72,6 +74,8 @@ pub struct Parts {
     /// Held from a transaction of the store until the engine has followed it, so that the engine
     /// follows in the order of commits.
     pub order: Arc<Mutex<()>>,
+    /// What the loops say.
+    pub health: Arc<Health>,
 }
 
 /// What every edge calls.
@@ -82,6 +86,7 @@ pub struct Service {
     pub(crate) metrics: Metrics,
     pub(crate) syncing: Syncing,
     pub(crate) order: Arc<Mutex<()>>,
+    pub(crate) health: Arc<Health>,
     options: Options,
     confirmed: watch::Receiver<u64>,
     stopping: AtomicBool,
@@ -90,9 +95,9 @@ pub struct Service {
 impl Service {
     /// A service over parts that have been recovered. `confirmed` is the last entry that the store has.
     pub fn new(parts: Parts, syncing: Syncing, confirmed: watch::Receiver<u64>, options: Options) -> Self {
-        let Parts { meter, store, clock, metrics, order } = parts;
+        let Parts { meter, store, clock, metrics, order, health } = parts;
         let stopping = AtomicBool::new(false);
-        Self { meter, store, clock, metrics, syncing, order, options, confirmed, stopping }
+        Self { meter, store, clock, metrics, syncing, order, health, options, confirmed, stopping }
     }
 
     /// The clock that this service decides by.
@@ -120,11 +125,20 @@ impl Service {
         if self.stopping.load(Ordering::Acquire) {
             return Some("stopping");
         }
+        if let Some(why) = self.health.why_not() {
+            return Some(why);
+        }
         match self.journal() {
             None => Some("recovering"),
             Some(journal) if journal.failure().is_some() => Some("the journal has failed"),
             Some(_) => None,
         }
+    }
+
+    /// Whether a draw can be decided and answered as durably as it must be.
+    fn may_draw(&self) -> bool {
+        let confirms = self.options.durability != Durability::Store || !self.health.is_store_away();
+        confirms && !self.is_stopping() && self.health.why_not().is_none()
     }
 
     fn is_stopping(&self) -> bool {

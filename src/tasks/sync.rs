@@ -92,6 +92,8 @@ impl SyncLoop {
     ) -> Self {
         let last = *confirmed.borrow();
         let reader = journal(&parts).reader(Seq(last).after());
+        // Before the first mark nothing is old.
+        let marks = if marks.is_empty() { vec![(Timestamp::MIN, 0)] } else { marks };
         Self { parts, options, asks, confirmed, reader, marks: marks.into(), charged_micros: 0, behind_since: None }
     }
 
@@ -105,6 +107,7 @@ impl SyncLoop {
                 _ = &mut stop => (None, true),
             };
             let synced = self.step(first).await;
+            self.parts.health.synced(synced.is_ok());
             if stopping {
                 return synced.is_ok();
             }
@@ -112,6 +115,11 @@ impl SyncLoop {
                 Ok(()) => self.options.interval,
                 Err(error) => {
                     self.parts.metrics.flush.failures.increment(1);
+                    if matches!(error, SyncError::Refused(_)) {
+                        self.parts.health.refuse();
+                        tracing::error!(%error, "nothing is decided here any more");
+                        return false;
+                    }
                     tracing::warn!(%error, "sync failed; it is tried again");
                     (pause * 2).min(PAUSE_MAX)
                 }
@@ -139,18 +147,21 @@ impl SyncLoop {
 
     /// Hands over everything that was entered before, in batches; the last one carries the wants.
     async fn sync(&mut self, wanted: &BTreeSet<SubscriptionId>) -> Result<(), SyncError> {
-        let now = self.parts.clock.now();
-        let returns = self.parts.meter.give_back(wanted, now);
+        let mut returns = self.parts.meter.give_back(wanted, self.parts.clock.now());
+        // Synced first: the store must never have an entry that a loss of power takes from the journal.
         journal(&self.parts).write()?;
-        let through = journal(&self.parts).written();
+        let through = journal(&self.parts).sync()?;
         loop {
             let (first, batch) = self.read(through)?;
             let is_last = self.reader.next_seq() > through;
             if batch.is_empty() && returns.is_empty() {
                 return Ok(());
             }
-            let mut wants = if is_last { returns.clone() } else { BTreeMap::new() };
+            let mut wants = BTreeMap::new();
             if is_last {
+                let now = self.parts.clock.now();
+                returns = self.parts.meter.give_back(wanted, now);
+                wants.extend(returns.clone());
                 wants.extend(self.returns_of(&batch, now));
             }
             let charged: i64 = batch.iter().map(charged).sum();
@@ -200,7 +211,7 @@ impl SyncLoop {
         batch: Batch,
         wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
     ) -> Result<Reply, SyncError> {
-        let Parts { meter, store, clock, metrics, order } = &self.parts;
+        let Parts { meter, store, clock, metrics, order, .. } = &self.parts;
         let Options { sidecar, incarnation, .. } = self.options;
         let request = Request { sidecar, incarnation, batch, wants };
         let _order = order.lock().await;

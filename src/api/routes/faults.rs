@@ -35,6 +35,7 @@ impl From<DrawFault> for Problem {
         match fault {
             DrawFault::IdReused => id_reused(),
             DrawFault::OutOfRange(error) => out_of_range(error),
+            DrawFault::Unconfirmed => Self::new(Code::Unavailable, fault.to_string()),
         }
     }
 }

@@ -68,6 +68,7 @@ impl Teller {
             Ok(Drawn::Short(subscription)) => panic!("{subscription} is short after a sync"),
             Err(DrawFault::IdReused) => Answer::from([("id_reused", String::new())]),
             Err(DrawFault::OutOfRange(_)) => Answer::from([("out_of_range", String::new())]),
+            Err(DrawFault::Unconfirmed) => panic!("the engine waits for no confirmation"),
         }
     }
 }
