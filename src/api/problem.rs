@@ -72,6 +72,8 @@ codes! {
     AlreadyAssigned = "already_assigned", CONFLICT, "Already assigned";
     /// The user owns a subscription already.
     AlreadySubscribed = "already_subscribed", CONFLICT, "Already subscribed";
+    /// A subscription keeps its owner.
+    OwnerFixed = "owner_fixed", CONFLICT, "Owner fixed";
     /// The team has no subscription, and the change needs one.
     NoSubscription = "no_subscription", CONFLICT, "No subscription";
     /// The team's owner cannot lose its role or leave; the team is handed over first.

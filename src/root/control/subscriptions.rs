@@ -28,6 +28,12 @@ pub(super) fn put(
     let before = rows.subscription(id)?.cloned();
     check_actor(before.as_ref(), terms, actor)?;
     check_terms(terms)?;
+    // The owner's own holds and ids are found by the owner.
+    if let Some(before) = before.as_ref().filter(|before| before.terms.owner != terms.owner) {
+        let detail =
+            format!("{id} is {}'s and stays so; put another subscription for {}", before.terms.owner, terms.owner);
+        return Err(conflict("owner_fixed", detail).into());
+    }
     if let Some(other) = rows.owned(&terms.owner)?.filter(|owned| *owned != id) {
         let detail = format!("{} owns subscription {other} already; a user owns at most one", terms.owner);
         return Err(conflict("already_subscribed", detail).into());
@@ -51,8 +57,7 @@ pub(super) fn put(
     Ok(Done { outcome: if is_new { Outcome::Created } else { Outcome::Changed }, changes })
 }
 
-/// Who may put these terms: a new subscription's owner itself, and the owner of one that is there,
-/// who may not hand it to somebody else.
+/// Who may put these terms: a new subscription's owner itself, and the owner of one that is there.
 fn check_actor(before: Option<&Subscription>, terms: &Terms, actor: &Actor) -> Result<(), Refusal> {
     let Actor::User(user) = actor else { return Ok(()) };
     match before {
@@ -60,13 +65,7 @@ fn check_actor(before: Option<&Subscription>, terms: &Terms, actor: &Actor) -> R
             Err(Refusal::Forbidden("a user may create a subscription for itself only; name yourself as the owner"))
         }
         None => Ok(()),
-        Some(subscription) => {
-            require_owner_of(subscription, actor)?;
-            if terms.owner == *user {
-                return Ok(());
-            }
-            Err(Refusal::Forbidden("only an admin token may give a subscription to another user"))
-        }
+        Some(subscription) => require_owner_of(subscription, actor),
     }
 }
 

@@ -46,6 +46,7 @@ mod tests {
             ("already_subscribed", 409),
             ("no_subscription", 409),
             ("is_owner", 409),
+            ("owner_fixed", 409),
             ("not_a_member", 409),
             ("no_feature", 409),
             ("too_many_members", 409),
