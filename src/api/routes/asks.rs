@@ -201,17 +201,21 @@ impl Place {
         Ok(Self { scope, member })
     }
 
-    /// Whether the caller may end or undo that operation: a user only its own.
+    /// Whether the caller may end or undo that operation: never as a user, who could settle its own
+    /// calls for nothing.
     ///
     /// # Errors
-    /// `forbidden` for another user's, `not_found` where the request names another member.
+    /// `forbidden` for a user, `not_found` where the request names another member.
     pub fn check(&self, caller: &Caller, app: &App, id: &OperationId) -> Result<(), Problem> {
-        if caller.actor.is_none() && self.member.is_none() {
+        if caller.actor.is_some() {
+            let detail = "Holds are ended and debits refunded with a gateway's or an admin's token, not as a user.";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        if self.member.is_none() {
             return Ok(());
         }
         // What is not known is for the engine to say.
         let Some(drawer) = app.service.drawer(&self.scope, id) else { return Ok(()) };
-        only_itself(caller, &drawer)?;
         match &self.member {
             Some(member) if *member != drawer => {
                 let detail = format!("The hold or debit {id} is another member's than {member}.");
@@ -229,8 +233,7 @@ impl Place {
 pub fn only_itself(caller: &Caller, member: &UserId) -> Result<(), Problem> {
     match &caller.actor {
         Some(actor) if actor != member => {
-            let detail =
-                format!("{actor} may draw and end its own only, not what is {member}'s; use a gateway's token.");
+            let detail = format!("{actor} may draw for itself only, not for {member}; use a gateway's token.");
             Err(Problem::new(Code::Forbidden, detail))
         }
         _ => Ok(()),

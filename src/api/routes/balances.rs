@@ -140,10 +140,8 @@ async fn pool_balance(
     caller: Caller,
     InPath(team): InPath<TeamId>,
 ) -> Result<Answer<FundsBody>, Problem> {
-    if let Some(actor) = &caller.actor
-        && standing(&app, &team, actor)? == Standing::Stranger
-    {
-        return Err(Problem::new(Code::Forbidden, format!("Only members of team {team} see its pool.")));
+    if let Some(actor) = &caller.actor {
+        standing(&app, &team, actor)?;
     }
     if !app.service.has_team(&team) {
         return Err(no_team(&team));
@@ -172,9 +170,10 @@ async fn user_balance(
     Ok(Answer(balance.map(FundsBody::from).unwrap_or_default()))
 }
 
+/// Where a user stands in a team that it may know of: to a stranger there is none.
 fn standing(app: &App, team: &TeamId, actor: &UserId) -> Result<Standing, Problem> {
     match app.service.standing(team, actor) {
-        Standing::NoTeam => Err(no_team(team)),
+        Standing::NoTeam | Standing::Stranger => Err(no_team(team)),
         standing => Ok(standing),
     }
 }
