@@ -14,6 +14,10 @@ use purser::server::recovery::{self, Opened};
 use purser::store::Store;
 use support::{Sizes, Skew, Workload, now, resident_bytes, rows, sizes};
 
+/// The allocator of the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Teams that one transaction saves.
 const TEAMS_TOGETHER: usize = 100;
 

@@ -12,6 +12,10 @@ use std::time::Duration;
 
 use load::Round;
 
+/// The allocator of the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Connections, each with one request in flight.
 const CONNECTIONS: usize = 16;
 
