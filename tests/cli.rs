@@ -87,3 +87,12 @@ fn nothing_that_is_named_is_created() {
     assert_eq!(run(&["check-config", "--data", data.to_str().expect("utf-8")], &[]).0, Some(0));
     assert!(!Path::exists(&data));
 }
+
+#[test]
+fn check_config_and_serve_refuse_the_same_tokens() {
+    for command in ["check-config", "serve"] {
+        let (code, _, stderr) = run(&[command, "--tokens-file", "/nowhere/tokens"], &[]);
+        assert_eq!(code, Some(64), "{command}: {stderr}");
+        assert!(stderr.contains("/nowhere/tokens"), "{command}: {stderr}");
+    }
+}

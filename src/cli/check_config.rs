@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{ConfigArgs, Format, Output};
 use crate::config::{EXIT_CONFIG, Loaded};
+use crate::server::access;
 
 /// Arguments of `check-config`.
 #[derive(Args, Debug)]
@@ -18,7 +19,8 @@ pub(super) struct CheckConfigArgs {
     json: bool,
 }
 
-/// Prints the effective configuration: 0; or every fault: 64. Opens nothing that it names.
+/// Prints the effective configuration: 0; or every fault: 64. Reads the tokens and keys that it names
+/// and opens nothing else.
 pub(super) fn run(args: &CheckConfigArgs) -> anyhow::Result<ExitCode> {
     let loaded = match args.config.load() {
         Ok(loaded) => loaded,
@@ -29,6 +31,10 @@ pub(super) fn run(args: &CheckConfigArgs) -> anyhow::Result<ExitCode> {
     };
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
+    }
+    if let Err(refused) = access::load(&loaded.config.auth) {
+        eprintln!("{refused}");
+        return Ok(ExitCode::from(EXIT_CONFIG));
     }
     let mut output = Output::stdout(Format::of(args.json));
     if args.json {

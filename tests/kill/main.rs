@@ -6,6 +6,7 @@ mod load;
 mod process;
 mod verify;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use load::{Load, Promise};
@@ -36,13 +37,29 @@ fn cycles(in_ci: u64) -> u64 {
     wanted.map_or(in_ci, |all| all * in_ci / 42 + 1)
 }
 
+/// Kills in one data folder; then a new one, as each audit reads the whole ledger.
+const KILLS_TOGETHER: u64 = 20;
+
 fn campaign(durability: &str, cycles: u64, lost_max: usize) {
+    let clock = Clock::system();
+    let (mut answered, mut lost, started) = (0, 0, clock.instant());
+    for first in (0..cycles).step_by(KILLS_TOGETHER as usize) {
+        let kills = first..cycles.min(first + KILLS_TOGETHER);
+        let (more_answered, more_lost) = in_one_folder(durability, kills, lost_max);
+        (answered, lost) = (answered + more_answered, lost + more_lost);
+    }
+    assert!(answered as u64 > cycles, "the server was killed under load");
+    let seconds = clock.since(started).as_secs();
+    println!("{durability}: {cycles} kills, {answered} operations answered, {lost} lost, {seconds} s");
+}
+
+/// Kills again and again over one data folder; answers how much was answered and lost.
+fn in_one_folder(durability: &str, kills: Range<u64>, lost_max: usize) -> (usize, usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut purser = Purser::start(folder.path(), durability);
     load::seed(&purser.client());
-    let clock = Clock::system();
-    let (mut answered, mut lost, started) = (0, 0, clock.instant());
-    for cycle in 0..cycles {
+    let (mut answered, mut lost) = (0, 0);
+    for cycle in kills {
         let load = Load::start(&purser, cycle);
         std::thread::sleep(Duration::from_millis(30 + cycle * 37 % 170));
         purser.kill();
@@ -52,8 +69,6 @@ fn campaign(durability: &str, cycles: u64, lost_max: usize) {
         assert!(missing <= lost_max, "cycle {cycle} at {durability}: {missing} of {} lost", promises.len());
         (answered, lost) = (answered + promises.len(), lost + missing);
     }
-    assert!(answered as u64 > cycles, "the server was killed under load");
     assert!(purser.stop(), "a server that is asked to stop exits with 0");
-    let seconds = clock.since(started).as_secs();
-    println!("{durability}: {cycles} kills, {answered} operations answered, {lost} lost, {seconds} s");
+    (answered, lost)
 }
