@@ -12,7 +12,7 @@ use purser::metrics::Metrics;
 use purser::root::{Actor, Done, Outcome, Rows};
 use purser::server::recovery::{self, Opened};
 use purser::store::Store;
-use support::{Sizes, Skew, Workload, now, resident_bytes, rows, sizes};
+use support::{Sizes, Skew, Workload, now, rows, sizes};
 
 /// The allocator of the program that is measured.
 #[global_allocator]
@@ -37,15 +37,13 @@ fn main() {
         let opened = open(&config).await;
         draw(&opened, sizes, draws);
         drop(opened);
-        let (clock, before) = (Clock::system(), resident_bytes());
+        let clock = Clock::system();
         let start = clock.instant();
         let opened = open(&config).await;
         let seconds = clock.since(start).as_secs_f64();
         assert_eq!(opened.last, 0, "the store has seen no entry");
         let members = sizes.teams * sizes.members;
         println!("cold start: {members} members, {draws} entries to replay: {seconds:.2} s");
-        let bytes = resident_bytes().saturating_sub(before);
-        println!("resident: {} MiB more than before", bytes >> 20);
     });
 }
 
