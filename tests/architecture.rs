@@ -90,6 +90,15 @@ fn the_code_map_names_no_file_that_is_gone() {
 }
 
 #[test]
+fn the_tests_that_show_an_invariant_are_there() {
+    let map = fs::read_to_string("ARCHITECTURE.md").expect("ARCHITECTURE.md is there");
+    let named: BTreeSet<&str> = map.split('`').filter(|word| word.starts_with("tests/")).collect();
+    assert!(named.len() > 5, "the invariants name their tests");
+    let gone: Vec<&&str> = named.iter().filter(|name| !Path::new(name).exists()).collect();
+    assert!(gone.is_empty(), "ARCHITECTURE.md names {gone:?}");
+}
+
+#[test]
 fn every_module_says_what_it_is_for() {
     let silent: Vec<PathBuf> =
         sources().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(path, _)| path).collect();

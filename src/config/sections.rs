@@ -25,7 +25,7 @@ pub struct Server {
     /// Where metrics and health listen alone; with the interface when `None`.
     #[serde(serialize_with = "show::optional_text", skip_serializing_if = "Option::is_none")]
     pub admin: Option<Listen>,
-    /// From the connection, or the answer before, to the end of the headers.
+    /// From the connection, or the first byte of a further request, to the end of the headers.
     #[serde(serialize_with = "show::duration")]
     pub header_timeout: Duration,
     /// From the headers to the end of the body.
@@ -125,7 +125,7 @@ pub struct Journal {
     /// Size of all files; at the cap decisions are denied as `unavailable`.
     #[serde(serialize_with = "show::bytes")]
     pub bytes_max: u64,
-    /// Entries decided but not written; at the cap a decision waits for room.
+    /// Entries decided but not written; at the cap a decision is denied as `unavailable`.
     #[serde(serialize_with = "show::bytes")]
     pub queue_bytes_max: u64,
     /// Longest time between a write and its sync.
