@@ -54,7 +54,7 @@ fn main() {
             criterion.bench_function(&format!("contention/{name}/{threads}_threads"), |bencher| {
                 bencher.iter_custom(|rounds| {
                     let round = |_| {
-                        tidy(&meter);
+                        tidy(meter.log());
                         let batches: Vec<_> =
                             workloads.iter_mut().map(|load| load.take(BATCH, Workload::debit)).collect();
                         together(&meter, &batches)

@@ -10,6 +10,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion};
 use purser::engine::{Draw, Drawn, JournalLog, Meter, Scope};
+use support::bare::Bare;
 use support::{Sizes, Skew, Workload, empty_meter, fill, now, resident_bytes, sizes, tidy};
 
 const BATCH: usize = 1_000;
@@ -48,16 +49,25 @@ fn decide(criterion: &mut Criterion, sizes: Sizes) {
     let members = sizes.teams * sizes.members;
     println!("an idle member occupies {} bytes ({members} members)", (resident_bytes() - before) / members);
     for skew in [Skew::Uniform, Skew::Zipf] {
-        let name = |operation: &str| format!("decide/{operation}/{skew:?}");
+        let name = |operation: &str| format!("decide/{members}/{operation}/{skew:?}");
         let mut debits = Workload::new(sizes, skew, SEED);
         let debits = move || {
-            tidy(meter);
+            tidy(meter.log());
             debits.take(BATCH, Workload::debit)
         };
         bench(criterion, &name("debit"), debits, |draws| draw_all(meter, draws));
+        // By handle first: what the rules and the queue cost without look-ups by name and without remembering.
+        let (bare, mut which) = (Bare::new(sizes), Workload::new(sizes, skew, SEED + 4));
+        criterion.bench_function(&name("decide_apply_queue"), |bencher| {
+            let prepare = || {
+                tidy(bare.log());
+                which.take(BATCH, Workload::member)
+            };
+            bencher.iter_batched(prepare, |members| bare.debit_all(&members), BatchSize::PerIteration);
+        });
         let mut holds = Workload::new(sizes, skew, SEED + 1);
         let holds = move || {
-            tidy(meter);
+            tidy(meter.log());
             holds.take(BATCH, Workload::hold)
         };
         bench(criterion, &name("hold_and_settle"), holds, |draws| {
@@ -66,7 +76,7 @@ fn decide(criterion: &mut Criterion, sizes: Sizes) {
         });
         let mut again = Workload::new(sizes, skew, SEED + 2);
         let again = move || {
-            tidy(meter);
+            tidy(meter.log());
             let draws = again.take(BATCH, Workload::debit);
             draw_all(meter, &draws);
             draws
@@ -90,6 +100,9 @@ fn decide(criterion: &mut Criterion, sizes: Sizes) {
 fn main() {
     let sizes = sizes();
     let mut criterion = support::criterion(sizes);
-    decide(&mut criterion, sizes);
+    let few = Sizes { teams: sizes.teams.div_ceil(100), ..sizes };
+    for sizes in [few, sizes] {
+        decide(&mut criterion, sizes);
+    }
     criterion.final_summary();
 }

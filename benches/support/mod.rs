@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+pub mod bare;
+
 use std::convert::Infallible;
 use std::fs;
 use std::sync::Arc;
@@ -65,22 +67,27 @@ fn name(kind: &str, of: usize, number: usize) -> String {
     format!("{kind}-{of:08x}-0000-4000-8000-{number:011x}")
 }
 
-fn team_id(team: usize) -> TeamId {
+pub fn team_id(team: usize) -> TeamId {
     TeamId::new(&name("t", team, 0)).expect("a name")
 }
 
-fn user_id(team: usize, member: usize) -> UserId {
+pub fn user_id(team: usize, member: usize) -> UserId {
     UserId::new(&name("u", team, member)).expect("a name")
 }
 
-/// A meter that knows nobody, whose entries go to the real queue of a journal in memory.
+/// A meter that knows nobody.
 pub fn empty_meter() -> Meter<JournalLog> {
+    Meter::new(new_log(), Options { entries_max: REMEMBERED_MAX, ..Options::default() })
+}
+
+/// The real queue of a journal in memory.
+pub fn new_log() -> JournalLog {
     let claim = Claim::take(Arc::new(MemoryFolder::default())).expect("is free");
     let visit = |_, _: &[u8]| Ok::<(), Infallible>(());
     let (journal, _) = Journal::open(claim, journal::Options::default(), Uuid::from_u128(7), visit).expect("opens");
-    let meter = Meter::new(JournalLog::default(), Options { entries_max: REMEMBERED_MAX, ..Options::default() });
-    meter.log().open(journal);
-    meter
+    let log = JournalLog::default();
+    log.open(journal);
+    log
 }
 
 /// Makes every team and member known.
@@ -112,22 +119,27 @@ pub fn rows(team: usize, members: usize) -> Vec<Row> {
         ..Member::new(user_id(team, number))
     };
     let members: Vec<_> = (0..members).map(|number| Row::Member(id.clone(), member(number))).collect();
-    let team = Team {
-        id: id.clone(),
-        name: String::new(),
-        owner: user_id(team, 0),
-        subscription: Some(subscription),
-        whitelist: Whitelist::default(),
-        seats_taken: members.len() as u32,
-        members: members.len() as u32,
-        epoch: 1,
-    };
+    let team = team_row(team, members.len());
     [Row::Subscription(Box::new(pool)), Row::Team(team)].into_iter().chain(members).collect()
 }
 
+/// A team to which its subscription is assigned.
+pub fn team_row(team: usize, members: usize) -> Team {
+    Team {
+        id: team_id(team),
+        name: String::new(),
+        owner: user_id(team, 0),
+        subscription: Some(SubscriptionId::new(&name("s", team, 0)).expect("a name")),
+        whitelist: Whitelist::default(),
+        seats_taken: members as u32,
+        members: members as u32,
+        epoch: 1,
+    }
+}
+
 /// Empties the journal's queue, which a writer does meanwhile in a server.
-pub fn tidy(meter: &Meter<JournalLog>) {
-    let journal = meter.log().journal().expect("it was opened");
+pub fn tidy(log: &JournalLog) {
+    let journal = log.journal().expect("it was opened");
     journal.write().expect("writes");
     let synced = journal.sync().expect("syncs");
     journal.confirm(synced, synced).expect("drops");
@@ -138,7 +150,7 @@ pub fn tidy(meter: &Meter<JournalLog>) {
 pub enum Skew {
     /// All alike.
     Uniform,
-    /// The n-th team as often as 1/n.
+    /// The n-th member of all teams as often as 1/n.
     Zipf,
     /// One team alone.
     OneTeam,
@@ -148,7 +160,7 @@ pub enum Skew {
 pub struct Workload {
     sizes: Sizes,
     random: SmallRng,
-    /// For [`Skew::Zipf`]: the sum of 1/n up to each team. Else empty.
+    /// For [`Skew::Zipf`]: the sum of 1/n up to each member. Else empty.
     sums: Vec<f64>,
     teams: usize,
     drawn: usize,
@@ -158,7 +170,7 @@ pub struct Workload {
 impl Workload {
     pub fn new(sizes: Sizes, skew: Skew, seed: u64) -> Self {
         let mut sum = 0.0;
-        let weights = (1..=sizes.teams).map(|n| 1.0 / n as f64);
+        let weights = (1..=sizes.teams * sizes.members).map(|n| 1.0 / n as f64);
         let sums = weights.map(|weight| {
             sum += weight;
             sum
@@ -171,13 +183,15 @@ impl Workload {
         Self { sizes, random: SmallRng::seed_from_u64(seed), sums, teams, drawn: 0, seed }
     }
 
-    fn team(&mut self) -> usize {
+    /// Which member of which team is next.
+    pub fn member(&mut self) -> (usize, usize) {
         match self.sums.last() {
-            None => self.random.random_range(0..self.teams),
+            None => (self.random.random_range(0..self.teams), self.random.random_range(0..self.sizes.members)),
             Some(all) => {
                 let at = self.random.random::<f64>() * all;
-                // Popular teams are spread over the ids, as they are in life.
-                self.sums.partition_point(|sum| *sum < at) * 7_919 % self.teams
+                // Popular members are spread over the ids, as they are in life.
+                let number = self.sums.partition_point(|sum| *sum < at) * 7_919 % self.sums.len();
+                (number % self.teams, number / self.teams)
             }
         }
     }
@@ -185,8 +199,7 @@ impl Workload {
     /// The next debit, of one micro-credit to a thousandth of a credit.
     pub fn debit(&mut self) -> Draw {
         self.drawn += 1;
-        let team = self.team();
-        let member = self.random.random_range(0..self.sizes.members);
+        let (team, member) = self.member();
         let micros = self.random.random_range(1..1_000);
         Draw {
             id: OperationId::new(&name("d", self.seed as usize, self.drawn)).expect("a name"),
@@ -209,7 +222,7 @@ impl Workload {
     }
 
     /// The next `count` of one kind.
-    pub fn take(&mut self, count: usize, next: impl Fn(&mut Self) -> Draw) -> Vec<Draw> {
+    pub fn take<T>(&mut self, count: usize, next: impl Fn(&mut Self) -> T) -> Vec<T> {
         (0..count).map(|_| next(self)).collect()
     }
 }

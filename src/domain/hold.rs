@@ -2,6 +2,8 @@
 //!
 //! Making an entry reads the two scopes that it moves and changes neither; applying it cannot fail.
 
+use std::sync::Arc;
+
 use smallvec::{SmallVec, smallvec};
 
 use super::access::Payer;
@@ -73,7 +75,7 @@ pub struct Heading {
     /// The operation.
     pub id: OperationId,
     /// Who draws, and on what.
-    pub drawer: Drawer,
+    pub drawer: Arc<Drawer>,
 }
 
 impl Heading {

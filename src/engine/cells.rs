@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::lock::Mutex;
 use super::operations::Operations;
-use crate::domain::{Book, Features, Member, MemberDraws, SubscriptionId, Team, UserId};
+use crate::domain::{Book, Drawer, Features, Member, MemberDraws, Payer, SubscriptionId, Team, TeamId, UserId};
 
 /// A team as this sidecar sees it.
 #[derive(Debug)]
@@ -38,6 +38,15 @@ pub struct MemberCell {
     pub member: Member,
     /// By window.
     pub draws: MemberDraws,
+    /// As of its last draw; its entries share it.
+    pub drawer: Option<Arc<Drawer>>,
+}
+
+impl MemberCell {
+    /// A member that has drawn nothing.
+    pub fn new(member: Member) -> Self {
+        Self { member, draws: MemberDraws::default(), drawer: None }
+    }
 }
 
 /// A book, and what its owner did without naming a team.
@@ -47,6 +56,25 @@ pub struct BookCell {
     pub book: Book,
     /// The owner's operations.
     pub operations: Operations,
+    /// As of its owner's last draw without a team.
+    pub drawer: Option<Arc<Drawer>>,
+}
+
+/// The drawer of a draw: the last one again where nothing has changed.
+pub fn drawer(
+    last: &mut Option<Arc<Drawer>>,
+    team: Option<&TeamId>,
+    member: &UserId,
+    payer: Payer,
+    subscription: &SubscriptionId,
+) -> Arc<Drawer> {
+    match last {
+        Some(drawer) if drawer.payer == payer && drawer.subscription == *subscription => Arc::clone(drawer),
+        _ => {
+            let (team, member, subscription) = (team.cloned(), member.clone(), subscription.clone());
+            Arc::clone(last.insert(Arc::new(Drawer { team, member, payer, subscription })))
+        }
+    }
 }
 
 /// What a user owns.

@@ -1,8 +1,9 @@
 //! Debits, holds and checks: one question, decided and entered under the locks.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::cells::{BookCell, MemberCell, TeamCell};
+use super::cells::{BookCell, MemberCell, TeamCell, drawer};
 use super::drawn::{Allowed, Draw, DrawFault, Drawn, Remaining, remaining, replay};
 use super::log::{Log, NoRoom};
 use super::meter::Meter;
@@ -69,9 +70,11 @@ impl<L: Log> Meter<L> {
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
         let mut cell = cell.lock();
         let TeamCell { team, pool, features, members, operations } = &mut *cell;
-        let Some(MemberCell { member, draws }) = members.get_mut(&draw.member) else { return Ok(stranger(draw)) };
+        let Some(MemberCell { member, draws, drawer }) = members.get_mut(&draw.member) else {
+            return Ok(stranger(draw));
+        };
         if let Some(known) = self.known(operations, question, now) {
-            let Drawer { payer, subscription, .. } = &known.drawer;
+            let Drawer { payer, subscription, .. } = &*known.drawer;
             let book = self.book_cell(subscription);
             let book = book.as_ref().map(|cell| cell.lock());
             let book = book.as_deref().map(|cell| &cell.book);
@@ -99,7 +102,8 @@ impl<L: Log> Meter<L> {
         let mut book = book.map(|cell| cell.lock());
         let now = book.as_ref().map_or(now, |cell| now.max(cell.book.latest));
         let case = Case { question, asker, rights, now };
-        self.decide_case(&case, book.as_mut().map(|cell| &mut cell.book), Some(draws), operations, room)
+        let drawn = Drawing { book: book.as_mut().map(|cell| &mut cell.book), member: Some(draws), drawer, operations };
+        self.decide_case(&case, drawn, room)
     }
 
     fn draw_alone(
@@ -113,14 +117,15 @@ impl<L: Log> Meter<L> {
         let case = |now| Case { question, asker, rights: Rights::default(), now };
         let owned = self.owned_by(&draw.member).and_then(|owned| self.book_cell(&owned.subscription));
         let Some(cell) = owned else {
-            return self.decide_case(&case(now), None, None, &mut Operations::default(), room);
+            let (drawer, operations) = (&mut None, &mut Operations::default());
+            return self.decide_case(&case(now), Drawing { book: None, member: None, drawer, operations }, room);
         };
-        let BookCell { book, operations } = &mut *cell.lock();
+        let BookCell { book, operations, drawer } = &mut *cell.lock();
         let now = now.max(book.latest);
         if let Some(known) = self.known(operations, question, now) {
             return replay(known, draw.content(), remaining(known.drawer.payer, None, Some(book), None, now));
         }
-        self.decide_case(&case(now), Some(book), None, operations, room)
+        self.decide_case(&case(now), Drawing { book: Some(book), member: None, drawer, operations }, room)
     }
 
     /// What is known of a draw's id, unless it is but a check.
@@ -128,17 +133,14 @@ impl<L: Log> Meter<L> {
         if asked.mode == Mode::Check {
             return None;
         }
-        operations.forget(self.horizon(now));
-        operations.get(asked.key)
+        operations.recall(asked.key, self.horizon(now))
     }
 
     /// Decides under the locks: room, decision, entry.
     fn decide_case(
         &self,
         case: &Case<'_>,
-        mut book: Option<&mut Book>,
-        member: Option<&mut MemberDraws>,
-        operations: &mut Operations,
+        Drawing { mut book, member, drawer, operations }: Drawing<'_>,
         room: Result<L::Room<'_>, NoRoom>,
     ) -> Result<Drawn, DrawFault> {
         let (Question { draw, key, mode }, now) = (case.question, case.now);
@@ -160,7 +162,7 @@ impl<L: Log> Meter<L> {
         };
         let book = book.take().expect("nothing is granted without a book");
         let mut scopes = Scopes { book, member };
-        let entry = case.entry(granted, &scopes)?;
+        let entry = case.entry(granted, drawer, &scopes)?;
         let (mut seq, mut unentered) = (None, granted.credits);
         if mode != Mode::Check {
             scopes.apply(&entry);
@@ -171,8 +173,7 @@ impl<L: Log> Meter<L> {
         }
         Ok(Drawn::Allowed(Allowed {
             credits: granted.credits,
-            payer: entry.drawer.payer,
-            subscription: entry.drawer.subscription,
+            drawer: entry.drawer,
             expires_at: draw.ttl_millis.map(|ttl| now.plus_millis(ttl)),
             remaining: case.remaining(Some(scopes.book), scopes.member.as_deref()).less(unentered),
             replayed: false,
@@ -187,6 +188,18 @@ struct Question<'a> {
     draw: &'a Draw,
     key: Key,
     mode: Mode,
+}
+
+/// What a draw changes, under its locks.
+struct Drawing<'a> {
+    /// The payer's book.
+    book: Option<&'a mut Book>,
+    /// The member's draws on the pool.
+    member: Option<&'a mut MemberDraws>,
+    /// The drawer of the last draw.
+    drawer: &'a mut Option<Arc<Drawer>>,
+    /// The scope's operations.
+    operations: &'a mut Operations,
 }
 
 /// One question with everything that stands around it.
@@ -205,14 +218,14 @@ impl Case<'_> {
         Some(Granted { credits: self.question.draw.ask.credits, window: funds.window.start })
     }
 
-    fn entry(&self, granted: Granted, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
+    fn entry(
+        &self,
+        granted: Granted,
+        last: &mut Option<Arc<Drawer>>,
+        scopes: &Scopes<'_>,
+    ) -> Result<Entry, OutOfRange> {
         let Draw { id, team, member, ask, ttl_millis } = self.question.draw;
-        let drawer = Drawer {
-            team: team.clone(),
-            member: member.clone(),
-            payer: self.asker.payer(),
-            subscription: scopes.book.subscription.clone(),
-        };
+        let drawer = drawer(last, team.as_ref(), member, self.asker.payer(), &scopes.book.subscription);
         let heading = Heading { at: self.now, id: id.clone(), drawer };
         let (model, content) = (ask.model.clone(), self.question.draw.content());
         match ttl_millis {

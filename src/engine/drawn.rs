@@ -1,6 +1,7 @@
 //! What a draw asks, and what it is answered.
 
 use std::hash::Hasher;
+use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
@@ -62,10 +63,8 @@ impl Remaining {
 pub struct Allowed {
     /// What was charged or set aside.
     pub credits: Credits,
-    /// Whose credits pay.
-    pub payer: Payer,
-    /// The subscription that is drawn on.
-    pub subscription: SubscriptionId,
+    /// Who draws, and on what.
+    pub drawer: Arc<Drawer>,
     /// For a hold: until when it is open, as first answered.
     pub expires_at: Option<Timestamp>,
     /// What is left now.
@@ -122,13 +121,12 @@ pub(super) fn remaining(
 pub(super) fn replay(known: &Known, content: u64, remaining: Remaining) -> Result<Drawn, DrawFault> {
     let (credits, expires_at) = match &known.kind {
         Kind::Debit { credits, .. } => (*credits, None),
-        Kind::Hold { hold, first_expiry, .. } => (hold.set.credits, Some(*first_expiry)),
+        Kind::Hold(known) => (known.hold.set.credits, Some(known.first_expiry)),
         Kind::Refund { .. } => return Err(DrawFault::IdReused),
     };
     if known.content != content {
         return Err(DrawFault::IdReused);
     }
-    let Drawer { payer, subscription, .. } = known.drawer.clone();
-    let seq = Some(known.seq);
-    Ok(Drawn::Allowed(Allowed { credits, payer, subscription, expires_at, remaining, replayed: true, seq }))
+    let (drawer, seq) = (Arc::clone(&known.drawer), Some(known.seq));
+    Ok(Drawn::Allowed(Allowed { credits, drawer, expires_at, remaining, replayed: true, seq }))
 }

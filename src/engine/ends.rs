@@ -1,5 +1,7 @@
 //! How draws end or are undone: settle, release, extend, expire, refund.
 
+use std::sync::Arc;
+
 use super::cells::{BookCell, TeamCell};
 use super::drawn::Remaining;
 use super::log::Log;
@@ -158,7 +160,7 @@ impl<L: Log> Meter<L> {
             Scope::User(user) => {
                 let owned = self.owned_by(user).ok_or(EndFault::NotFound)?;
                 let cell = self.book_cell(&owned.subscription).ok_or(EndFault::NotFound)?;
-                let BookCell { book, operations } = &mut *cell.lock();
+                let BookCell { book, operations, .. } = &mut *cell.lock();
                 let (key, drawer) = self.find(operations, key, now)?;
                 let now = now.max(book.latest);
                 let scopes = Scopes { book, member: None };
@@ -172,11 +174,11 @@ impl<L: Log> Meter<L> {
         operations: &mut Operations,
         key: impl FnOnce(&Operations) -> Option<Key>,
         now: Timestamp,
-    ) -> Result<(Key, Drawer), EndFault> {
+    ) -> Result<(Key, Arc<Drawer>), EndFault> {
         operations.forget(self.horizon(now));
         let key = key(operations).ok_or(EndFault::NotFound)?;
         let known = operations.get(key).ok_or(EndFault::NotFound)?;
-        Ok((key, known.drawer.clone()))
+        Ok((key, Arc::clone(&known.drawer)))
     }
 
     /// Expires one due hold; `false` when there is none, or no room for its entry.

@@ -42,7 +42,7 @@ impl<L: Log> Meter<L> {
         let cell = Arc::clone(&self.books.entry(row.id.clone()).or_insert_with(|| {
             let (subscription, owner) = (row.id.clone(), row.terms.owner.clone());
             let book = Book { features, ..Book::new(subscription, owner) };
-            Arc::new(Mutex::new(BookCell { book, operations: Operations::default() }))
+            Arc::new(Mutex::new(BookCell { book, operations: Operations::default(), drawer: None }))
         }));
         {
             let book = &mut cell.lock().book;
@@ -89,8 +89,7 @@ impl<L: Log> Meter<L> {
                 Some(known) if known.member.epoch <= member.epoch => known.member = (*member).clone(),
                 Some(_) => {}
                 None => {
-                    let new = MemberCell { member: (*member).clone(), draws: Default::default() };
-                    cell.members.insert(member.user.clone(), new);
+                    cell.members.insert(member.user.clone(), MemberCell::new((*member).clone()));
                 }
             }
         }

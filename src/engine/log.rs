@@ -49,6 +49,7 @@ impl JournalLog {
     }
 
     /// Counts what an entry charges that was taken by an earlier run and is still to be flushed.
+    /// Comes before any push.
     pub fn count(&self, entry: &Entry) {
         self.charged_micros.fetch_add(charged(entry), Ordering::Relaxed);
     }
@@ -68,8 +69,13 @@ impl Log for JournalLog {
     }
 
     fn push(&self, room: &mut Room<'_>, entry: &Entry) -> u64 {
-        self.charged_micros.fetch_add(charged(entry), Ordering::Relaxed);
-        room.push(|bytes| encode(entry, bytes)).0
+        let queue = |bytes: &mut Vec<u8>| {
+            // One at a time: this runs under the queue's lock, and nobody else adds once it is open.
+            let sum = self.charged_micros.load(Ordering::Relaxed).wrapping_add(charged(entry));
+            self.charged_micros.store(sum, Ordering::Relaxed);
+            encode(entry, bytes);
+        };
+        room.push(queue).0
     }
 }
 

@@ -117,15 +117,16 @@ impl<L: Log> Meter<L> {
         self.owned.get(user).map(|owned| owned.clone())
     }
 
-    /// Notes the last entry's number, from which the horizon of remembering is counted.
+    /// Notes the last entry's number, from which the horizon of remembering is counted. Two at once
+    /// may leave the lower one: then a little more is remembered, until the next.
     pub(super) fn note(&self, seq: u64) {
-        self.last_seq.fetch_max(seq, Ordering::Relaxed);
+        self.last_seq.store(seq, Ordering::Relaxed);
     }
 
     /// What lies before this is forgotten (I6).
     pub fn horizon(&self, now: Timestamp) -> Horizon {
         let at = Timestamp::from_millis(now.millis().saturating_sub_unsigned(self.options.retain_millis));
         let seq = (self.last_seq.load(Ordering::Relaxed) + 1).saturating_sub(self.options.entries_max);
-        Horizon { at: at.unwrap_or(Timestamp::MIN), seq }
+        Horizon { at: at.unwrap_or(Timestamp::MIN), seq, kept: self.options.entries_max }
     }
 }

@@ -4,6 +4,7 @@
 //! entries, whichever is shorter (I6); a hold that is open is always known.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::domain::{Credits, Drawer, Entry, Fact, Hold, OperationId, Set, Timestamp};
 
@@ -42,22 +43,11 @@ pub enum Kind {
         window: Timestamp,
         /// What was charged.
         credits: Credits,
-        /// What was given back of it.
-        refunded: Credits,
-        /// What the refund of all that was left gave back, and its entry's number.
-        refunded_rest: Option<(Credits, u64)>,
+        /// What was given back of it, once something was.
+        refunds: Option<Box<Refunds>>,
     },
     /// A hold.
-    Hold {
-        /// Its id, which the entry of its expiry names.
-        id: OperationId,
-        /// What is or was set aside.
-        hold: Hold,
-        /// Its first expiry, which its first answer named.
-        first_expiry: Timestamp,
-        /// How it ended, once it has.
-        end: Option<End>,
-    },
+    Hold(Box<HoldKnown>),
     /// A refund with its own id.
     Refund {
         /// What it gave back.
@@ -65,7 +55,29 @@ pub enum Kind {
     },
 }
 
-/// An operation that changed something.
+/// What was given back of a debit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refunds {
+    /// In all.
+    pub credits: Credits,
+    /// What the refund of all that was left gave back, and its entry's number.
+    pub rest: Option<(Credits, u64)>,
+}
+
+/// What is known of a hold.
+#[derive(Clone, Debug)]
+pub struct HoldKnown {
+    /// Its id, which the entry of its expiry names.
+    pub id: OperationId,
+    /// What is or was set aside.
+    pub hold: Hold,
+    /// Its first expiry, which its first answer named.
+    pub first_expiry: Timestamp,
+    /// How it ended, once it has.
+    pub end: Option<End>,
+}
+
+/// An operation that changed something. Small, because millions are kept.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Its entry's number in the journal; for an ended hold that of its end.
@@ -73,14 +85,14 @@ pub struct Known {
     /// Fingerprint of the request.
     pub content: u64,
     /// Who drew, and on what.
-    pub drawer: Drawer,
+    pub drawer: Arc<Drawer>,
     /// What it was.
     pub kind: Kind,
 }
 
 impl Known {
     fn is_open_hold(&self) -> bool {
-        matches!(self.kind, Kind::Hold { end: None, .. })
+        matches!(&self.kind, Kind::Hold(known) if known.end.is_none())
     }
 }
 
@@ -91,6 +103,20 @@ pub struct Horizon {
     pub at: Timestamp,
     /// Operations with a lower number are forgotten.
     pub seq: u64,
+    /// How many numbers are remembered.
+    pub kept: u64,
+}
+
+impl Horizon {
+    /// Whether what was entered at that time under that number is forgotten.
+    fn is_after(&self, at: Timestamp, seq: u64) -> bool {
+        at < self.at || seq < self.seq
+    }
+
+    /// The horizon at which forgetting begins: a sixteenth of the numbers before it may stay in memory.
+    fn put_off(self) -> Self {
+        Self { seq: self.seq.saturating_sub(self.kept / 16), ..self }
+    }
 }
 
 /// The operations of one team, or of one user where no team was named.
@@ -102,6 +128,17 @@ pub struct Operations {
 }
 
 impl Operations {
+    /// What is known of an operation at a horizon. Removing what lies before it costs memory
+    /// accesses that overlap when many are removed at once, so that is put off: see [`Horizon::put_off`].
+    pub fn recall(&mut self, key: Key, horizon: Horizon) -> Option<&Known> {
+        let is_due = self.order.front().is_some_and(|&(at, seq, _)| horizon.put_off().is_after(at, seq));
+        let is_forgotten = |known: &Known| known.seq < horizon.seq && !known.is_open_hold();
+        if is_due || self.known.get(&key).is_some_and(is_forgotten) {
+            self.forget(horizon);
+        }
+        self.known.get(&key)
+    }
+
     /// What is known of an operation.
     pub fn get(&self, key: Key) -> Option<&Known> {
         self.known.get(&key)
@@ -173,7 +210,9 @@ impl Operations {
     /// Remembers an operation.
     pub fn remember(&mut self, key: Key, at: Timestamp, known: Known) {
         match &known.kind {
-            Kind::Hold { hold, end: None, .. } => drop(self.expiries.insert((hold.set.expires_at, key))),
+            Kind::Hold(known) if known.end.is_none() => {
+                self.expiries.insert((known.hold.set.expires_at, key));
+            }
             _ => self.order.push_back((at, known.seq, key)),
         }
         let before = self.known.insert(key, known);
@@ -184,31 +223,30 @@ impl Operations {
         let Some(known) = self.known.get_mut(&key) else {
             return self.remember(key, entry.at, ended(entry, seq, how));
         };
-        let Kind::Hold { hold, end, .. } = &mut known.kind else { unreachable!("only holds end") };
-        assert!(end.is_none() || *end == Some(End::Expired), "a hold ends once (I5)");
-        self.expiries.remove(&(hold.set.expires_at, key));
-        (*end, known.seq) = (Some(how), seq);
+        let Kind::Hold(held) = &mut known.kind else { unreachable!("only holds end") };
+        assert!(held.end.is_none() || held.end == Some(End::Expired), "a hold ends once (I5)");
+        self.expiries.remove(&(held.hold.set.expires_at, key));
+        (held.end, known.seq) = (Some(how), seq);
         self.order.push_back((entry.at, seq, key));
     }
 
     fn extend(&mut self, key: Key, expires_at: Timestamp) {
         let Some(known) = self.known.get_mut(&key) else { return };
-        let Kind::Hold { hold, .. } = &mut known.kind else { unreachable!("only holds are extended") };
-        let was_open = self.expiries.remove(&(hold.set.expires_at, key));
+        let Kind::Hold(held) = &mut known.kind else { unreachable!("only holds are extended") };
+        let was_open = self.expiries.remove(&(held.hold.set.expires_at, key));
         assert!(was_open, "only an open hold is extended");
-        hold.set.expires_at = expires_at;
+        held.hold.set.expires_at = expires_at;
         self.expiries.insert((expires_at, key));
     }
 
     fn note_refund(&mut self, debit: Key, part: Credits, rest: Option<u64>) {
         let Some(known) = self.known.get_mut(&debit) else { return };
-        let Kind::Debit { credits, refunded, refunded_rest, .. } = &mut known.kind else {
-            unreachable!("only debits are refunded")
-        };
-        *refunded = refunded.plus(part);
-        assert!(*refunded <= *credits, "no more is refunded than was charged");
+        let Kind::Debit { credits, refunds, .. } = &mut known.kind else { unreachable!("only debits are refunded") };
+        let refunds = refunds.get_or_insert_default();
+        refunds.credits = refunds.credits.plus(part);
+        assert!(refunds.credits <= *credits, "no more is refunded than was charged");
         if let Some(seq) = rest {
-            *refunded_rest = Some((part, seq));
+            refunds.rest = Some((part, seq));
         }
     }
 
@@ -221,7 +259,7 @@ impl Operations {
     pub fn forget(&mut self, horizon: Horizon) -> usize {
         let before = self.known.len();
         while let Some(&(at, seq, key)) = self.order.front()
-            && (at < horizon.at || seq < horizon.seq)
+            && horizon.is_after(at, seq)
         {
             self.order.pop_front();
             // A hold that was settled late stands in the order twice; the later place counts.
@@ -239,7 +277,8 @@ fn ended(entry: &Entry, seq: u64, how: End) -> Known {
     let posting = &entry.postings[0];
     let set = posting.unheld.unwrap_or(Set { credits: Credits::ZERO, expires_at: entry.at });
     let hold = Hold { window: posting.window, set };
-    let kind = Kind::Hold { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how) };
+    let known = HoldKnown { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how) };
+    let kind = Kind::Hold(Box::new(known));
     Known { seq, content: 0, drawer: entry.drawer.clone(), kind }
 }
 
@@ -247,13 +286,11 @@ fn ended(entry: &Entry, seq: u64, how: End) -> Known {
 fn begun(entry: &Entry, seq: u64) -> Known {
     let window = entry.postings[0].window;
     let (kind, content) = match &entry.fact {
-        Fact::Debited { credits, content, .. } => {
-            let (credits, refunded) = (*credits, Credits::ZERO);
-            (Kind::Debit { window, credits, refunded, refunded_rest: None }, *content)
-        }
+        Fact::Debited { credits, content, .. } => (Kind::Debit { window, credits: *credits, refunds: None }, *content),
         Fact::Held { credits, expires_at, content, .. } => {
             let hold = Hold { window, set: Set { credits: *credits, expires_at: *expires_at } };
-            (Kind::Hold { id: entry.id.clone(), hold, first_expiry: *expires_at, end: None }, *content)
+            let known = HoldKnown { id: entry.id.clone(), hold, first_expiry: *expires_at, end: None };
+            (Kind::Hold(Box::new(known)), *content)
         }
         Fact::Refunded { credits, content, .. } => (Kind::Refund { credits: *credits }, *content),
         other => unreachable!("{} begins no operation", other.kind()),

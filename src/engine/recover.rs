@@ -3,9 +3,12 @@
 //! Entries that the store has are only noted, for their ids; later ones are applied. Both ways are
 //! the folds of the live path (I7).
 
+use std::sync::Arc;
+
+use super::cells::{BookCell, MemberCell, TeamCell};
 use super::log::Log;
 use super::meter::Meter;
-use super::operations::{Kind, Known};
+use super::operations::{HoldKnown, Kind, Known, Operations};
 use crate::domain::{
     Credits, Drawer, Draws, Entry, Hold, OperationId, Payer, Posting, Scopes, Tally, TeamId, Timestamp, UserId,
 };
@@ -29,7 +32,7 @@ pub struct OpenHold {
     /// Fingerprint of the request.
     pub content: u64,
     /// Who draws, and on what.
-    pub drawer: Drawer,
+    pub drawer: Arc<Drawer>,
     /// What is set aside, where and until when.
     pub hold: Hold,
 }
@@ -68,7 +71,7 @@ impl<L: Log> Meter<L> {
     pub fn recover_hold(&self, open: &OpenHold) -> Result<(), Disagreement> {
         let Hold { window, set } = open.hold;
         let disagree = |why| Disagreement { seq: 0, why };
-        self.with_scopes(&open.drawer, |scopes| {
+        self.in_scope(&open.drawer, |Scope { mut scopes, .. }| {
             let posting = Posting { held: Some(set), ..Posting::new(window) };
             if posting.moves_nothing() {
                 return Ok(());
@@ -86,69 +89,75 @@ impl<L: Log> Meter<L> {
     /// Remembers a hold that was open and whose own entry is no longer in the journal.
     pub fn remember_hold(&self, open: &OpenHold) {
         let key = self.key(&open.id);
-        let hold = open.hold.clone();
-        self.with_operations(&open.drawer, |operations| {
+        self.in_scope(&open.drawer, |Scope { operations, last, .. }| {
             if operations.get(key).is_none() {
-                let kind = Kind::Hold { id: open.id.clone(), first_expiry: hold.set.expires_at, hold, end: None };
-                operations.remember(
-                    key,
-                    open.at,
-                    Known { seq: 0, content: open.content, drawer: open.drawer.clone(), kind },
-                );
+                let (id, hold) = (open.id.clone(), open.hold.clone());
+                let known = HoldKnown { id, first_expiry: hold.set.expires_at, hold, end: None };
+                let (kind, drawer) = (Kind::Hold(Box::new(known)), shared(last, &open.drawer));
+                operations.remember(key, open.at, Known { seq: 0, content: open.content, drawer, kind });
             }
         });
     }
 
     /// Notes an entry that the store has: its id only.
-    pub fn recover_id(&self, entry: &Entry, seq: u64) {
-        let horizon = self.horizon(entry.at);
+    pub fn recover_id(&self, mut entry: Entry, seq: u64) {
         self.note(seq);
-        self.with_operations(&entry.drawer, |operations| {
-            operations.forget(horizon);
-            operations.supersede(|id| self.key(id), entry);
-            operations.note(|id| self.key(id), entry, seq);
-        });
+        let drawer = Arc::clone(&entry.drawer);
+        self.in_scope(&drawer, |mut scope| self.remember(&mut scope, &mut entry, seq));
     }
 
     /// Applies an entry that the store lacks.
-    pub fn recover_entry(&self, entry: &Entry, seq: u64) -> Result<(), Disagreement> {
+    pub fn recover_entry(&self, mut entry: Entry, seq: u64) -> Result<(), Disagreement> {
         let disagree = |why| Disagreement { seq, why };
-        self.with_scopes(&entry.drawer, |scopes| {
-            fits(scopes, entry).map_err(disagree)?;
-            scopes.apply(entry);
+        self.note(seq);
+        let drawer = Arc::clone(&entry.drawer);
+        let recovered = self.in_scope(&drawer, |mut scope| {
+            fits(&scope.scopes, &entry).map_err(disagree)?;
+            scope.scopes.apply(&entry);
+            self.remember(&mut scope, &mut entry, seq);
             Ok(())
-        })
-        .ok_or(disagree("its team, member or book is unknown"))??;
-        self.recover_id(entry, seq);
-        Ok(())
+        });
+        recovered.ok_or(disagree("its team, member or book is unknown"))?
     }
 
-    fn with_scopes<T>(&self, drawer: &Drawer, act: impl FnOnce(&mut Scopes<'_>) -> T) -> Option<T> {
+    fn remember(&self, scope: &mut Scope<'_>, entry: &mut Entry, seq: u64) {
+        entry.drawer = shared(scope.last, &entry.drawer);
+        scope.operations.forget(self.horizon(entry.at));
+        scope.operations.supersede(|id| self.key(id), entry);
+        scope.operations.note(|id| self.key(id), entry, seq);
+    }
+
+    fn in_scope<T>(&self, drawer: &Drawer, act: impl FnOnce(Scope<'_>) -> T) -> Option<T> {
         let book = self.book_cell(&drawer.subscription)?;
         match &drawer.team {
-            None => Some(act(&mut Scopes { book: &mut book.lock().book, member: None })),
+            None => {
+                let BookCell { book, operations, drawer: last } = &mut *book.lock();
+                Some(act(Scope { scopes: Scopes { book, member: None }, operations, last }))
+            }
             Some(team) => {
                 let cell = self.team_cell(team)?;
-                let mut cell = cell.lock();
-                let member = Some(&mut cell.members.get_mut(&drawer.member)?.draws);
-                Some(act(&mut Scopes { book: &mut book.lock().book, member }))
+                let TeamCell { members, operations, .. } = &mut *cell.lock();
+                let MemberCell { draws, drawer: last, .. } = members.get_mut(&drawer.member)?;
+                let scopes = Scopes { book: &mut book.lock().book, member: Some(draws) };
+                Some(act(Scope { scopes, operations, last }))
             }
         }
     }
+}
 
-    fn with_operations(&self, drawer: &Drawer, act: impl FnOnce(&mut super::operations::Operations)) {
-        match &drawer.team {
-            Some(team) => {
-                if let Some(cell) = self.team_cell(team) {
-                    act(&mut cell.lock().operations);
-                }
-            }
-            None => {
-                if let Some(cell) = self.book_cell(&drawer.subscription) {
-                    act(&mut cell.lock().operations);
-                }
-            }
-        }
+/// What an entry moves and where it is remembered, under the locks.
+struct Scope<'a> {
+    scopes: Scopes<'a>,
+    operations: &'a mut Operations,
+    /// The drawer of the scope's last entry.
+    last: &'a mut Option<Arc<Drawer>>,
+}
+
+/// The same drawer, shared with the entries before where nothing has changed.
+fn shared(last: &mut Option<Arc<Drawer>>, drawer: &Arc<Drawer>) -> Arc<Drawer> {
+    match last {
+        Some(last) if *last == *drawer => Arc::clone(last),
+        _ => Arc::clone(last.insert(Arc::clone(drawer))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One end or refund at work, under the locks of its scope and its book.
 
 use std::hash::Hasher;
+use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
@@ -27,7 +28,7 @@ pub(super) struct Work<'a, 'r, L: Log + 'r> {
     /// The operation that is ended or refunded.
     pub key: Key,
     /// Who drew it, and on what.
-    pub drawer: Drawer,
+    pub drawer: Arc<Drawer>,
     /// The time of the request.
     pub now: Timestamp,
 }
@@ -95,11 +96,13 @@ impl<L: Log> Work<'_, '_, L> {
 
     /// Enters the end of a hold that has lapsed.
     pub fn expire(&mut self) -> Result<(), EndFault> {
-        let Some(Kind::Hold { id, hold, end: None, .. }) = self.operations.get(self.key).map(|known| &known.kind)
-        else {
+        let Some(Kind::Hold(known)) = self.operations.get(self.key).map(|known| &known.kind) else {
             return Err(EndFault::NotFound);
         };
-        let entry = hold.expired(self.heading(&id.clone()), &self.scopes)?;
+        if known.end.is_some() {
+            return Err(EndFault::NotFound);
+        }
+        let entry = known.hold.expired(self.heading(&known.id), &self.scopes)?;
         self.enter(&entry);
         Ok(())
     }
@@ -168,15 +171,16 @@ impl<L: Log> Work<'_, '_, L> {
 
     fn hold(&self) -> Result<(Hold, Option<End>), EndFault> {
         match self.operations.get(self.key).map(|known| &known.kind) {
-            Some(Kind::Hold { hold, end, .. }) => Ok((hold.clone(), *end)),
+            Some(Kind::Hold(known)) => Ok((known.hold.clone(), known.end)),
             _ => Err(EndFault::NotFound),
         }
     }
 
     fn debit(&self) -> Result<Charge, EndFault> {
         match self.operations.get(self.key).map(|known| &known.kind) {
-            Some(Kind::Debit { window, credits, refunded, refunded_rest }) => {
-                Ok(Charge { window: *window, left: credits.minus(*refunded), rest: *refunded_rest })
+            Some(Kind::Debit { window, credits, refunds }) => {
+                let refunds = refunds.as_deref().copied().unwrap_or_default();
+                Ok(Charge { window: *window, left: credits.minus(refunds.credits), rest: refunds.rest })
             }
             _ => Err(EndFault::NotFound),
         }

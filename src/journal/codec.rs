@@ -3,6 +3,8 @@
 //! Numbers are LEB128, texts have a length byte, what is not there has no bytes but a flag. Nothing
 //! is trusted when reading: bad bytes are an error, never a panic and never another entry.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::domain::{
@@ -58,7 +60,7 @@ pub fn encode(entry: &Entry, to: &mut Vec<u8>) {
         Fact::Expired { .. } => (EXPIRED, None),
         Fact::Refunded { .. } => (REFUNDED, None),
     };
-    let Drawer { team, member, payer, subscription } = &entry.drawer;
+    let Drawer { team, member, payer, subscription } = &*entry.drawer;
     let is_late = matches!(entry.fact, Fact::Settled { late: true, .. });
     let flags = flag(team.is_some(), HAS_TEAM)
         | flag(*payer == Payer::Wallet, IS_WALLET)
@@ -178,7 +180,8 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
     if !from.rest.is_empty() {
         return Err(CodecError::Long);
     }
-    Ok(Entry { at, id, drawer: Drawer { team, member, payer, subscription }, fact, postings })
+    let drawer = Arc::new(Drawer { team, member, payer, subscription });
+    Ok(Entry { at, id, drawer, fact, postings })
 }
 
 struct Reader<'a> {
@@ -354,7 +357,8 @@ mod tests {
                     payer: if pool { Payer::Pool } else { Payer::Wallet },
                     subscription: SubscriptionId::new(&subscription).expect("a name"),
                 };
-                Entry { at, id: OperationId::new(&id).expect("visible"), drawer, fact, postings }
+                let id = OperationId::new(&id).expect("visible");
+                Entry { at, id, drawer: Arc::new(drawer), fact, postings }
             },
         )
     }

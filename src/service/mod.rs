@@ -152,6 +152,8 @@ impl Service {
     /// Waits until an entry is as durable as answers must be (I8).
     async fn durable(&self, seq: u64) -> Result<(), Unable> {
         let journal = self.journal().ok_or(Unable::Journal)?;
+        // Who else is ready decides first: then one write to the journal serves all of them.
+        tokio::task::yield_now().await;
         journal.durable(Seq(seq), self.options.durability).await.map_err(|_| Unable::Journal)?;
         if self.options.durability == Durability::Store {
             self.syncing.nudge();

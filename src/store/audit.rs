@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use super::hold::{self, Hold, HoldKey};
 use super::kind::Kind;
@@ -60,7 +61,7 @@ impl Sums {
 /// A hold as the ledger tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Open {
-    drawer: Option<Drawer>,
+    drawer: Option<Arc<Drawer>>,
     window: Option<Timestamp>,
     credits: Option<Credits>,
     expires_at: Option<Timestamp>,
@@ -222,11 +223,11 @@ impl Display for Open {
     }
 }
 
-fn drawer(entry: &LedgerEntry) -> Option<Drawer> {
-    Some(Drawer {
+fn drawer(entry: &LedgerEntry) -> Option<Arc<Drawer>> {
+    Some(Arc::new(Drawer {
         team: entry.team.clone(),
         member: entry.member.clone()?,
         payer: entry.payer?,
         subscription: entry.subscription.clone()?,
-    })
+    }))
 }

@@ -166,7 +166,7 @@ fn nothing_but_what_was_allowed(entries: &[Entry], answers: &[Answer]) {
 fn replay(world: &World, entries: &[Entry]) -> Meter<Queue> {
     let meter = follower(world);
     for (entry, seq) in entries.iter().zip(1..) {
-        meter.recover_entry(entry, seq).unwrap_or_else(|why| panic!("I7: {why}"));
+        meter.recover_entry(entry.clone(), seq).unwrap_or_else(|why| panic!("I7: {why}"));
     }
     meter
 }
@@ -195,7 +195,8 @@ fn same_answers(world: &World, replayed: &Meter<Queue>, answers: &[Answer]) {
                 Answer::Drew(draw, Drawn::Allowed(first)) => {
                     let again = meter.draw(draw, world.now());
                     let Ok(Drawn::Allowed(again)) = again else { panic!("I6: {first:?}, then {again:?}") };
-                    let told = |allowed: &purser::engine::Allowed| (allowed.credits, allowed.payer, allowed.expires_at);
+                    let told =
+                        |allowed: &purser::engine::Allowed| (allowed.credits, allowed.drawer.payer, allowed.expires_at);
                     assert!(again.replayed && told(&again) == told(first), "I6: {first:?}, then {again:?}");
                 }
                 Answer::Settled(who, number, cost, first) => {

@@ -28,8 +28,8 @@ pub fn plain(answer: Result<Drawn, DrawFault>) -> Answer {
 fn plain_allowed(allowed: &Allowed) -> Answer {
     Answer::Allow {
         micros: allowed.credits.micros(),
-        on_pool: allowed.payer == Payer::Pool,
-        subscription: number(allowed.subscription.as_str()),
+        on_pool: allowed.drawer.payer == Payer::Pool,
+        subscription: number(allowed.drawer.subscription.as_str()),
         until: allowed.expires_at.map(|at| at.millis()),
         left: plain_left(allowed.remaining),
         replayed: allowed.replayed,

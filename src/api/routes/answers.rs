@@ -224,8 +224,8 @@ impl Allow {
         Self {
             id,
             credits: Amount(allowed.credits),
-            payer: allowed.payer.as_str(),
-            subscription: Wire(allowed.subscription),
+            payer: allowed.drawer.payer.as_str(),
+            subscription: Wire(allowed.drawer.subscription.clone()),
             expires_at: allowed.expires_at.map(Wire),
             remaining: allowed.remaining.into(),
             replayed: allowed.replayed,

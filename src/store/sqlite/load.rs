@@ -1,5 +1,7 @@
 //! Reads whole tables page by page within one read transaction: for a start, and for an audit.
 
+use std::sync::Arc;
+
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -155,7 +157,7 @@ fn read_hold(row: &SqliteRow, scope: &mut String) -> Result<Hold, Failure> {
     };
     Ok(Hold {
         id,
-        drawer,
+        drawer: Arc::new(drawer),
         window: row.time()?,
         credits: row.credits()?,
         expires_at: row.time()?,

@@ -82,8 +82,8 @@ fn allow(allowed: &Allowed) -> Answer {
     let mut answer = Answer::from([
         ("allow", String::new()),
         ("credits", allowed.credits.to_string()),
-        ("payer", allowed.payer.as_str().to_owned()),
-        ("subscription", allowed.subscription.to_string()),
+        ("payer", allowed.drawer.payer.as_str().to_owned()),
+        ("subscription", allowed.drawer.subscription.to_string()),
         (if allowed.replayed { "replayed" } else { "fresh" }, String::new()),
     ]);
     if let Some(until) = allowed.expires_at {
