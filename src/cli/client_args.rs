@@ -63,11 +63,11 @@ pub struct EntriesArgs {
 
     /// Not before this time, RFC 3339
     #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
+    pub from: Option<String>,
 
     /// Before this time, RFC 3339
     #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
+    pub to: Option<String>,
 
     /// At most so many; 0 for all
     #[arg(long, value_name = "N", default_value_t = 100)]

@@ -53,8 +53,8 @@ fn path(args: &EntriesArgs) -> String {
         ("member", &args.member),
         ("kind", &args.kind),
         ("id", &args.id),
-        ("from", &args.since),
-        ("to", &args.until),
+        ("from", &args.from),
+        ("to", &args.to),
         ("order", &order),
     ];
     let filters = filters.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))));

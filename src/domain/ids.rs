@@ -16,6 +16,9 @@ pub enum IdError {
     /// A character that ids of teams, users and subscriptions may not have.
     #[error("may have only the characters A-Z a-z 0-9 . _ : @ -")]
     Character,
+    /// A path segment that means another place.
+    #[error("may not be . or .., which paths resolve")]
+    Dots,
     /// A character that operation ids may not have.
     #[error("may have only visible ASCII characters")]
     Invisible,
@@ -32,6 +35,9 @@ macro_rules! id {
             pub fn new(text: &str) -> Result<Self, IdError> {
                 if text.is_empty() || text.len() > ID_CHARACTERS_MAX {
                     return Err(IdError::Length);
+                }
+                if matches!(text, "." | "..") {
+                    return Err(IdError::Dots);
                 }
                 if !text.bytes().all($allowed) {
                     return Err($error);
@@ -106,6 +112,8 @@ mod tests {
         assert_eq!(TeamId::new(""), Err(IdError::Length));
         assert_eq!(TeamId::new(&"x".repeat(129)), Err(IdError::Length));
         assert_eq!(TeamId::new("a/b"), Err(IdError::Character));
+        assert_eq!(TeamId::new(".."), Err(IdError::Dots));
+        assert!(TeamId::new("...").is_ok());
         assert_eq!(UserId::new("a\r\nb"), Err(IdError::Character));
         assert!(OperationId::new("req/81?x={1}").is_ok());
         assert_eq!(OperationId::new("a b"), Err(IdError::Invisible));

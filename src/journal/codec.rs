@@ -304,7 +304,8 @@ mod tests {
     }
 
     fn fact() -> impl Strategy<Value = Fact> {
-        let model = || proptest::option::of("[!-~]{1,128}".prop_map(|text| Model::new(&text).expect("visible")));
+        let model =
+            || proptest::option::of("[!--/-~][!-~]{0,127}".prop_map(|text| Model::new(&text).expect("visible")));
         prop_oneof![
             (credits(), model(), any::<u64>()).prop_map(|(credits, model, content)| Fact::Debited {
                 credits,
@@ -322,7 +323,7 @@ mod tests {
                 .prop_map(|(charged, returned, debt, late)| Fact::Settled { charged, returned, debt, late }),
             credits().prop_map(|returned| Fact::Released { returned }),
             credits().prop_map(|returned| Fact::Expired { returned }),
-            ("[!-~]{1,128}", credits(), any::<u64>()).prop_map(|(debit, credits, content)| Fact::Refunded {
+            ("[!--/-~][!-~]{0,127}", credits(), any::<u64>()).prop_map(|(debit, credits, content)| Fact::Refunded {
                 debit: OperationId::new(&debit).expect("visible"),
                 credits,
                 content
@@ -346,7 +347,12 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = Entry> {
-        let names = ("[!-~]{1,128}", proptest::option::of("[a-z.@:-]{1,128}"), "[A-Z0-9_]{1,128}", "[a-z]{1,128}");
+        let names = (
+            "[!--/-~][!-~]{0,127}",
+            proptest::option::of("[a-z@:-][a-z.@:-]{0,127}"),
+            "[A-Z0-9_]{1,128}",
+            "[a-z]{1,128}",
+        );
         (time(), names, any::<bool>(), fact(), posting(), proptest::option::of(posting())).prop_map(
             |(at, (id, team, member, subscription), pool, fact, first, second)| {
                 let mut postings: SmallVec<[Posting; 1]> = smallvec![first];

@@ -95,8 +95,10 @@ fn subscription(index: usize) -> impl Strategy<Value = Subscription> {
 }
 
 fn team_of(index: usize) -> impl Strategy<Value = Team> {
-    let models =
-        proptest::collection::btree_set("[!-~]{1,9}".prop_map(|name| Model::new(&name).expect("visible")), 0..3);
+    let models = proptest::collection::btree_set(
+        "[!--/-~][!-~]{0,8}".prop_map(|name| Model::new(&name).expect("visible")),
+        0..3,
+    );
     (".{0,9}", any::<(bool, bool)>(), models, any::<u32>(), any::<u32>(), 0..1_000_u64).prop_map(
         move |(name, (assigned, enabled), models, seats_taken, members, epoch)| Team {
             id: team_id(&format!("t{index}")),

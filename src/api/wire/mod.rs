@@ -80,14 +80,14 @@ macro_rules! text {
 }
 
 /// What ids of teams, users and subscriptions look like.
-const NAME_PATTERN: Option<&str> = Some("^[A-Za-z0-9._:@-]{1,128}$");
+const NAME_PATTERN: Option<&str> = Some(r"^(?!\.{1,2}$)[A-Za-z0-9._:@-]{1,128}$");
 
 text! {
     TeamId, TeamId::new, IdError, "TeamId", "a team id", NAME_PATTERN;
     UserId, UserId::new, IdError, "UserId", "a user id", NAME_PATTERN;
     SubscriptionId, SubscriptionId::new, IdError, "SubscriptionId", "a subscription id", NAME_PATTERN;
-    OperationId, OperationId::new, IdError, "OperationId", "an operation id", Some("^[!-~]{1,128}$");
-    Model, Model::new, IdError, "Model", "a model's name", Some("^[!-~]{1,128}$");
+    OperationId, OperationId::new, IdError, "OperationId", "an operation id", Some(r"^(?!\.{1,2}$)[!-~]{1,128}$");
+    Model, Model::new, IdError, "Model", "a model's name", Some(r"^(?!\.{1,2}$)[!-~]{1,128}$");
     Timestamp, Timestamp::from_str, TimestampError, "Time", "an RFC 3339 time", None;
 }
 
