@@ -15,6 +15,8 @@ pub struct Funds {
     pub granted: Credits,
     /// Returned in all; never falls.
     pub returned: Credits,
+    /// Of which a crash has taken whether they were spent, in all: not to be spent any more.
+    pub lost: Credits,
     /// From when on nothing free may be spent before the next sync.
     pub until: Timestamp,
     /// What was charged and is held.
@@ -24,13 +26,13 @@ pub struct Funds {
 impl Funds {
     /// Funds of a window of which nothing is lent yet.
     pub fn new(window: Window) -> Self {
-        let (granted, returned) = (Credits::ZERO, Credits::ZERO);
-        Self { window, granted, returned, until: Timestamp::MIN, draws: Draws::default() }
+        let (granted, returned, lost) = (Credits::ZERO, Credits::ZERO, Credits::ZERO);
+        Self { window, granted, returned, lost, until: Timestamp::MIN, draws: Draws::default() }
     }
 
-    /// Lent and not returned.
+    /// Lent, and neither returned nor lost.
     pub fn lent(&self) -> Credits {
-        self.granted.minus(self.returned)
+        self.granted.minus(self.returned).minus(self.lost)
     }
 
     /// What may still be drawn at `now`; zero while there is debt.
@@ -112,6 +114,14 @@ impl Book {
         funds.returned = funds.returned.max(returned);
         funds.until = until;
         assert!(funds.returned <= funds.granted, "no more is returned than was lent");
+    }
+
+    /// Takes note of what is in suspense of the window that starts at `start`, in all.
+    pub fn lose(&mut self, start: Timestamp, lost: Credits) {
+        if let Some(funds) = self.of_mut(start) {
+            funds.lost = funds.lost.max(lost);
+            assert!(funds.returned.plus(funds.lost) <= funds.granted, "what is lost was lent");
+        }
     }
 
     /// Takes what is free in funds whose lease has run out off this book, and answers what has been
