@@ -141,6 +141,17 @@ impl Book {
         returns.collect()
     }
 
+    /// Takes up to `credits` of what may be returned off the funds of the window that starts at `start`;
+    /// answers what has been returned of them in all. Holds keep what they set aside until their ends
+    /// have been entered.
+    pub fn give_up(&mut self, start: Timestamp, credits: Credits) -> Credits {
+        let Some(funds) = self.of_mut(start) else { return Credits::ZERO };
+        let tally = funds.draws.tally();
+        let spare = funds.lent().saturating_sub(tally.used().plus(tally.held));
+        funds.returned = funds.returned.plus(credits.min(spare));
+        funds.returned
+    }
+
     /// Drops funds of ended windows that the root no longer names and nothing is held in.
     pub fn forget_except(&mut self, named: impl Fn(Timestamp) -> bool) {
         self.funds.retain(|funds| named(funds.window.start) || !funds.draws.tally().held.is_zero());
