@@ -1,7 +1,7 @@
 //! Purser: decides in memory whether a member may spend credits, journals what it decided before it
 //! answers, and copies it to a store in batches.
 //!
-//! In reading order: [`domain`] decides, [`root`] grants and lends, [`engine`] does it under locks,
+//! In reading order: [`domain`] decides, [`root`] grants and lends, [`lease`] asks it, [`engine`] does it under locks,
 //! [`journal`] keeps it, [`store`] is the record, [`service`] puts them together for [`api`] and
 //! [`cli`], [`tasks`] run beside.
 
@@ -12,6 +12,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod journal;
+pub mod lease;
 pub mod metrics;
 pub mod root;
 pub mod server;

@@ -15,6 +15,8 @@ pub struct Funds {
     pub granted: Credits,
     /// Returned in all; never falls.
     pub returned: Credits,
+    /// Of which a crash has taken whether they were spent, in all: not to be spent any more.
+    pub lost: Credits,
     /// From when on nothing free may be spent before the next sync.
     pub until: Timestamp,
     /// What was charged and is held.
@@ -24,13 +26,13 @@ pub struct Funds {
 impl Funds {
     /// Funds of a window of which nothing is lent yet.
     pub fn new(window: Window) -> Self {
-        let (granted, returned) = (Credits::ZERO, Credits::ZERO);
-        Self { window, granted, returned, until: Timestamp::MIN, draws: Draws::default() }
+        let (granted, returned, lost) = (Credits::ZERO, Credits::ZERO, Credits::ZERO);
+        Self { window, granted, returned, lost, until: Timestamp::MIN, draws: Draws::default() }
     }
 
-    /// Lent and not returned.
+    /// Lent, and neither returned nor lost.
     pub fn lent(&self) -> Credits {
-        self.granted.minus(self.returned)
+        self.granted.minus(self.returned).minus(self.lost)
     }
 
     /// What may still be drawn at `now`; zero while there is debt.
@@ -114,6 +116,14 @@ impl Book {
         assert!(funds.returned <= funds.granted, "no more is returned than was lent");
     }
 
+    /// Takes note of what is in suspense of the window that starts at `start`, in all.
+    pub fn lose(&mut self, start: Timestamp, lost: Credits) {
+        if let Some(funds) = self.of_mut(start) {
+            funds.lost = funds.lost.max(lost);
+            assert!(funds.returned.plus(funds.lost) <= funds.granted, "what is lost was lent");
+        }
+    }
+
     /// Takes what is free in funds whose lease has run out off this book, and answers what has been
     /// returned of every such window in all, to be reported to the root. What an expired hold set
     /// aside stays until its end has been entered, because until then the root counts it as held.
@@ -129,6 +139,17 @@ impl Book {
             (funds.window.start, funds.returned)
         });
         returns.collect()
+    }
+
+    /// Takes up to `credits` of what may be returned off the funds of the window that starts at `start`;
+    /// answers what has been returned of them in all. Holds keep what they set aside until their ends
+    /// have been entered.
+    pub fn give_up(&mut self, start: Timestamp, credits: Credits) -> Credits {
+        let Some(funds) = self.of_mut(start) else { return Credits::ZERO };
+        let tally = funds.draws.tally();
+        let spare = funds.lent().saturating_sub(tally.used().plus(tally.held));
+        funds.returned = funds.returned.plus(credits.min(spare));
+        funds.returned
     }
 
     /// Drops funds of ended windows that the root no longer names and nothing is held in.

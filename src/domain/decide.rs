@@ -11,6 +11,7 @@ use super::denial::{Denial, NextStep, Numbers, Reason};
 use super::draws::Draws;
 use super::features::Features;
 use super::ids::{Model, TeamId, UserId};
+use super::share::Reach;
 use super::team::{Member, Team};
 use super::time::Timestamp;
 
@@ -108,6 +109,20 @@ pub fn decide<'a>(
     ask: &Ask,
     now: Timestamp,
 ) -> Result<Granted, Refused> {
+    decide_within(Reach::All, asker, rights, book, draws, ask, now)
+}
+
+/// As [`decide`], where this sidecar may hold but a part: what does not fit in its part is
+/// [`Refused::Short`] until the root has been asked.
+pub fn decide_within<'a>(
+    reach: Reach<'_>,
+    asker: &Asker<'_>,
+    rights: &Rights,
+    book: Option<&Book>,
+    draws: impl FnOnce(Timestamp) -> Option<&'a Draws>,
+    ask: &Ask,
+    now: Timestamp,
+) -> Result<Granted, Refused> {
     let denied = Draft { asker, ask };
     if !model_allowed(asker, rights, ask.model.as_ref()) {
         return denied.by(Reason::ModelNotAllowed, NextStep::ChooseAnotherModel);
@@ -116,8 +131,12 @@ pub fn decide<'a>(
         return denied.exhausted(None, now);
     };
     let Some(funds) = book.current(now) else { return Err(Refused::Short) };
+    let may_ask = matches!(reach, Reach::Part { is_asked: false, .. });
     let debt = book.debt(now);
     if !debt.is_zero() {
+        if may_ask {
+            return Err(Refused::Short);
+        }
         return denied.in_debt(debt);
     }
     let mut left = funds.free(now);
@@ -129,6 +148,16 @@ pub fn decide<'a>(
             return denied.limited(limit, draws, funds, now);
         }
         left = left.min(room);
+        if let Reach::Part { share, .. } = reach {
+            let lent = share.map_or(Credits::ZERO, |share| share.free(draws, now));
+            if !may_ask && lent < ask.needed() {
+                return denied.limited(limit, draws, funds, now);
+            }
+            left = left.min(lent);
+        }
+    }
+    if may_ask && left < ask.credits {
+        return Err(Refused::Short);
     }
     if funds.free(now) < ask.needed() {
         return denied.exhausted(Some(funds), now);

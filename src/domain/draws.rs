@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use super::credits::Credits;
 use super::entry::Posting;
-use super::time::Timestamp;
+use super::share::Share;
+use super::time::{Timestamp, Window};
 
 /// Running sums of one scope in one window. `spent` and `refunded` only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +122,12 @@ impl Draws {
 
 /// A member's draws on the pool, by the start of the window. Few windows matter at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MemberDraws(SmallVec<[(Timestamp, Draws); 1]>);
+pub struct MemberDraws {
+    windows: SmallVec<[(Timestamp, Draws); 1]>,
+    /// What is lent of the limit; only where many sidecars share a pool.
+    #[expect(clippy::box_collection, reason = "one word for each of the many members who have none")]
+    shares: Option<Box<Vec<Share>>>,
+}
 
 /// How long a window's draws are kept after its start: longer than any window lasts and any
 /// operation id is remembered.
@@ -130,25 +136,73 @@ pub const DRAWS_KEPT_MILLIS: u64 = 93 * 24 * 3_600_000;
 impl MemberDraws {
     /// The draws in the window that starts at `start`, where there were any.
     pub fn of(&self, start: Timestamp) -> Option<&Draws> {
-        self.0.iter().find(|(of, _)| *of == start).map(|(_, draws)| draws)
+        self.windows.iter().find(|(of, _)| *of == start).map(|(_, draws)| draws)
+    }
+
+    /// What is lent of the limit in the window that starts at `start`.
+    pub fn share(&self, start: Timestamp) -> Option<&Share> {
+        self.shares().iter().find(|share| share.window.start == start)
+    }
+
+    /// What is lent of the limit, by window, oldest first.
+    pub fn shares(&self) -> &[Share] {
+        self.shares.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes what the root lends of the limit: sums only rise.
+    pub fn lend(&mut self, lent: Share) {
+        let share = self.share_mut(lent.window);
+        share.granted = share.granted.max(lent.granted);
+        share.returned = share.returned.max(lent.returned);
+        share.lost = share.lost.max(lent.lost);
+        share.until = lent.until;
+        assert!(share.returned <= share.granted, "no more is returned than was lent");
+    }
+
+    /// Takes up to `credits` of what may be returned off the share; answers what has been returned of
+    /// it in all.
+    pub fn give_up(&mut self, start: Timestamp, credits: Credits) -> Credits {
+        let none = Draws::default();
+        let Some(share) = self.share(start) else { return Credits::ZERO };
+        let (window, spare) = (share.window, share.spare(self.of(start).unwrap_or(&none)));
+        let share = self.share_mut(window);
+        share.returned = share.returned.plus(credits.min(spare));
+        share.returned
+    }
+
+    /// Drops shares that the root no longer names.
+    pub fn forget_shares_except(&mut self, named: impl Fn(Timestamp) -> bool) {
+        if let Some(shares) = &mut self.shares {
+            shares.retain(|share| named(share.window.start));
+        }
+    }
+
+    fn share_mut(&mut self, window: Window) -> &mut Share {
+        let shares = self.shares.get_or_insert_default();
+        let at = shares.binary_search_by_key(&window.start, |share| share.window.start).unwrap_or_else(|at| {
+            shares.insert(at, Share::new(window));
+            at
+        });
+        &mut shares[at]
     }
 
     /// Takes over what was drawn in the window that starts at `start`. Drops no other window, because
     /// the holds that keep one may be taken over later.
     pub fn put(&mut self, start: Timestamp, draws: Draws) {
-        match self.0.iter_mut().find(|(of, _)| *of == start) {
+        match self.windows.iter_mut().find(|(of, _)| *of == start) {
             Some((_, known)) => *known = draws,
-            None => self.0.push((start, draws)),
+            None => self.windows.push((start, draws)),
         }
     }
 
     /// The draws in the window that starts at `start`, to change them.
     pub fn of_mut(&mut self, start: Timestamp) -> &mut Draws {
-        let at = self.0.iter().position(|(of, _)| *of == start).unwrap_or_else(|| {
-            self.0.retain(|(of, draws)| start < of.plus_millis(DRAWS_KEPT_MILLIS) || !draws.tally().held.is_zero());
-            self.0.push((start, Draws::default()));
-            self.0.len() - 1
+        let at = self.windows.iter().position(|(of, _)| *of == start).unwrap_or_else(|| {
+            self.windows
+                .retain(|(of, draws)| start < of.plus_millis(DRAWS_KEPT_MILLIS) || !draws.tally().held.is_zero());
+            self.windows.push((start, Draws::default()));
+            self.windows.len() - 1
         });
-        &mut self.0[at].1
+        &mut self.windows[at].1
     }
 }

@@ -10,6 +10,7 @@ pub mod entry;
 pub mod features;
 pub mod hold;
 pub mod ids;
+pub mod share;
 pub mod team;
 pub mod time;
 
@@ -23,5 +24,6 @@ pub use entry::{Drawer, Entry, Fact, Posting};
 pub use features::{Features, Whitelist};
 pub use hold::{Heading, Hold, OutOfRange, Scopes};
 pub use ids::{IdError, Model, OperationId, SubscriptionId, TeamId, UserId};
+pub use share::{Reach, Share};
 pub use team::{Member, Team};
 pub use time::{Timestamp, TimestampError, Window};

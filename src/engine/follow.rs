@@ -28,7 +28,7 @@ impl<L: Log> Meter<L> {
                 Row::Subscription(row) => self.follow_subscription(row),
                 Row::Team(team) => teams.entry(&team.id).or_default().team = Some(team),
                 Row::Member(team, member) => teams.entry(team).or_default().members.push(member),
-                Row::Sidecar(_) | Row::Purchase(_) | Row::Owned(..) => {}
+                Row::Sidecar(_) | Row::Purchase(_) | Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) => {}
             }
         }
         for (id, rows) in teams {
@@ -121,8 +121,9 @@ impl<L: Log> Meter<L> {
 }
 
 fn lend(book: &mut Book, leases: &[Lease]) {
-    for Lease { window, granted, returned, until } in leases {
+    for Lease { window, granted, returned, lost, until } in leases {
         book.lend(*window, *granted, *returned, *until);
+        book.lose(window.start, *lost);
     }
     // What the root has dropped is older than something that it names.
     let newest = leases.iter().map(|lease| lease.window.start).max();

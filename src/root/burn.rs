@@ -23,15 +23,26 @@ impl Subscription {
 
     /// Burns what the account has consumed above what is burned for it, as far as there is any.
     fn cover(&mut self, index: usize, now: Timestamp) {
-        let account = &self.accounts[index];
-        let (target, out) = (account.consumed(now), account.out());
+        let target = self.accounts[index].consumed(now);
         if !self.is_sealed(index) {
             // What is out was lent while the grants of that time were alive.
-            let lent_at = now.min(last_before(account.until));
-            self.burn(index, out.min(target).saturating_sub(account.burned()), lent_at);
+            let mut covered = Credits::ZERO;
+            for (until, part) in self.lent_parts(index, now) {
+                covered = covered.plus(part);
+                let rest = covered.saturating_sub(self.accounts[index].burned());
+                self.burn(index, rest, now.min(last_before(until)));
+            }
         }
         let rest = target.saturating_sub(self.accounts[index].burned());
         self.burn(index, rest, now);
+    }
+
+    /// What each holder has consumed of what it was lent, with when its lease runs out; the soonest first.
+    fn lent_parts(&self, index: usize, now: Timestamp) -> Vec<(Timestamp, Credits)> {
+        let holders = self.accounts[index].holders.iter();
+        let mut parts: Vec<_> = holders.map(|holder| (holder.until, holder.out().min(holder.consumed(now)))).collect();
+        parts.sort();
+        parts
     }
 
     /// Burns up to `credits` of what is alive at `alive_at`, in burn order; less when there is less.
@@ -84,14 +95,11 @@ impl Subscription {
         }
     }
 
-    /// What may lapse of an account's cover before it is less than what its valid lease lets the
-    /// holder spend.
+    /// What may lapse of an account's cover before it is less than what its valid leases let their
+    /// holders spend.
     fn uncalled(&self, index: usize, now: Timestamp) -> Credits {
         let account = &self.accounts[index];
-        if now >= account.until {
-            return Credits::MAX;
-        }
-        account.burned().saturating_sub(account.out().saturating_sub(self.left(now)))
+        account.burned().saturating_sub(account.claims().saturating_sub(self.left(now)))
     }
 
     /// Lets credits that come back to an ended monthly grant roll over, up to the cap.

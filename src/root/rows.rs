@@ -7,14 +7,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::holder::SOLE;
+use super::sidecar::{MemberFunds, Root, Sidecar};
 use super::subscription::Subscription;
 use crate::domain::{Credits, Member, OperationId, SubscriptionId, Team, TeamId, Timestamp, UserId};
 
 /// The name of a row, or of all members of a team.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// The one sidecar of the embedded store.
-    Sidecar,
+    /// A sidecar by its id; [`SOLE`] is whichever there is of a store that serves only one.
+    Sidecar(u128),
+    /// All sidecars that ever registered.
+    Sidecars,
+    /// Which store this is.
+    Root,
     /// A subscription with its grants and accounts.
     Subscription(SubscriptionId),
     /// Which subscription a user owns.
@@ -27,6 +33,18 @@ pub enum Key {
     Member(TeamId, UserId),
     /// All members of a team, removed or not.
     Members(TeamId),
+    /// What a member's limit is lent to sidecars.
+    MemberFunds(TeamId, UserId),
+}
+
+/// Whether a store's credits are all one sidecar's, or lent to many in parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody else can have the store: whoever registers takes over everything.
+    #[default]
+    Sole,
+    /// Any number of sidecars.
+    Many,
 }
 
 /// A row that the rule needs and that has not been loaded.
@@ -46,30 +64,22 @@ pub struct Purchase {
     pub expires_at: Option<Timestamp>,
 }
 
-/// The sidecar that holds the leases, and how far its entries have come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sidecar {
-    /// Its persistent id, bound to its journal.
-    pub id: u128,
-    /// Its newest incarnation's counter.
-    pub incarnation: u64,
-    /// Its newest incarnation's random part.
-    pub nonce: u128,
-    /// The last entry of it that the ledger has.
-    pub last: u64,
-}
-
 /// A set of loaded rows, and which of them a rule has changed.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     loaded: BTreeSet<Key>,
     dirty: BTreeSet<Key>,
-    sidecar: Option<Sidecar>,
+    sharing: Sharing,
+    sidecars: BTreeMap<u128, Sidecar>,
+    root: Option<Root>,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     purchases: BTreeMap<(SubscriptionId, OperationId), Purchase>,
     teams: BTreeMap<TeamId, Team>,
     members: BTreeMap<(TeamId, UserId), Member>,
     owned: BTreeMap<UserId, SubscriptionId>,
+    funds: BTreeMap<(TeamId, UserId), MemberFunds>,
+    /// Members who had no limit and have one now.
+    newly_limited: BTreeSet<(TeamId, UserId)>,
 }
 
 /// One row, for stores that load and save.
@@ -87,14 +97,38 @@ pub enum Row {
     Member(TeamId, Member),
     /// See [`Key::Owned`]; follows from the subscription, so stores save nothing for it.
     Owned(UserId, SubscriptionId),
+    /// See [`Key::Root`].
+    Root(Root),
+    /// See [`Key::MemberFunds`].
+    MemberFunds(Box<MemberFunds>),
 }
 
 impl Rows {
+    /// Rows of a store that shares its credits so.
+    pub fn of(sharing: Sharing) -> Self {
+        Self { sharing, ..Self::default() }
+    }
+
+    /// How the store's credits are shared.
+    pub fn sharing(&self) -> Sharing {
+        self.sharing
+    }
+
+    /// Under which id a sidecar's row is found.
+    fn slot(&self, sidecar: u128) -> u128 {
+        match self.sharing {
+            Sharing::Sole => SOLE,
+            Sharing::Many => sidecar,
+        }
+    }
+
     /// Takes what a store found under `key`: nothing, one row, or all members of a team.
     pub fn load(&mut self, key: Key, rows: impl IntoIterator<Item = Row>) {
         for row in rows {
             match row {
-                Row::Sidecar(row) => self.sidecar = Some(row),
+                Row::Sidecar(row) => drop(self.sidecars.insert(self.slot(row.id), row)),
+                Row::Root(row) => self.root = Some(row),
+                Row::MemberFunds(row) => drop(self.funds.insert((row.team.clone(), row.user.clone()), *row)),
                 Row::Subscription(row) => drop(self.subscriptions.insert(row.id.clone(), *row)),
                 Row::Purchase(row) => drop(self.purchases.insert((row.subscription.clone(), row.id.clone()), row)),
                 Row::Team(row) => drop(self.teams.insert(row.id.clone(), row)),
@@ -112,7 +146,12 @@ impl Rows {
 
     fn row(&self, key: &Key) -> Row {
         let found = match key {
-            Key::Sidecar => self.sidecar.map(Row::Sidecar),
+            Key::Sidecar(id) => self.sidecars.get(id).cloned().map(Row::Sidecar),
+            Key::Root => self.root.clone().map(Row::Root),
+            Key::MemberFunds(team, user) => {
+                let funds = self.funds.get(&(team.clone(), user.clone())).cloned();
+                funds.map(|row| Row::MemberFunds(Box::new(row)))
+            }
             Key::Subscription(id) => self.subscriptions.get(id).cloned().map(|row| Row::Subscription(Box::new(row))),
             Key::Purchase(subscription, id) => {
                 self.purchases.get(&(subscription.clone(), id.clone())).cloned().map(Row::Purchase)
@@ -122,7 +161,7 @@ impl Rows {
                 let member = self.members.get(&(team.clone(), user.clone())).cloned();
                 member.map(|member| Row::Member(team.clone(), member))
             }
-            Key::Owned(_) | Key::Members(_) => None,
+            Key::Owned(_) | Key::Members(_) | Key::Sidecars => None,
         };
         found.expect("only rows that were put are changed")
     }
@@ -140,6 +179,8 @@ impl Rows {
     pub fn put(&mut self, row: Row) {
         match row {
             Row::Sidecar(row) => self.put_sidecar(row),
+            Row::Root(row) => self.put_root(row),
+            Row::MemberFunds(row) => self.put_member_funds(*row),
             Row::Subscription(row) => self.put_subscription(*row),
             Row::Purchase(row) => self.put_purchase(row),
             Row::Team(row) => self.put_team(row),
@@ -149,16 +190,55 @@ impl Rows {
         }
     }
 
-    /// The sidecar that holds the leases.
-    pub fn sidecar(&self) -> Result<Option<Sidecar>, Missing> {
-        self.need(Key::Sidecar)?;
-        Ok(self.sidecar)
+    /// A sidecar's row.
+    pub fn sidecar(&self, id: u128) -> Result<Option<&Sidecar>, Missing> {
+        let slot = self.slot(id);
+        if !self.loaded.contains(&Key::Sidecars) {
+            self.need(Key::Sidecar(slot))?;
+        }
+        Ok(self.sidecars.get(&slot))
     }
 
-    /// Saves the sidecar.
+    /// All sidecars, by id.
+    pub fn sidecars(&self) -> Result<impl Iterator<Item = &Sidecar>, Missing> {
+        self.need(Key::Sidecars)?;
+        Ok(self.sidecars.values())
+    }
+
+    /// Saves a sidecar.
     pub fn put_sidecar(&mut self, sidecar: Sidecar) {
-        self.sidecar = Some(sidecar);
-        self.mark(Key::Sidecar);
+        let slot = self.slot(sidecar.id);
+        self.sidecars.insert(slot, sidecar);
+        self.mark(Key::Sidecar(slot));
+    }
+
+    /// Which store this is.
+    pub fn root(&self) -> Result<Root, Missing> {
+        self.need(Key::Root)?;
+        Ok(self.root.clone().unwrap_or_default())
+    }
+
+    /// Saves which store this is.
+    pub fn put_root(&mut self, root: Root) {
+        self.root = Some(root);
+        self.mark(Key::Root);
+    }
+
+    /// What a member's limit is lent to sidecars.
+    pub fn member_funds(&self, team: &TeamId, user: &UserId) -> Result<Option<&MemberFunds>, Missing> {
+        self.need(Key::MemberFunds(team.clone(), user.clone()))?;
+        Ok(self.funds.get(&(team.clone(), user.clone())))
+    }
+
+    /// Saves what a member's limit is lent to sidecars.
+    pub fn put_member_funds(&mut self, funds: MemberFunds) {
+        self.mark(Key::MemberFunds(funds.team.clone(), funds.user.clone()));
+        self.funds.insert((funds.team.clone(), funds.user.clone()), funds);
+    }
+
+    /// Members who had no limit when they were loaded and have been given one.
+    pub(super) fn newly_limited(&self) -> impl Iterator<Item = &(TeamId, UserId)> {
+        self.newly_limited.iter()
     }
 
     /// A subscription.
@@ -222,6 +302,10 @@ impl Rows {
     /// Saves a member.
     pub fn put_member(&mut self, team: &TeamId, member: Member) {
         let user = member.user.clone();
+        let known = self.members.get(&(team.clone(), user.clone()));
+        if member.limit.is_some() && known.is_some_and(|known| known.limit.is_none()) {
+            self.newly_limited.insert((team.clone(), user.clone()));
+        }
         self.mark(Key::Member(team.clone(), user.clone()));
         self.members.insert((team.clone(), user), member);
     }

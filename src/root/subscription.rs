@@ -1,5 +1,6 @@
 //! A subscription as the root keeps it: what was bought, its grants, and its accounts by window.
 
+use super::holder::Holder;
 use crate::domain::{Credits, Features, SubscriptionId, TeamId, Timestamp, UserId, Window};
 
 /// Whether a subscription still grants.
@@ -138,24 +139,15 @@ pub struct Burn {
     pub credits: Credits,
 }
 
-/// A subscription's funds in one window: what is lent of them and what came of it. All numbers
-/// are cumulative.
+/// A subscription's funds in one window: who was lent what of them, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The window; its start names the account.
     pub window: Window,
-    /// Lent to the sidecar in all. Only the root raises it.
-    pub granted: Credits,
-    /// Charged by the sidecar in all.
-    pub spent: Credits,
-    /// Refunded by the sidecar in all.
-    pub refunded: Credits,
-    /// Returned by the sidecar in all.
-    pub returned: Credits,
-    /// Set aside by open holds when the sidecar last reported.
-    pub held: Credits,
-    /// From when on nothing free of the lease may be spent before the next sync.
-    pub until: Timestamp,
+    /// Each sidecar's part, by its id. The one of a store that serves only one is [`SOLE`](super::holder::SOLE).
+    pub holders: Vec<Holder>,
+    /// When a sidecar last asked in vain for what others may have free.
+    pub short_at: Timestamp,
     /// What it has burned, grant by grant, oldest burn first.
     pub burns: Vec<Burn>,
 }

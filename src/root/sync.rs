@@ -6,8 +6,13 @@
 use std::collections::BTreeMap;
 
 use super::command::Change;
+use super::desk::Found;
 use super::funds::{Lease, Report};
-use super::rows::{Missing, Rows, Sidecar};
+use super::holder::{Holder, SOLE};
+use super::many;
+use super::rows::{Missing, Rows, Sharing};
+use super::share::{Shared, Shares};
+use super::sidecar::Sidecar;
 use super::subscription::{Grant, Subscription};
 use crate::domain::{Credits, Entry, SubscriptionId, Tally, TeamId, Timestamp, UserId};
 
@@ -31,15 +36,19 @@ pub struct Request {
     pub batch: Batch,
     /// Subscriptions to lend of anew, each with what has been returned of its accounts, by window.
     pub wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
+    /// What one of many sidecars says instead of `wants`; `None` where there is but one.
+    pub shares: Option<Shares>,
 }
 
 /// What the root answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The last entry that the ledger has.
     pub acked: u64,
     /// The leases of every subscription that was wanted or drawn on.
     pub leases: BTreeMap<SubscriptionId, Vec<Lease>>,
+    /// What one of many sidecars is told beside.
+    pub shared: Option<Box<Shared>>,
 }
 
 /// Why the root does not take a report.
@@ -68,6 +77,17 @@ pub struct Synced {
     pub draws: BTreeMap<(TeamId, UserId, Timestamp), Tally>,
     /// Grants that came in or rose meanwhile.
     pub changes: Vec<Change>,
+    /// Accounts of which the store had forgotten that it lent: to be counted, and looked into.
+    pub regressions: u64,
+    /// The sidecar spent what it was not lent and is lent nothing any more: to be alarmed about.
+    pub overdrawn: bool,
+}
+
+impl Synced {
+    pub(super) fn found(&mut self, found: Found) {
+        self.regressions += found.regressions;
+        self.overdrawn |= found.overdrawn;
+    }
 }
 
 /// Takes a sidecar's report and lends. See the module.
@@ -76,14 +96,16 @@ pub fn sync(
     request: &Request,
     now: Timestamp,
 ) -> Result<Result<(Reply, Synced), SyncRefusal>, Missing> {
-    let sidecar = match admit(rows.sidecar()?, request) {
-        Ok(sidecar) => sidecar,
+    if rows.sharing() == Sharing::Many {
+        return many::sync(rows, request, now);
+    }
+    let sidecar = match admit(rows.sidecar(request.sidecar)?, request) {
+        Ok(sidecar) => sidecar.clone(),
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let new_from = usize::try_from((sidecar.last + 1).saturating_sub(request.batch.first)).unwrap_or(usize::MAX);
-    let new_from = new_from.min(request.batch.entries.len());
+    let new_from = new_from(request, sidecar.last);
     let new = &request.batch.entries[new_from..];
-    let mut synced = Synced { new_from, draws: last_draws(new), changes: Vec::new() };
+    let mut synced = Synced { new_from, draws: last_draws(new), ..Synced::default() };
     let reports = reports(new, request);
     for id in reports.keys() {
         // Every row is there before the first one is put, so that a run that starts over starts clean.
@@ -104,11 +126,17 @@ pub fn sync(
     }
     let acked = sidecar.last + new.len() as u64;
     rows.put_sidecar(Sidecar { last: acked, ..sidecar });
-    Ok(Ok((Reply { acked, leases }, synced)))
+    Ok(Ok((Reply { acked, leases, shared: None }, synced)))
+}
+
+/// Where the entries begin that the ledger lacks, counted from 0.
+pub(super) fn new_from(request: &Request, last: u64) -> usize {
+    let new_from = usize::try_from((last + 1).saturating_sub(request.batch.first)).unwrap_or(usize::MAX);
+    new_from.min(request.batch.entries.len())
 }
 
 /// Whether the report is from the newest incarnation and has no gap before it.
-fn admit(registered: Option<Sidecar>, request: &Request) -> Result<Sidecar, SyncRefusal> {
+pub(super) fn admit<'a>(registered: Option<&'a Sidecar>, request: &Request) -> Result<&'a Sidecar, SyncRefusal> {
     let Some(sidecar) = registered else { return Err(SyncRefusal::RegisterFirst) };
     if sidecar.id != request.sidecar || sidecar.incarnation < request.incarnation {
         return Err(SyncRefusal::RegisterFirst);
@@ -133,18 +161,19 @@ impl Partial {
     /// The full report: what the request does not say stays as the account has it.
     fn resolve(self, window: Timestamp, subscription: &Subscription) -> Report {
         let account = subscription.accounts.iter().find(|a| a.window.start == window);
-        let known = account.map(|a| Tally { spent: a.spent, refunded: a.refunded, held: a.held }).unwrap_or_default();
-        let tally = self.tally.unwrap_or(known);
-        let known = account.map(|a| a.returned).unwrap_or_default();
-        let returned = self.returned.unwrap_or(known).max(known);
-        Report { window, spent: tally.spent, refunded: tally.refunded, returned, held: tally.held }
+        let known = account.map_or(Holder::new(SOLE), |account| account.of(SOLE));
+        let Holder { spent, refunded, held, .. } = known;
+        let tally = self.tally.unwrap_or(Tally { spent, refunded, held });
+        let returned = self.returned.unwrap_or_default().max(known.returned);
+        Report { window, spent: tally.spent, refunded: tally.refunded, returned, held: tally.held, lost: Credits::ZERO }
     }
 }
 
 /// Reports each account's sums to the account that there is.
 fn report_all(subscription: &mut Subscription, reports: &BTreeMap<Timestamp, Partial>) {
     for (window, report) in reports {
-        subscription.report(&report.resolve(*window, subscription));
+        let report = report.resolve(*window, subscription);
+        subscription.report(SOLE, &report);
     }
 }
 
@@ -165,7 +194,7 @@ fn reports(new: &[Entry], request: &Request) -> BTreeMap<SubscriptionId, BTreeMa
     reports
 }
 
-fn last_draws(new: &[Entry]) -> BTreeMap<(TeamId, UserId, Timestamp), Tally> {
+pub(super) fn last_draws(new: &[Entry]) -> BTreeMap<(TeamId, UserId, Timestamp), Tally> {
     let mut draws = BTreeMap::new();
     for entry in new {
         let Some(team) = &entry.drawer.team else { continue };
@@ -193,20 +222,23 @@ pub fn granted(before: &Subscription, after: &Subscription) -> Vec<Change> {
     changes.collect()
 }
 
-/// Makes `incarnation` the newest of the one sidecar; answers the last entry that the ledger has.
-/// On the embedded store nobody else can have spent, so a new sidecar takes over what is lent.
+/// Makes `incarnation` the newest of a sidecar; answers the last entry that the ledger has. On a store
+/// that serves only one nobody else can have spent, so a new sidecar takes over what is lent.
 pub fn register(
     rows: &mut Rows,
     id: u128,
     incarnation: u64,
     nonce: u128,
 ) -> Result<Result<Sidecar, SyncRefusal>, Missing> {
-    let known = rows.sidecar()?;
-    let newer = |known: Sidecar| known.id == id && (known.incarnation, known.nonce) != (incarnation, nonce);
+    if rows.sharing() == Sharing::Many {
+        return many::register(rows, id, incarnation, nonce);
+    }
+    let known = rows.sidecar(id)?;
+    let newer = |known: &Sidecar| known.id == id && (known.incarnation, known.nonce) != (incarnation, nonce);
     if known.is_some_and(|known| newer(known) && known.incarnation >= incarnation) {
         return Ok(Err(SyncRefusal::Fenced));
     }
-    let sidecar = Sidecar { id, incarnation, nonce, last: known.map_or(0, |known| known.last) };
-    rows.put_sidecar(sidecar);
+    let sidecar = Sidecar { id, incarnation, nonce, last: known.map_or(0, |known| known.last), ..Sidecar::default() };
+    rows.put_sidecar(sidecar.clone());
     Ok(Ok(sidecar))
 }

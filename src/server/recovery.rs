@@ -15,8 +15,8 @@ use crate::journal::media::file::FileFolder;
 use crate::journal::media::memory::MemoryFolder;
 use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Journal, Seq};
 use crate::metrics::Metrics;
-use crate::root::Row;
 use crate::root::sync::SyncRefusal;
+use crate::root::{Row, SOLE};
 use crate::service::JournalMeter;
 use crate::store::{self, Loaded, Memory, Sqlite, Store, StoreError};
 
@@ -159,8 +159,8 @@ async fn load(store: &dyn Store, meter: &JournalMeter, now: Timestamp) -> Result
             let (id, accounts) = (row.id.clone(), row.accounts.clone());
             meter.follow(&[Row::Subscription(row)]);
             for account in accounts {
-                let drawn = Drawn::Subscription(id.clone());
-                meter.recover_draws(&drawn, account.window.start, account.spent, account.refunded);
+                let (drawn, own) = (Drawn::Subscription(id.clone()), account.of(SOLE));
+                meter.recover_draws(&drawn, account.window.start, own.spent, own.refunded);
             }
         }
         Loaded::Team(team) => meter.follow(&[Row::Team(team)]),

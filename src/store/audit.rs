@@ -125,7 +125,7 @@ impl Recount {
     }
 
     /// Compares how far the ledger has the sidecar's journal.
-    pub fn check_sidecar(&mut self, sidecar: Option<Sidecar>) {
+    pub fn check_sidecar(&mut self, sidecar: Option<&Sidecar>) {
         let known = sidecar.map_or(0, |sidecar| sidecar.last);
         self.compare(|| "the last journal entry".to_owned(), self.last, known);
     }
@@ -147,7 +147,7 @@ impl Recount {
         for account in &row.accounts {
             let window = account.window.start;
             let sums = self.accounts.remove(&(row.id.clone(), window)).unwrap_or_default();
-            let tally = Tally { spent: account.spent, refunded: account.refunded, held: account.held };
+            let tally = Tally { spent: account.spent(), refunded: account.refunded(), held: account.held() };
             self.compare_sums(|| format!("subscription {} in the window of {window}", row.id), sums, &tally);
         }
         for grant in &row.grants {

@@ -67,7 +67,9 @@ pub fn changed(loaded: &Rows, rows: &Rows) -> Vec<Row> {
 
 fn is_loaded(loaded: &Rows, row: &Row) -> bool {
     match row {
-        Row::Sidecar(row) => loaded.sidecar() == Ok(Some(*row)),
+        Row::Sidecar(row) => loaded.sidecar(row.id) == Ok(Some(row)),
+        Row::Root(row) => loaded.root().as_ref() == Ok(row),
+        Row::MemberFunds(row) => loaded.member_funds(&row.team, &row.user) == Ok(Some(row)),
         Row::Subscription(row) => loaded.subscription(&row.id) == Ok(Some(row)),
         Row::Purchase(row) => loaded.purchase(&row.subscription, &row.id) == Ok(Some(row)),
         Row::Team(row) => loaded.team(&row.id) == Ok(Some(row)),

@@ -17,17 +17,27 @@ use crate::domain::{Member, OperationId, SubscriptionId, Tally, Team, TeamId, Ti
 use crate::root::rows::Purchase;
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal};
-use crate::root::{Actor, Key, Missing, Row, Rows, Sidecar};
+use crate::root::{Actor, Key, MemberFunds, Missing, Root, Row, Rows, SOLE, Sharing, Sidecar};
 
-/// A store in memory.
+/// A store in memory. [`Memory::default`] serves one sidecar.
 #[derive(Debug, Default)]
 pub struct Memory {
     tables: Mutex<Tables>,
 }
 
+impl Memory {
+    /// A store that any number of sidecars share.
+    pub fn shared() -> Self {
+        Self { tables: Mutex::new(Tables { sharing: Sharing::Many, ..Tables::default() }) }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Tables {
-    sidecar: Option<Sidecar>,
+    sharing: Sharing,
+    sidecars: BTreeMap<u128, Sidecar>,
+    root: Option<Root>,
+    member_funds: BTreeMap<(TeamId, UserId), MemberFunds>,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     purchases: BTreeMap<(SubscriptionId, OperationId), Purchase>,
     teams: BTreeMap<TeamId, Team>,
@@ -43,7 +53,14 @@ type Ran<T> = (T, Rows, Rows);
 impl Tables {
     fn fetch(&self, key: &Key) -> Vec<Row> {
         let row = match key {
-            Key::Sidecar => self.sidecar.map(Row::Sidecar),
+            Key::Sidecar(SOLE) => self.sidecars.values().next().cloned().map(Row::Sidecar),
+            Key::Sidecar(id) => self.sidecars.get(id).cloned().map(Row::Sidecar),
+            Key::Sidecars => return self.sidecars.values().cloned().map(Row::Sidecar).collect(),
+            Key::Root => self.root.clone().map(Row::Root),
+            Key::MemberFunds(team, user) => {
+                let funds = self.member_funds.get(&(team.clone(), user.clone())).cloned();
+                funds.map(|row| Row::MemberFunds(Box::new(row)))
+            }
             Key::Subscription(id) => self.subscriptions.get(id).map(|row| Row::Subscription(Box::new(row.clone()))),
             Key::Owned(user) => {
                 let owned = self.subscriptions.values().find(|s| s.terms.owner == *user);
@@ -66,7 +83,7 @@ impl Tables {
     }
 
     fn run<T>(&self, rule: impl Fn(&mut Rows) -> Result<T, Missing>) -> Result<Ran<T>, StoreError> {
-        let mut loaded = Rows::default();
+        let mut loaded = Rows::of(self.sharing);
         for runs in 0..RULE_RUNS_MAX {
             let mut rows = loaded.clone();
             match rule(&mut rows) {
@@ -95,7 +112,14 @@ impl Tables {
 
     fn save_row(&mut self, row: Row) {
         match row {
-            Row::Sidecar(row) => self.sidecar = Some(row),
+            Row::Sidecar(row) => {
+                if self.sharing == Sharing::Sole {
+                    self.sidecars.clear();
+                }
+                self.sidecars.insert(row.id, row);
+            }
+            Row::Root(row) => self.root = Some(row),
+            Row::MemberFunds(row) => drop(self.member_funds.insert((row.team.clone(), row.user.clone()), *row)),
             Row::Subscription(row) => drop(self.subscriptions.insert(row.id.clone(), *row)),
             Row::Purchase(row) => drop(self.purchases.insert((row.subscription.clone(), row.id.clone()), row)),
             Row::Team(row) => drop(self.teams.insert(row.id.clone(), row)),
@@ -223,7 +247,7 @@ impl Store for Memory {
         for entry in &tables.ledger {
             recount.take(entry);
         }
-        recount.check_sidecar(tables.sidecar);
+        recount.check_sidecar(tables.sidecars.values().next());
         tables.visit(i64::MIN, &mut |row| recount.check(&row));
         Ok(recount.finish())
     }

@@ -213,7 +213,7 @@ impl SyncLoop {
     ) -> Result<Reply, SyncError> {
         let Parts { meter, store, clock, metrics, order, .. } = &self.parts;
         let Options { sidecar, incarnation, .. } = self.options;
-        let request = Request { sidecar, incarnation, batch, wants };
+        let request = Request { sidecar, incarnation, batch, wants, shares: None };
         let _order = order.lock().await;
         let start = clock.instant();
         let syncing = tokio::time::timeout(self.options.timeout, store.sync(&request, clock.now()));

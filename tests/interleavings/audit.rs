@@ -222,9 +222,9 @@ fn conserved(world: &World, fold: &Fold) {
         let account = row.open_account();
         let none = Sums::default();
         let sums = fold.payers.get(&subscription(name)).unwrap_or(&none);
-        assert_eq!(account.spent.minus(account.refunded), sums.used, "I9: the root has what the log has");
-        assert_eq!(account.held, sums.held(now), "I9: expired holds were entered");
-        let lent = account.granted.minus(account.returned);
+        assert_eq!(account.spent().minus(account.refunded()), sums.used, "I9: the root has what the log has");
+        assert_eq!(account.held(), sums.held(now), "I9: expired holds were entered");
+        let lent = account.out();
         let (free, debt) = match world.meter.check(&draw(asker, 'd', 9), now).expect("a decision") {
             Drawn::Allowed(allowed) => (allowed.remaining.payer, Credits::ZERO),
             Drawn::Denied(denial) => left(&denial),

@@ -112,7 +112,7 @@ impl World {
         let subscriptions = [subscription("pool"), subscription("wallet")];
         let wants = self.meter.give_back(&subscriptions, now);
         let batch = Batch { first: root.acked + 1, entries: self.meter.log().after(root.acked) };
-        let request = Request { sidecar: 1, incarnation: 1, batch, wants };
+        let request = Request { sidecar: 1, incarnation: 1, batch, wants, shares: None };
         let (reply, _) =
             sync(&mut root.rows, &request, now).expect("every row is there").expect("registered, and no gap");
         root.acked = reply.acked;

@@ -80,7 +80,7 @@ pub fn conserves(contrast: &mut Contrast) {
         for account in &row.accounts {
             let start = account.window.start.millis();
             let sums = contrast.model.of_subscription(number, start);
-            let reported = (account.spent.micros(), account.refunded.micros(), account.held.micros());
+            let reported = (account.spent().micros(), account.refunded().micros(), account.held().micros());
             assert_eq!(reported, (sums.spent, sums.refunded, 0), "what the root knows of s{number} {start}");
             let is_open = account.window == window;
             let covered = account.burned().checked_add(account.debt()).expect("an amount");

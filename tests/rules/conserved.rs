@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use purser::domain::{Credits, Features, OperationId, Timestamp};
-use purser::root::{GrantKind, Rollover, Status, Subscription, Terms};
+use purser::root::{GrantKind, Rollover, SOLE, Status, Subscription, Terms};
 
 use crate::support::holder::Holder;
 use crate::support::script::{at, subscription_id, user_id};
@@ -187,9 +187,9 @@ impl Story {
             assert!(!rolled || grant.credits <= self.cap_max, "{grant:?} is above every cap there was");
         }
         for account in &root.accounts {
-            assert!(account.out() <= account.granted, "no more is out than was lent");
+            assert!(account.out() <= account.of(SOLE).granted, "no more is out than was lent");
             let sealed = account.window != root.open_account().window;
-            assert!(!sealed || account.until <= account.window.end, "a lease ends with its window");
+            assert!(!sealed || account.of(SOLE).until <= account.window.end, "a lease ends with its window");
         }
         let open = root.open_account();
         let now = self.now.max(open.window.start);
@@ -199,7 +199,7 @@ impl Story {
             assert_eq!(total, root.left(now).plus(open.burned()), "a total is what is left and what was used");
         }
         let covered = open.burned().plus(root.left(now));
-        let is_valid = self.seen < open.until;
+        let is_valid = self.seen < open.of(SOLE).until;
         assert!(
             !is_valid || open.out() <= covered || !open.debt().is_zero(),
             "a valid lease is covered at {}: {root:#?}",

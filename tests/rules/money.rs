@@ -1,7 +1,7 @@
 //! Credits in one window: burn order, expiry while lent, debt, refunds. The sidecar is played by hand.
 
 use purser::domain::{Credits, Features};
-use purser::root::{Report, Rollover, Status, Subscription, Terms};
+use purser::root::{Report, Rollover, SOLE, Status, Subscription, Terms};
 
 use crate::support::check;
 use crate::support::script::{amount, at, subscription_id, user_id};
@@ -287,19 +287,19 @@ fn what_has_rolled_over_is_not_burned_again_where_it_came_from() {
         spent: amount(spent),
         refunded: amount(refunded),
         returned: amount(returned),
-        held: Credits::ZERO,
+        ..Report::default()
     };
     let mut pool = Subscription::new(subscription_id("s1"), terms.clone(), anchor);
     pool.lend_all(anchor);
     pool.advance(at("2026-02-01"));
     pool.lend_all(at("2026-02-01"));
-    pool.report(&report("2026-01-01", "130", "0", "0"));
+    pool.report(SOLE, &report("2026-01-01", "130", "0", "0"));
     pool.put_terms(Terms { seats: 0, ..terms }, at("2026-02-02"));
     pool.lend_all(at("2026-02-02"));
     pool.advance(at("2026-03-01"));
-    pool.report(&report("2026-01-01", "130", "30", "30"));
+    pool.report(SOLE, &report("2026-01-01", "130", "30", "30"));
     pool.advance(at("2026-03-01"));
-    pool.report(&report("2026-02-01", "100", "0", "0"));
+    pool.report(SOLE, &report("2026-02-01", "100", "0", "0"));
     pool.advance(at("2026-03-01"));
     assert_eq!(pool.left(at("2026-03-01")), Credits::ZERO, "200 came in and 200 were spent");
 }

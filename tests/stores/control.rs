@@ -102,7 +102,7 @@ fn control_and_sync_see_each_other() {
         engine.debit("d2", "5");
         report(&*store, &engine.all()).await;
         let s = store.subscription(&sub("s")).await.expect("it is read").expect("it is there");
-        assert_eq!((s.terms.seats, s.open_account().spent), (9, credits("15")));
+        assert_eq!((s.terms.seats, s.open_account().spent()), (9, credits("15")));
         assert_eq!(s.open_account().burned(), credits("15"));
         assert_eq!(store.audit().await.expect("it is audited").listed, []);
     });
@@ -130,7 +130,7 @@ fn every_row_that_a_rule_may_ask_for_is_found() {
             assert_eq!(rows.purchase(&sub("s"), &op("p2"))?, None);
             assert_eq!(rows.members(&team_id("t"))?.len(), 2);
             assert_eq!(rows.member(&team_id("t"), &user("cy"))?, None);
-            assert_eq!(rows.sidecar()?.map(|sidecar| (sidecar.id, sidecar.nonce)), Some((7, 11)));
+            assert_eq!(rows.sidecar(7)?.map(|sidecar| (sidecar.id, sidecar.nonce)), Some((7, 11)));
             done(vec![Change::Unassigned { team: team_id("t"), subscription: sub("s") }])
         })
         .await;

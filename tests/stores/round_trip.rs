@@ -10,6 +10,7 @@ use purser::domain::{
 };
 use purser::root::subscription::{Account, Burn, Grant, GrantKind, Rollover, Status, Subscription, Terms};
 use purser::root::sync::{Batch, Request};
+use purser::root::{Holder, SOLE};
 use purser::store::{Filter, LedgerEntry, Loaded, Memory, Store};
 
 use crate::support::*;
@@ -47,15 +48,11 @@ fn grant() -> impl Strategy<Value = Grant> {
 fn account() -> impl Strategy<Value = Account> {
     let burns = proptest::collection::vec((1..9_u64, amount()), 0..3);
     (time(), at_most(), at_most(), amount(), time(), burns).prop_map(
-        |(start, (granted, returned), (spent, refunded), held, until, burns)| Account {
-            window: Window { start, end: start.plus_millis(1) },
-            granted,
-            spent,
-            refunded,
-            returned,
-            held,
-            until,
-            burns: burns.into_iter().map(|(grant, credits)| Burn { grant, credits }).collect(),
+        |(start, (granted, returned), (spent, refunded), held, until, burns)| {
+            let sole = Holder { granted, spent, refunded, returned, held, until, ..Holder::new(SOLE) };
+            let holders = if sole == Holder::new(SOLE) { Vec::new() } else { vec![sole] };
+            let burns = burns.into_iter().map(|(grant, credits)| Burn { grant, credits }).collect();
+            Account { holders, burns, ..Account::new(Window { start, end: start.plus_millis(1) }) }
         },
     )
 }
@@ -239,7 +236,7 @@ proptest! {
                 store.register(7, 1, 1).await.expect("the store answers").expect("it is the first");
                 for (first, part) in [(1, &entries[..cut]), (cut + 1, &entries[cut..])] {
                     let batch = Batch { first: first as u64, entries: part.to_vec() };
-                    report(store, &Request { sidecar: 7, incarnation: 1, batch, wants: BTreeMap::new() }).await;
+                    report(store, &Request { sidecar: 7, incarnation: 1, batch, wants: BTreeMap::new(), shares: None }).await;
                 }
             }
             let of_sqlite = sqlite.entries(&Filter::default(), None, 1_000).await.expect("the ledger is read");

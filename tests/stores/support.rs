@@ -264,6 +264,7 @@ impl Engine {
             incarnation: 1,
             batch: Batch { first: first as u64, entries: self.entries[first - 1..last].to_vec() },
             wants: BTreeMap::from([(sub("s"), Vec::new())]),
+            shares: None,
         }
     }
 

@@ -20,7 +20,7 @@ fn a_repeated_batch_is_taken_once() {
         }
         assert_eq!(positions(&*store).await, [1, 2, 3]);
         let s = store.subscription(&sub("s")).await.expect("it is read").expect("it is there");
-        assert_eq!((s.open_account().spent, s.open_account().held), (credits("14"), credits("0")));
+        assert_eq!((s.open_account().spent(), s.open_account().held()), (credits("14"), credits("0")));
     });
 }
 

@@ -15,7 +15,7 @@ pub fn recovered(world: &World, options: purser::engine::Options) -> Meter<VecLo
     for row in store.subscriptions.values() {
         for account in &row.accounts {
             let drawn = Drawn::Subscription(row.id.clone());
-            meter.recover_draws(&drawn, account.window.start, account.spent, account.refunded);
+            meter.recover_draws(&drawn, account.window.start, account.spent(), account.refunded());
         }
     }
     for ((team, user, window), tally) in &store.draws {

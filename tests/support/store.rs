@@ -44,7 +44,11 @@ impl Store {
     pub fn take(&mut self, entries: &[Entry], synced: &Synced) {
         self.ledger.extend_from_slice(&entries[synced.new_from..]);
         self.draws.extend(synced.draws.clone());
-        assert_eq!(self.sidecar.map(|sidecar| sidecar.last), Some(self.ledger.len() as u64), "I9: each entry once");
+        assert_eq!(
+            self.sidecar.as_ref().map(|sidecar| sidecar.last),
+            Some(self.ledger.len() as u64),
+            "I9: each entry once"
+        );
     }
 
     /// Every row, subscriptions first.
@@ -62,13 +66,13 @@ impl Store {
             Row::Purchase(row) => drop(self.purchases.insert((row.subscription.clone(), row.id.clone()), row)),
             Row::Team(row) => drop(self.teams.insert(row.id.clone(), row)),
             Row::Member(team, row) => drop(self.members.insert((team, row.user.clone()), row)),
-            Row::Owned(..) => {}
+            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) => {}
         }
     }
 
     fn find(&self, key: &Key) -> Vec<Row> {
         let one = match key {
-            Key::Sidecar => self.sidecar.map(Row::Sidecar),
+            Key::Sidecar(_) | Key::Sidecars => self.sidecar.clone().map(Row::Sidecar),
             Key::Subscription(id) => self.subscriptions.get(id).cloned().map(|row| Row::Subscription(Box::new(row))),
             Key::Owned(user) => {
                 let owned = self.subscriptions.values().find(|row| row.terms.owner == *user);
@@ -82,6 +86,7 @@ impl Store {
                 let member = self.members.get(&(team.clone(), user.clone())).cloned();
                 member.map(|member| Row::Member(team.clone(), member))
             }
+            Key::Root | Key::MemberFunds(..) => None,
             Key::Members(team) => {
                 let of_team = self.members.iter().filter(|((of, _), _)| of == team);
                 return of_team.map(|(_, member)| Row::Member(team.clone(), member.clone())).collect();

@@ -72,7 +72,7 @@ impl World {
     pub fn report(&mut self, wants: &Returns, arrives: bool, is_answered: bool) {
         let batch = Batch { first: self.confirmed + 1, entries: self.meter.log().after(self.confirmed) };
         let (sidecar, incarnation) = SIDECAR;
-        let request = Request { sidecar, incarnation, batch, wants: wants.clone() };
+        let request = Request { sidecar, incarnation, batch, wants: wants.clone(), shares: None };
         if !arrives {
             return;
         }

@@ -116,7 +116,7 @@ mod tests {
     fn structs_of_wire_values_are_documented_with_their_rules() {
         let document = serde_json::to_value(Document::openapi()).expect("serialises");
         let schemas = &document["components"]["schemas"];
-        assert_eq!(schemas["TeamId"]["pattern"], "^[A-Za-z0-9._:@-]{1,128}$");
+        assert_eq!(schemas["TeamId"]["pattern"], r"^(?!\.{1,2}$)[A-Za-z0-9._:@-]{1,128}$");
         assert_eq!(schemas["Credits"]["type"], "string");
         assert_eq!(schemas["Whole_1000_86400000"]["maximum"], 86_400_000);
         assert_eq!(schemas["Time"]["format"], "date-time");

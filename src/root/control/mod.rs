@@ -12,7 +12,8 @@ mod subscriptions;
 mod teams;
 
 use super::command::{Actor, Command, Done, Outcome, Refusal};
-use super::rows::{Missing, Rows};
+use super::rows::{Missing, Rows, Sharing};
+use super::sidecar::MemberFunds;
 use crate::domain::Timestamp;
 
 pub use bulk::BULK_MEMBERS_MAX;
@@ -28,11 +29,35 @@ pub fn control(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Result<Done, Refusal>, Missing> {
+    if rows.sharing() == Sharing::Many {
+        rows.root()?;
+    }
     match run(rows, command, actor, now) {
+        Ok(done) if rows.sharing() == Sharing::Many && !done.changes.is_empty() => {
+            number(rows)?;
+            Ok(Ok(done))
+        }
         Ok(done) => Ok(Ok(done)),
         Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
         Err(Stop::Missing(missing)) => Err(missing),
     }
+}
+
+/// Numbers the change, so that a sidecar can say which ones it has taken over. It matters where a
+/// member had no limit before: who does not know lets it draw without.
+fn number(rows: &mut Rows) -> Result<(), Missing> {
+    let mut root = rows.root()?;
+    root.config += 1;
+    let limited: Vec<_> = rows.newly_limited().cloned().collect();
+    for (team, user) in limited {
+        let known = rows.member_funds(&team, &user)?.cloned();
+        let mut funds = known.unwrap_or_else(|| MemberFunds::new(team, user));
+        funds.limited_since = root.config;
+        root.limited = root.config;
+        rows.put_member_funds(funds);
+    }
+    rows.put_root(root);
+    Ok(())
 }
 
 fn run(rows: &mut Rows, command: &Command, actor: &Actor, now: Timestamp) -> Result<Done, Stop> {

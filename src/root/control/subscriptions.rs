@@ -6,7 +6,7 @@ use super::authority::require_owner_of;
 use super::{Stop, conflict, invalid, not_found, unchanged};
 use crate::domain::{Credits, OperationId, SubscriptionId, Timestamp};
 use crate::root::command::{Actor, Change, Done, Outcome, Refusal};
-use crate::root::rows::{Purchase, Rows};
+use crate::root::rows::{Purchase, Rows, Sharing};
 use crate::root::subscription::{GrantKind, ROLLOVER_WINDOWS_MAX, SEATS_MAX, Subscription, Terms};
 use crate::root::sync::granted;
 
@@ -52,9 +52,16 @@ pub(super) fn put(
         after.epoch += 1;
         changes.extend(granted(&advanced, &after));
     }
-    after.lend_all(now);
+    lend_all(rows, &mut after, now);
     rows.put_subscription(after);
     Ok(Done { outcome: if is_new { Outcome::Created } else { Outcome::Changed }, changes })
+}
+
+/// Lends all to the one sidecar of a store that serves no other; many ask themselves.
+fn lend_all(rows: &Rows, subscription: &mut Subscription, now: Timestamp) {
+    if rows.sharing() == Sharing::Sole {
+        subscription.lend_all(now);
+    }
 }
 
 /// Who may put these terms: a new subscription's owner itself, and the owner of one that is there.
@@ -124,7 +131,7 @@ pub(super) fn purchase(
     after.advance(now);
     check_purchase(&after, &purchase, now)?;
     after.purchase(id, credits, expires_at, now);
-    after.lend_all(now);
+    lend_all(rows, &mut after, now);
     after.epoch += 1;
     let changes = granted(&before, &after);
     rows.put_purchase(purchase);

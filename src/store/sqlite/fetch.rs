@@ -13,7 +13,7 @@ use crate::root::{Key, Row, Sidecar};
 /// The rows under a key: none, one, or all members of a team.
 pub async fn fetch(conn: &mut SqliteConnection, key: &Key) -> Result<Vec<Row>, Failure> {
     Ok(match key {
-        Key::Sidecar => sidecar(conn).await?.map(Row::Sidecar).into_iter().collect(),
+        Key::Sidecar(_) | Key::Sidecars => sidecar(conn).await?.map(Row::Sidecar).into_iter().collect(),
         Key::Subscription(id) => {
             let found = subscriptions::by_ids(conn, std::slice::from_ref(id)).await?;
             found.into_iter().map(|row| Row::Subscription(Box::new(row))).collect()
@@ -31,6 +31,8 @@ pub async fn fetch(conn: &mut SqliteConnection, key: &Key) -> Result<Vec<Row>, F
             let found = people::team_members(conn, team, None).await?;
             found.into_iter().map(|member| Row::Member(team.clone(), member)).collect()
         }
+        // Of many sidecars only: a file serves one.
+        Key::Root | Key::MemberFunds(..) => Vec::new(),
     })
 }
 
@@ -41,7 +43,7 @@ pub async fn sidecar(conn: &mut SqliteConnection) -> Result<Option<Sidecar>, Fai
     let mut row = Reader::new(&row);
     let uuid = |text: &str| Uuid::parse_str(text).ok().map(|uuid| uuid.as_u128());
     let (id, incarnation) = (row.word_by(uuid)?, row.count()?);
-    Ok(Some(Sidecar { id, incarnation, nonce: row.word_by(uuid)?, last: row.count()? }))
+    Ok(Some(Sidecar { id, incarnation, nonce: row.word_by(uuid)?, last: row.count()?, ..Sidecar::default() }))
 }
 
 async fn owned(conn: &mut SqliteConnection, user: &UserId) -> Result<Option<SubscriptionId>, Failure> {

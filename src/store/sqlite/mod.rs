@@ -245,7 +245,7 @@ impl Store for Sqlite {
         let work = async {
             let mut tx = self.readers.begin().await?;
             let mut recount = load::recount(&mut tx).await?;
-            recount.check_sidecar(fetch::sidecar(&mut tx).await?);
+            recount.check_sidecar(fetch::sidecar(&mut tx).await?.as_ref());
             load::visit(&mut tx, i64::MIN, &mut |row| recount.check(&row)).await?;
             Ok(recount.finish())
         };

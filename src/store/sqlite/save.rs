@@ -30,7 +30,8 @@ async fn save_rows(conn: &mut SqliteConnection, rows: &[Row], loaded: &Rows) -> 
             Row::Purchase(row) => purchases.push(row),
             Row::Team(row) => teams.push(row),
             Row::Member(team, row) => members.push((team, row)),
-            Row::Owned(..) => {}
+            // A file serves one sidecar; rules of many are not run here.
+            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) => {}
         }
     }
     subscriptions::save(conn, &edits).await?;
@@ -57,7 +58,7 @@ async fn save_sidecar(conn: &mut SqliteConnection, row: &Sidecar) -> Result<(), 
         values.put(1_i64).put(Uuid::from_u128(row.id).to_string()).put_count(row.incarnation);
         values.put(Uuid::from_u128(row.nonce).to_string()).put_count(row.last);
     };
-    SAVE.execute(conn, &[*row], bind).await
+    SAVE.execute(conn, std::slice::from_ref(row), bind).await
 }
 
 async fn save_draws(conn: &mut SqliteConnection, draws: &MemberDraws) -> Result<(), Failure> {

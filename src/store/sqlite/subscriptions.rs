@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::values::{Bulk, Reader, Values};
 use crate::domain::{Credits, Features, SubscriptionId, TeamId, UserId, Window};
 use crate::root::subscription::{Account, Burn, Grant, GrantKind, Rollover, Status, Subscription, Terms};
+use crate::root::{Holder, SOLE};
 use crate::store::detail::status_text;
 
 macro_rules! columns {
@@ -146,17 +147,17 @@ fn read_account(row: &SqliteRow) -> Result<(&str, Account), Failure> {
     let mut row = Reader::new(row);
     let of = row.text()?;
     let window = Window { start: row.time()?, end: row.time()? };
-    let account = Account {
-        window,
+    let sole = Holder {
         granted: row.credits()?,
         spent: row.credits()?,
         refunded: row.credits()?,
         returned: row.credits()?,
         held: row.credits()?,
         until: row.time()?,
-        burns: burns(row.json()?)?,
+        ..Holder::new(SOLE)
     };
-    Ok((of, account))
+    let holders = if sole == Holder::new(SOLE) { Vec::new() } else { vec![sole] };
+    Ok((of, Account { holders, burns: burns(row.json()?)?, ..Account::new(window) }))
 }
 
 fn burns(pairs: Vec<(u64, i64)>) -> Result<Vec<Burn>, Failure> {
@@ -267,7 +268,9 @@ fn bind_grant(values: &mut Values, of: &SubscriptionId, row: &Grant) {
 
 fn bind_account(values: &mut Values, of: &SubscriptionId, row: &Account) {
     let burns: Vec<_> = row.burns.iter().map(|burn| (burn.grant, burn.credits.micros())).collect();
-    values.put(of.as_str()).put(row.window.start.millis()).put(row.window.end.millis()).put(row.granted.micros());
-    values.put(row.spent.micros()).put(row.refunded.micros()).put(row.returned.micros()).put(row.held.micros());
-    values.put(row.until.millis()).put(serde_json::to_string(&burns).expect("pairs of integers are JSON"));
+    // The file's one sidecar has no row of its own in an account.
+    let sole = row.of(SOLE);
+    values.put(of.as_str()).put(row.window.start.millis()).put(row.window.end.millis()).put(sole.granted.micros());
+    values.put(sole.spent.micros()).put(sole.refunded.micros()).put(sole.returned.micros()).put(sole.held.micros());
+    values.put(sole.until.millis()).put(serde_json::to_string(&burns).expect("pairs of integers are JSON"));
 }

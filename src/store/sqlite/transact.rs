@@ -8,7 +8,7 @@ use sqlx::{Connection, Transaction};
 use super::failure::Failure;
 use super::{fetch, save, subscriptions};
 use crate::root::sync::Request;
-use crate::root::{Key, Missing, Row, Rows};
+use crate::root::{Key, Missing, Row, Rows, SOLE};
 use crate::store::commit::Commit;
 use crate::store::{RULE_RUNS_MAX, StoreError, widened};
 
@@ -53,7 +53,7 @@ pub async fn run<T>(
 /// Loads in few statements what a sync will ask for.
 pub async fn prefetch(conn: &mut SqliteConnection, request: &Request) -> Result<Rows, Failure> {
     let mut rows = Rows::default();
-    rows.load(Key::Sidecar, fetch::sidecar(conn).await?.map(Row::Sidecar));
+    rows.load(Key::Sidecar(SOLE), fetch::sidecar(conn).await?.map(Row::Sidecar));
     let drawn = request.batch.entries.iter().map(|entry| &entry.drawer.subscription);
     let ids: BTreeSet<_> = drawn.chain(request.wants.keys()).cloned().collect();
     let ids: Vec<_> = ids.into_iter().collect();

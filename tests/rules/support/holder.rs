@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use purser::domain::{Credits, Timestamp, Window};
-use purser::root::{Lease, Report, Subscription};
+use purser::root::{Lease, Report, SOLE, Subscription};
 
 /// What the sidecar knows of one account.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,13 @@ impl Holder {
     pub fn account_of(&mut self, at: Timestamp, anchor: Timestamp) -> &mut Held {
         let known = self.accounts.values().find(|held| held.lease.window.contains(at));
         let window = known.map_or_else(|| Window::containing(anchor, at), |held| held.lease.window);
-        self.begin(Lease { window, granted: Credits::ZERO, returned: Credits::ZERO, until: Timestamp::MIN })
+        self.begin(Lease {
+            window,
+            granted: Credits::ZERO,
+            returned: Credits::ZERO,
+            lost: Credits::ZERO,
+            until: Timestamp::MIN,
+        })
     }
 
     /// The account of a lease's window, begun with that lease where there was none.
@@ -92,7 +98,8 @@ impl Holder {
                 held.returned = held.returned.plus(held.free());
             }
             let Held { spent, refunded, returned, held, .. } = *held;
-            subscription.report(&Report { window, spent, refunded, returned, held });
+            let report = Report { window, spent, refunded, returned, held, ..Report::default() };
+            subscription.report(SOLE, &report);
         }
     }
 }

@@ -38,9 +38,9 @@ pub fn subscription(subscription: &Subscription, now: Timestamp) -> Vec<String> 
     let total = |kind| current.total(kind, now);
     let (monthly, rollover, purchased) =
         (total(GrantKind::Monthly), total(GrantKind::Rollover), total(GrantKind::Purchased));
-    let used = open.spent.minus(open.refunded);
+    let used = open.spent().minus(open.refunded());
     let total = monthly.plus(rollover).plus(purchased).plus(open.debt());
-    let remaining = total.saturating_sub(used.plus(open.held));
+    let remaining = total.saturating_sub(used.plus(open.held()));
     let debt = current.accounts.iter().fold(purser::domain::Credits::ZERO, |sum, account| sum.plus(account.debt()));
     let day = |at: Timestamp| at.to_string()[..10].to_owned();
     vec![
@@ -48,7 +48,7 @@ pub fn subscription(subscription: &Subscription, now: Timestamp) -> Vec<String> 
         format!("rollover={rollover}"),
         format!("purchased={purchased}"),
         format!("used={used}"),
-        format!("held={}", open.held),
+        format!("held={}", open.held()),
         format!("remaining={remaining}"),
         format!("debt={debt}"),
         format!("window={}/{}", day(open.window.start), day(open.window.end)),

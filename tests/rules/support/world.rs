@@ -52,12 +52,12 @@ impl World {
 
     fn save(&mut self, row: Row) {
         let key = match &row {
-            Row::Sidecar(_) => Key::Sidecar,
+            Row::Sidecar(sidecar) => Key::Sidecar(sidecar.id),
             Row::Subscription(s) => Key::Subscription(s.id.clone()),
             Row::Purchase(p) => Key::Purchase(p.subscription.clone(), p.id.clone()),
             Row::Team(team) => Key::Team(team.id.clone()),
             Row::Member(team, member) => Key::Member(team.clone(), member.user.clone()),
-            Row::Owned(..) => panic!("no rule saves who owns what"),
+            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) => panic!("no rule of one sidecar saves {row:?}"),
         };
         self.rows.insert(key, row);
     }

@@ -1,0 +1,96 @@
+//! One incarnation's conversation with the root: numbers its syncs, and says which answers to believe
+//! and for how long they let it spend.
+
+use crate::root::{Shared, Shares};
+
+/// How long after its last confirmed sync a sidecar goes on spending. Time stops spending, it never
+/// refunds: what it holds stays charged.
+pub const LEASE_TTL_MILLIS: u64 = 600_000;
+
+/// A conversation. Instants are milliseconds of a clock that only goes forward.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    beat: u64,
+    believed: u64,
+    /// When the sync was sent that was last confirmed.
+    confirmed_at: Option<u64>,
+    sent_at: u64,
+    generation: u64,
+    told: Option<u64>,
+    tells: bool,
+    /// The newest change of control that has been taken over.
+    pub config: u64,
+}
+
+impl Session {
+    /// Begins the next sync at the instant `sent_at`; the caller fills in what it holds and wants. One
+    /// is in flight at a time: the answer of an earlier one is not believed any more.
+    pub fn begin(&mut self, host: &str, sent_at: u64) -> Shares {
+        self.beat += 1;
+        self.sent_at = sent_at;
+        self.tells = self.told.is_none_or(|told| told < self.generation);
+        let (beat, generation, config) = (self.beat, self.generation, self.config);
+        Shares { host: host.to_owned(), beat, generation, config, tells_all: self.tells, ..Shares::default() }
+    }
+
+    /// Whether to take an answer over: it is the newest sync's, the first of its kind, and from no
+    /// earlier state of the store than one that was seen.
+    pub fn believes(&mut self, answer: &Shared) -> bool {
+        #[cfg(feature = "faults")]
+        if crate::root::faults::has(crate::root::faults::Fault::GrantsAsDeltas) {
+            return true;
+        }
+        #[cfg(feature = "faults")]
+        let is_stale =
+            !crate::root::faults::has(crate::root::faults::Fault::StaleStore) && answer.generation < self.generation;
+        #[cfg(not(feature = "faults"))]
+        let is_stale = answer.generation < self.generation;
+        if answer.beat != self.beat || answer.beat <= self.believed || is_stale {
+            return false;
+        }
+        self.believed = answer.beat;
+        self.confirmed_at = Some(self.sent_at);
+        if self.tells && answer.generation == self.generation {
+            self.told = Some(self.generation);
+        }
+        self.generation = self.generation.max(answer.generation);
+        true
+    }
+
+    /// Whether the root has to be told everything with the next sync.
+    pub fn owes_all(&self) -> bool {
+        self.told.is_none_or(|told| told < self.generation)
+    }
+
+    /// Whether what is held may be spent at the instant `at`.
+    pub fn may_spend(&self, at: u64) -> bool {
+        self.confirmed_at.is_some_and(|confirmed| at.saturating_sub(confirmed) < LEASE_TTL_MILLIS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(beat: u64, generation: u64) -> Shared {
+        Shared { beat, generation, ..Shared::default() }
+    }
+
+    #[test]
+    fn only_the_newest_answer_of_the_newest_store_is_believed() {
+        let mut session = Session::default();
+        assert!(!session.may_spend(0), "nothing has been confirmed");
+        let first = session.begin("a", 100);
+        assert!(first.tells_all);
+        session.begin("a", 200);
+        assert!(!session.believes(&answer(1, 0)), "a later sync is under way");
+        assert!(session.believes(&answer(2, 3)));
+        assert!(!session.believes(&answer(2, 3)), "once");
+        assert!(session.owes_all(), "a new generation wants to know all");
+        assert!(session.begin("a", 300).tells_all);
+        assert!(!session.believes(&answer(3, 2)), "an earlier state of the store");
+        session.begin("a", 400);
+        assert!(session.believes(&answer(4, 3)) && !session.owes_all());
+        assert!(session.may_spend(400 + LEASE_TTL_MILLIS - 1) && !session.may_spend(400 + LEASE_TTL_MILLIS));
+    }
+}

@@ -1,0 +1,182 @@
+//! Taking one sidecar's report of a pool, and lending it a part: the same for every account.
+
+use std::collections::BTreeMap;
+
+use super::holder::Holder;
+use super::many::Told;
+use super::share::{Flags, Position};
+use super::size::{self, Asking, Lent, RECALL_MILLIS, Want};
+use super::subscription::Subscription;
+use crate::domain::{Credits, Timestamp};
+
+/// For whom and when one sync lends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Desk {
+    pub sidecar: u128,
+    pub now: Timestamp,
+    /// No later sync of this incarnation has been taken: an older one lends nothing.
+    pub is_newest: bool,
+    /// Nothing is to be lent to this sidecar.
+    pub is_withheld: bool,
+}
+
+/// What a report showed that should not be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Accounts of which the store had forgotten that it lent.
+    pub regressions: u64,
+    /// The sidecar spent what it was not lent.
+    pub overdrawn: bool,
+}
+
+/// What can be lent of one account.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Funds {
+    /// What there is, lent or not.
+    pub cover: Credits,
+    /// What stays charged to all holders.
+    pub claims: Credits,
+    /// From when on what is lent now must not be spent.
+    pub boundary: Timestamp,
+}
+
+impl Desk {
+    /// Takes over what the sidecar reports of a subscription, and brings it to `now`.
+    pub fn report(
+        &self,
+        subscription: &mut Subscription,
+        told: Option<&BTreeMap<Timestamp, Told>>,
+        positions: &[Position],
+    ) -> Found {
+        let mut found = Found::default();
+        for position in positions.iter().filter(|position| !position.granted.is_zero()) {
+            subscription.open_at(position.window.start);
+        }
+        for (&window, _) in told.into_iter().flatten() {
+            subscription.open_at(window);
+        }
+        for account in &mut subscription.accounts {
+            let start = account.window.start;
+            let position = positions.iter().find(|position| position.window.start == start);
+            let told = told.and_then(|told| told.get(&start)).copied();
+            if position.is_some() || told.is_some() {
+                let holder = account.of_mut(self.sidecar);
+                found.regressions += u64::from(position.is_some_and(|position| holder.saw(position)));
+                found.overdrawn |= !holder.merge(told.unwrap_or_default(), position);
+            }
+        }
+        subscription.advance(self.now);
+        found
+    }
+
+    /// Lends a part of the open account to the sidecar, and covers what it took above its part.
+    pub fn lend(&self, subscription: &mut Subscription, want: Option<&Want>) -> Flags {
+        let now = subscription.clamped(self.now);
+        let (left, boundary) = (subscription.left(now), subscription.next_boundary(now));
+        let (open, sealed) = subscription.accounts.split_last_mut().expect("advance comes before lending");
+        for account in sealed.iter_mut().filter(|a| a.holders.iter().any(|h| h.sidecar == self.sidecar)) {
+            let uncovered = account.claims().saturating_sub(account.burned());
+            account.of_mut(self.sidecar).cover(uncovered);
+        }
+        let cover = open.burned().checked_add(left).unwrap_or(Credits::MAX);
+        let claims = open.claims();
+        #[cfg(feature = "faults")]
+        let claims =
+            if super::faults::has(super::faults::Fault::ReclaimByTime) { open.taken_of_ended(now) } else { claims };
+        let funds = Funds { cover, claims, boundary };
+        self.lend_of(&mut open.holders, &mut open.short_at, funds, want, now)
+    }
+
+    /// Lends of one account.
+    pub fn lend_of(
+        &self,
+        holders: &mut Vec<Holder>,
+        short_at: &mut Timestamp,
+        Funds { cover, claims, boundary }: Funds,
+        want: Option<&Want>,
+        now: Timestamp,
+    ) -> Flags {
+        let (free, uncovered) = (cover.saturating_sub(claims), claims.saturating_sub(cover));
+        let asking = want.map(|want| Asking::of(holders, self.sidecar, want, now));
+        let holder = super::funds::of_mut(holders, self.sidecar);
+        holder.cover(uncovered);
+        holder.renew(!uncovered.is_zero(), boundary, now);
+        let mut lent = Lent::default();
+        if let (Some(want), Some(asking)) = (want, asking)
+            && self.is_newest
+            && !self.is_withheld
+            && now < holder.until
+        {
+            let room = Credits::MAX.minus(holder.granted);
+            lent = size::lend(free.min(room), holder.free(), want, asking);
+            holder.granted = holder.granted.plus(lent.credits);
+            (holder.asked_at, holder.step) = (now, want.step);
+        }
+        let is_called = !uncovered.is_zero() || now.millis_since(*short_at) < RECALL_MILLIS;
+        if lent.short {
+            *short_at = now;
+        }
+        Flags { recall: is_called, tight: lent.tight, short: lent.short, withheld: self.is_withheld }
+    }
+}
+
+impl Holder {
+    /// Takes note of what the holder was told to be lent; whether the store had forgotten it.
+    pub(super) fn saw(&mut self, position: &Position) -> bool {
+        #[cfg(feature = "faults")]
+        if super::faults::has(super::faults::Fault::StaleStore) {
+            return false;
+        }
+        let is_forgotten = position.granted > self.granted;
+        self.granted = self.granted.max(position.granted);
+        is_forgotten
+    }
+
+    /// Takes over the larger of every number; answers whether they can be. What cannot be is charged
+    /// all the same, and nothing that was returned is believed.
+    pub(super) fn merge(&mut self, told: Told, position: Option<&Position>) -> bool {
+        let mut next = *self;
+        if let Some(tally) = told.tally {
+            (next.spent, next.refunded) = (next.spent.max(tally.spent), next.refunded.max(tally.refunded));
+            next.held = tally.held;
+        }
+        next.owed = next.owed.checked_add(told.owed).unwrap_or(Credits::MAX);
+        (self.spent, self.refunded, self.held, self.owed) = (next.spent, next.refunded, next.held, next.owed);
+        if let Some(position) = position {
+            (next.returned, next.lost) = (next.returned.max(position.returned), next.lost.max(position.lost));
+        }
+        let is_sound = next.returned.checked_add(next.lost).is_some_and(|gone| gone <= next.granted);
+        if !is_sound || next.has_overdrawn() {
+            return false;
+        }
+        *self = next;
+        true
+    }
+
+    /// Covers what was taken above what was lent, but for what nothing is there.
+    pub(super) fn cover(&mut self, uncovered: Credits) {
+        let raise = self.deficit().saturating_sub(uncovered);
+        self.granted = self.granted.checked_add(raise).unwrap_or(Credits::MAX);
+    }
+
+    /// Lets the lease run to the next boundary. One that has run out is renewed only when nothing free
+    /// of it is left outside; one is called back when less is there than was lent.
+    fn renew(&mut self, is_uncovered: bool, boundary: Timestamp, now: Timestamp) {
+        let is_free_outside = !self.free().is_zero();
+        self.until = match (now < self.until, is_free_outside) {
+            (true, true) if is_uncovered => now,
+            (true, _) => self.until.min(boundary),
+            (false, true) => self.until,
+            (false, false) => boundary,
+        };
+    }
+}
+
+#[cfg(feature = "faults")]
+impl super::subscription::Account {
+    /// What is claimed where a lease that has run out counts for no more than was heard of it.
+    fn taken_of_ended(&self, now: Timestamp) -> Credits {
+        let claim = |h: &Holder| if now < h.until { h.claim() } else { h.taken() };
+        self.holders.iter().fold(Credits::ZERO, |sum, holder| sum.plus(claim(holder)))
+    }
+}

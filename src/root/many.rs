@@ -1,0 +1,179 @@
+//! How many sidecars share a pool: each is lent a part, charged when it is lent, and only its own
+//! report brings anything back. See docs/decisions/0008-many-sidecars.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::desk::Desk;
+use super::limits;
+use super::rows::{Missing, Rows};
+use super::share::{Shared, Shares};
+use super::sidecar::{Root, Sidecar, State};
+use super::sync::{Reply, Request, SyncRefusal, Synced, admit, granted, new_from};
+use crate::domain::{Credits, Entry, Fact, SubscriptionId, Tally, TeamId, Timestamp, UserId};
+
+/// What new entries say of one account: its last sums, and what was settled above what was lent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    pub tally: Option<Tally>,
+    pub owed: Credits,
+}
+
+/// What new entries say, by account.
+#[derive(Debug, Default)]
+pub(super) struct Tale {
+    pub funds: BTreeMap<SubscriptionId, BTreeMap<Timestamp, Told>>,
+    pub members: BTreeMap<(TeamId, UserId), BTreeMap<Timestamp, Tally>>,
+}
+
+impl Tale {
+    fn of(new: &[Entry]) -> Self {
+        let mut tale = Self::default();
+        for entry in new {
+            let funds = tale.funds.entry(entry.drawer.subscription.clone()).or_default();
+            for posting in &entry.postings {
+                funds.entry(posting.window).or_default().tally = Some(posting.account);
+            }
+            if let (Fact::Settled { debt, .. }, Some(last)) = (&entry.fact, entry.postings.last()) {
+                let told = funds.entry(last.window).or_default();
+                told.owed = told.owed.checked_add(*debt).unwrap_or(Credits::MAX);
+            }
+            let Some(team) = &entry.drawer.team else { continue };
+            for posting in &entry.postings {
+                if let Some(tally) = posting.member {
+                    let person = (team.clone(), entry.drawer.member.clone());
+                    tale.members.entry(person).or_default().insert(posting.window, tally);
+                }
+            }
+        }
+        tale
+    }
+}
+
+/// Takes one of many sidecars' report and lends.
+pub(super) fn sync(
+    rows: &mut Rows,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Result<(Reply, Synced), SyncRefusal>, Missing> {
+    let none = Shares::default();
+    let shares = request.shares.as_ref().unwrap_or(&none);
+    let known = match admit(rows.sidecar(request.sidecar)?, request) {
+        Ok(sidecar) => sidecar.clone(),
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let root = follow_generation(rows.root()?, shares);
+    let mut sidecar = follow_sidecar(&known, shares, &root, now);
+    let root = end_evidence(rows, root, &sidecar)?;
+    let new_from = new_from(request, known.last);
+    let tale = Tale::of(&request.batch.entries[new_from..]);
+    let is_lagging = sidecar.config < root.limited;
+    let mut desk = Desk {
+        sidecar: request.sidecar,
+        now,
+        is_newest: shares.beat > known.beat,
+        is_withheld: root.evidence || is_lagging || sidecar.state != State::Open,
+    };
+    let ids = tale.funds.keys().chain(shares.funds.keys()).chain(shares.wants.keys());
+    let ids: BTreeSet<SubscriptionId> = ids.cloned().collect();
+    need(rows, &ids, shares, &tale)?;
+
+    let mut synced = Synced { new_from, ..Synced::default() };
+    let mut shared =
+        Shared { beat: shares.beat, generation: root.generation, config: root.config, now, ..Shared::default() };
+    let mut reply = Reply { acked: known.last + (request.batch.entries.len() - new_from) as u64, ..Reply::default() };
+    for id in &ids {
+        let Some(before) = rows.subscription(id)? else { continue };
+        let mut after = before.clone();
+        let positions = shares.funds.get(id).map_or(&[][..], Vec::as_slice);
+        let found = desk.report(&mut after, tale.funds.get(id), positions);
+        desk.is_withheld |= found.overdrawn;
+        synced.found(found);
+        shared.flags.insert(id.clone(), desk.lend(&mut after, shares.wants.get(id)));
+        reply.leases.insert(id.clone(), after.leases_of(desk.sidecar));
+        synced.changes.extend(granted(before, &after));
+        rows.put_subscription(after);
+    }
+    limits::sync(rows, &desk, shares, &tale, &ids, &mut shared)?;
+    if synced.overdrawn && sidecar.state != State::WrittenOff {
+        sidecar.state = State::Quarantined;
+    }
+    sidecar.last = reply.acked;
+    rows.put_sidecar(sidecar);
+    rows.put_root(root);
+    reply.shared = Some(Box::new(shared));
+    Ok(Ok((reply, synced)))
+}
+
+/// Every row is there before the first one is put, so that a run that starts over starts clean. Pools
+/// come before members, each in the order of their ids: so do a store's locks.
+fn need(rows: &Rows, ids: &BTreeSet<SubscriptionId>, shares: &Shares, tale: &Tale) -> Result<(), Missing> {
+    for id in ids {
+        rows.subscription(id)?;
+    }
+    limits::need(rows, shares, tale)
+}
+
+/// A sidecar that has seen a later generation tells that this store is an earlier state of itself.
+fn follow_generation(root: Root, shares: &Shares) -> Root {
+    if shares.generation <= root.generation {
+        return root;
+    }
+    Root { generation: shares.generation + 1, evidence: true, ..root }
+}
+
+fn follow_sidecar(known: &Sidecar, shares: &Shares, root: &Root, now: Timestamp) -> Sidecar {
+    let mut sidecar = known.clone();
+    sidecar.synced_at = known.synced_at.max(now);
+    sidecar.config = known.config.max(shares.config);
+    if shares.beat <= known.beat {
+        return sidecar;
+    }
+    (sidecar.beat, sidecar.host) = (shares.beat, shares.host.clone());
+    if shares.tells_all && shares.generation == root.generation {
+        sidecar.generation = root.generation;
+    }
+    if shares.closes && known.state == State::Open {
+        sidecar.state = State::Closed;
+    }
+    sidecar
+}
+
+/// Lending goes on once every sidecar that may hold something has said what.
+fn end_evidence(rows: &Rows, root: Root, me: &Sidecar) -> Result<Root, Missing> {
+    if !root.evidence {
+        return Ok(root);
+    }
+    let may_hold = |s: &&Sidecar| matches!(s.state, State::Open | State::Quarantined);
+    let others = rows.sidecars()?.filter(|s| s.id != me.id).filter(may_hold);
+    let is_told = others.chain([me]).all(|s| s.generation >= root.generation);
+    #[cfg(feature = "faults")]
+    let is_told = is_told || super::faults::has(super::faults::Fault::Learning);
+    Ok(Root { evidence: !is_told, ..root })
+}
+
+/// Makes an incarnation the newest of a sidecar. What earlier ones held is its own to return: it
+/// goes on with their sums, and has no lease that it may spend of.
+pub(super) fn register(
+    rows: &mut Rows,
+    id: u128,
+    incarnation: u64,
+    nonce: u128,
+) -> Result<Result<Sidecar, SyncRefusal>, Missing> {
+    let root = rows.root()?;
+    let Some(known) = rows.sidecar(id)?.cloned() else {
+        let sidecar = Sidecar { id, incarnation, nonce, generation: root.generation, ..Sidecar::default() };
+        rows.put_sidecar(sidecar.clone());
+        return Ok(Ok(sidecar));
+    };
+    let is_repeated = (known.incarnation, known.nonce) == (incarnation, nonce);
+    if known.state == State::WrittenOff || known.incarnation >= incarnation && !is_repeated {
+        return Ok(Err(SyncRefusal::Fenced));
+    }
+    if is_repeated {
+        return Ok(Ok(known));
+    }
+    let state = if known.state == State::Closed { State::Open } else { known.state };
+    let sidecar = Sidecar { incarnation, nonce, state, beat: 0, config: 0, ..known };
+    rows.put_sidecar(sidecar.clone());
+    Ok(Ok(sidecar))
+}
