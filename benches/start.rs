@@ -49,7 +49,7 @@ fn main() {
 
 async fn open(config: &Config) -> Opened {
     let clock = Clock::manual(now()).clock();
-    recovery::open(config, &clock, &Metrics::new()).await.expect("the folder can be opened")
+    recovery::open(config, &clock, &Metrics::new(), None).await.expect("the folder can be opened")
 }
 
 /// Saves every team and member as control would have left them.

@@ -15,14 +15,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metrics", &["domain"]),
     ("telemetry", &["config"]),
     ("journal", &["config", "domain"]),
-    ("engine", &["domain", "journal", "root"]),
+    ("engine", &["domain", "journal", "lease", "root"]),
     ("store", &["domain", "root"]),
     ("service", &["clock", "config", "domain", "engine", "journal", "metrics", "root", "store"]),
-    ("tasks", &["clock", "domain", "engine", "journal", "metrics", "root", "service", "store"]),
+    ("tasks", &["clock", "domain", "engine", "journal", "lease", "metrics", "root", "service", "store"]),
     ("api", &["clock", "config", "domain", "engine", "metrics", "root", "service", "store"]),
     (
         "server",
-        &["api", "clock", "config", "domain", "engine", "journal", "metrics", "root", "service", "store", "tasks"],
+        &[
+            "api", "clock", "config", "domain", "engine", "journal", "lease", "metrics", "root", "service", "store",
+            "tasks",
+        ],
     ),
     ("cli", &["api", "clock", "config", "domain", "root", "server", "service", "telemetry"]),
 ];

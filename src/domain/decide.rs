@@ -31,7 +31,7 @@ pub struct Ask {
 
 impl Ask {
     /// The least that will do.
-    fn needed(&self) -> Credits {
+    pub fn needed(&self) -> Credits {
         self.min_credits.unwrap_or(self.credits).min(self.credits)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::lock::Mutex;
 use super::operations::Operations;
+use super::pace::Pace;
 use crate::domain::{Book, Drawer, Features, Member, MemberDraws, Payer, SubscriptionId, Team, TeamId, UserId};
 
 /// A team as this sidecar sees it.
@@ -40,12 +41,14 @@ pub struct MemberCell {
     pub draws: MemberDraws,
     /// As of its last draw; its entries share it.
     pub drawer: Option<Arc<Drawer>>,
+    /// How its limit is asked of, where many sidecars share it.
+    pub pace: Option<Box<Pace>>,
 }
 
 impl MemberCell {
     /// A member that has drawn nothing.
     pub fn new(member: Member) -> Self {
-        Self { member, draws: MemberDraws::default(), drawer: None }
+        Self { member, draws: MemberDraws::default(), drawer: None, pace: None }
     }
 }
 
@@ -58,6 +61,15 @@ pub struct BookCell {
     pub operations: Operations,
     /// As of its owner's last draw without a team.
     pub drawer: Option<Arc<Drawer>>,
+    /// How it is asked of, where many sidecars share it.
+    pub pace: Option<Box<Pace>>,
+}
+
+impl BookCell {
+    /// A book of which nothing was drawn.
+    pub fn new(book: Book) -> Self {
+        Self { book, operations: Operations::default(), drawer: None, pace: None }
+    }
 }
 
 /// The drawer of a draw: the last one again where nothing has changed.

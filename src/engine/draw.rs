@@ -8,17 +8,21 @@ use super::drawn::{Allowed, Draw, DrawFault, Drawn, Remaining, remaining, replay
 use super::log::{Log, NoRoom};
 use super::meter::Meter;
 use super::operations::{Key, Known, Operations};
-use crate::domain::decide::{self, decide};
+use super::pace::{Lack, Pace, needs_lease};
+use crate::domain::decide::{self, decide_within};
 use crate::domain::hold::{debited, held};
 use crate::domain::{
-    Asker, Book, Credits, Drawer, Entry, Features, Granted, Heading, MemberDraws, OutOfRange, Payer, Refused, Rights,
-    Scopes, TeamId, Timestamp,
+    Asker, Book, Credits, Drawer, Entry, Features, Granted, Heading, Member, MemberDraws, OutOfRange, Payer, Reach,
+    Refused, Rights, Scopes, TeamId, Timestamp,
 };
+use crate::root::Sharing;
 
 /// How far a draw goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Enter,
+    /// Enter; it was asked before, and has been counted.
+    Again,
     Check,
     /// Enter without deciding under the locks: a mistake that the exploration must find.
     #[cfg(feature = "shuttle")]
@@ -29,6 +33,11 @@ impl<L: Log> Meter<L> {
     /// Decides a debit or a hold and enters what was allowed.
     pub fn draw(&self, draw: &Draw, now: Timestamp) -> Result<Drawn, DrawFault> {
         self.decide_draw(draw, Mode::Enter, now)
+    }
+
+    /// As [`Meter::draw`], after a sync for the same draw.
+    pub fn draw_again(&self, draw: &Draw, now: Timestamp) -> Result<Drawn, DrawFault> {
+        self.decide_draw(draw, Mode::Again, now)
     }
 
     /// Answers what a debit or a hold would be answered; changes nothing.
@@ -70,7 +79,7 @@ impl<L: Log> Meter<L> {
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
         let mut cell = cell.lock();
         let TeamCell { team, pool, features, members, operations } = &mut *cell;
-        let Some(MemberCell { member, draws, drawer }) = members.get_mut(&draw.member) else {
+        let Some(MemberCell { member, draws, drawer, pace }) = members.get_mut(&draw.member) else {
             return Ok(stranger(draw));
         };
         if let Some(known) = self.known(operations, question, now) {
@@ -101,7 +110,10 @@ impl<L: Log> Meter<L> {
         let book = if asker.payer() == Payer::Pool { pool.as_ref() } else { own.as_ref() };
         let mut book = book.map(|cell| cell.lock());
         let now = book.as_ref().map_or(now, |cell| now.max(cell.book.latest));
-        let case = Case { question, asker, rights, now };
+        let in_pool = asker.payer() == Payer::Pool;
+        let person = in_pool.then_some((id, &*member, &*draws, pace));
+        let is_asked = self.asked(book.as_deref_mut(), person, question, now);
+        let case = Case { question, asker, rights, is_asked, now };
         let drawn = Drawing { book: book.as_mut().map(|cell| &mut cell.book), member: Some(draws), drawer, operations };
         self.decide_case(&case, drawn, room)
     }
@@ -114,18 +126,49 @@ impl<L: Log> Meter<L> {
     ) -> Result<Drawn, DrawFault> {
         let draw = question.draw;
         let asker = Asker { user: &draw.member, place: None };
-        let case = |now| Case { question, asker, rights: Rights::default(), now };
+        let case = |is_asked, now| Case { question, asker, rights: Rights::default(), is_asked, now };
         let owned = self.owned_by(&draw.member).and_then(|owned| self.book_cell(&owned.subscription));
         let Some(cell) = owned else {
             let (drawer, operations) = (&mut None, &mut Operations::default());
-            return self.decide_case(&case(now), Drawing { book: None, member: None, drawer, operations }, room);
+            return self.decide_case(&case(None, now), Drawing { book: None, member: None, drawer, operations }, room);
         };
-        let BookCell { book, operations, drawer } = &mut *cell.lock();
-        let now = now.max(book.latest);
-        if let Some(known) = self.known(operations, question, now) {
-            return replay(known, draw.content(), remaining(known.drawer.payer, None, Some(book), None, now));
+        let cell = &mut *cell.lock();
+        let now = now.max(cell.book.latest);
+        if let Some(known) = self.known(&mut cell.operations, question, now) {
+            return replay(known, draw.content(), remaining(known.drawer.payer, None, Some(&cell.book), None, now));
         }
-        self.decide_case(&case(now), Drawing { book: Some(book), member: None, drawer, operations }, room)
+        let is_asked = self.asked(Some(cell), None, question, now);
+        let BookCell { book, operations, drawer, .. } = cell;
+        self.decide_case(&case(is_asked, now), Drawing { book: Some(book), member: None, drawer, operations }, room)
+    }
+
+    /// Counts what is asked where many sidecars share, and says whether the root need not be asked for
+    /// what is lacking here: it has just said that it has nothing, either.
+    fn asked(
+        &self,
+        book: Option<&mut BookCell>,
+        person: Option<(&TeamId, &Member, &MemberDraws, &mut Option<Box<Pace>>)>,
+        question: Question<'_>,
+        now: Timestamp,
+    ) -> Option<bool> {
+        if self.options.sharing == Sharing::Sole {
+            return None;
+        }
+        let Question { draw, mode, .. } = question;
+        let BookCell { book, pace: of_book, .. } = book?;
+        let member = person.as_ref().map(|(_, member, draws, _)| (*member, *draws));
+        let lack = Lack::of(book, member, draw.ask.needed(), now);
+        let of_book = self.pace_book(of_book, &book.subscription, now);
+        let limited = person.filter(|(_, member, ..)| needs_lease(member));
+        let of_member = limited.map(|(team, _, _, pace)| self.pace_member(pace, (team, &draw.member), now));
+        let is_book_short = of_book.is_short(now);
+        let is_member_short = of_member.as_ref().is_some_and(|pace| pace.is_short(now));
+        if mode == Mode::Enter {
+            of_book.ask(draw.ask.credits, now);
+            of_member.into_iter().for_each(|pace| pace.ask(draw.ask.credits, now));
+        }
+        let lacks = lack.book || lack.member;
+        Some(lacks && (!lack.book || is_book_short) && (!lack.member || is_member_short))
     }
 
     /// What is known of a draw's id, unless it is but a check.
@@ -149,7 +192,9 @@ impl<L: Log> Meter<L> {
             return Ok(self.unavailable(draw));
         }
         let draws = |window| member.as_deref().and_then(|draws| draws.of(window));
-        let decision = decide(&case.asker, &case.rights, book.as_deref(), draws, &draw.ask, now);
+        let share = || member.as_deref()?.share(book.as_deref()?.current(now)?.window.start);
+        let reach = case.is_asked.map_or(Reach::All, |is_asked| Reach::Part { share: share(), is_asked });
+        let decision = decide_within(reach, &case.asker, &case.rights, book.as_deref(), draws, &draw.ask, now);
         #[cfg(feature = "shuttle")]
         let decision = decision.or_else(|refused| case.unasked(book.as_deref()).ok_or(refused));
         let granted = match decision {
@@ -207,6 +252,8 @@ struct Case<'a> {
     question: Question<'a>,
     asker: Asker<'a>,
     rights: Rights,
+    /// Where many sidecars share: whether the root need not be asked for what is lacking here.
+    is_asked: Option<bool>,
     now: Timestamp,
 }
 

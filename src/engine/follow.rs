@@ -7,9 +7,8 @@ use super::cells::{BookCell, MemberCell, Owned, TeamCell};
 use super::lock::Mutex;
 use super::log::Log;
 use super::meter::Meter;
-use super::operations::Operations;
 use crate::domain::{Book, Credits, Features, Member, SubscriptionId, Team, TeamId, Timestamp};
-use crate::root::{Lease, Row, Status, Subscription};
+use crate::root::{Lease, Row, Sharing, Status, Subscription};
 
 /// Changed rows of one team, taken over under one lock so that a bulk change shows as a whole.
 #[derive(Default)]
@@ -42,14 +41,16 @@ impl<L: Log> Meter<L> {
         let cell = Arc::clone(&self.books.entry(row.id.clone()).or_insert_with(|| {
             let (subscription, owner) = (row.id.clone(), row.terms.owner.clone());
             let book = Book { features, ..Book::new(subscription, owner) };
-            Arc::new(Mutex::new(BookCell { book, operations: Operations::default(), drawer: None }))
+            Arc::new(Mutex::new(BookCell::new(book)))
         }));
         {
             let book = &mut cell.lock().book;
             if row.epoch < book.epoch {
                 return;
             }
-            lend(book, &row.leases());
+            if self.options.sharing == Sharing::Sole {
+                lend(book, &row.leases());
+            }
             (book.epoch, book.features) = (row.epoch, features);
             book.team.clone_from(&row.team);
             if book.owner != row.terms.owner {

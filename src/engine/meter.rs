@@ -14,7 +14,9 @@ use super::cells::{BookCell, Owned, TeamCell};
 use super::lock::Mutex;
 use super::log::Log;
 use super::operations::{Horizon, Key};
+use super::pace::PacedLock;
 use crate::domain::{OperationId, SubscriptionId, TeamId, Timestamp, UserId};
+use crate::root::Sharing;
 
 type Map<K, V> = DashMap<K, V, foldhash::fast::RandomState>;
 
@@ -29,6 +31,8 @@ pub struct Options {
     pub open_holds_max: usize,
     /// What a denial for unavailability asks to wait, in milliseconds.
     pub retry_after_millis: u64,
+    /// Whether everything is lent to this sidecar, or parts to many.
+    pub sharing: Sharing,
 }
 
 impl Default for Options {
@@ -38,6 +42,7 @@ impl Default for Options {
             entries_max: 10_000_000,
             open_holds_max: 100_000,
             retry_after_millis: 1_000,
+            sharing: Sharing::Sole,
         }
     }
 }
@@ -60,6 +65,7 @@ pub struct Meter<L> {
     pub(super) log: L,
     pub(super) options: Options,
     pub(super) on_pool_spend: AtomicBool,
+    pub(super) paced: PacedLock,
     last_seq: AtomicU64,
     keys: SipHasher13,
     #[cfg(feature = "shuttle")]
@@ -77,6 +83,7 @@ impl<L: Log> Meter<L> {
             log,
             options,
             on_pool_spend: AtomicBool::new(false),
+            paced: PacedLock::default(),
             last_seq: AtomicU64::new(0),
             keys: SipHasher13::new_with_keys(random.hash_one(1), random.hash_one(2)),
             #[cfg(feature = "shuttle")]

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod log;
 pub mod meter;
 pub mod operations;
+pub mod pace;
 pub mod recover;
 mod work;
 

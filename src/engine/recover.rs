@@ -10,8 +10,10 @@ use super::log::Log;
 use super::meter::Meter;
 use super::operations::{HoldKnown, Kind, Known, Operations};
 use crate::domain::{
-    Credits, Drawer, Draws, Entry, Hold, OperationId, Payer, Posting, Scopes, Tally, TeamId, Timestamp, UserId,
+    Credits, Drawer, Draws, Entry, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId, Timestamp, UserId,
 };
+use crate::lease::{Proof, holding};
+use crate::root::{Lease, Sharing};
 
 /// What a member or a subscription had drawn in one window, as the store confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,42 @@ impl<L: Log> Meter<L> {
                 if let Some(funds) = cell.lock().book.of_mut(window) {
                     funds.draws = Draws::new(spent, refunded);
                 }
+            }
+        }
+    }
+
+    /// Takes over what this sidecar was lent, where many share; nothing free of it may be spent.
+    pub fn recover_lease(&self, drawn: &Drawn, lease: Lease) {
+        if self.options.sharing == Sharing::Sole || lease.granted.is_zero() {
+            return;
+        }
+        let Lease { window, granted, returned, lost, .. } = lease;
+        match drawn {
+            Drawn::Member(team, user) => {
+                let Some(cell) = self.team_cell(team) else { return };
+                if let Some(member) = cell.lock().members.get_mut(user) {
+                    member.draws.lend(Share { window, granted, returned, lost, until: Timestamp::MIN });
+                }
+            }
+            Drawn::Subscription(subscription) => {
+                let Some(cell) = self.book_cell(subscription) else { return };
+                let book = &mut cell.lock().book;
+                book.lend(window, granted, returned, Timestamp::MIN);
+                book.lose(window.start, lost);
+            }
+        }
+    }
+
+    /// After everything has been recovered: what an earlier incarnation had free is returned with the
+    /// first sync, but for what it may have spent unheard.
+    pub fn close_leases(&self, proof: Proof) {
+        // Copied out first: a map's own lock is never held while waiting for another.
+        let books: Vec<_> = self.books.iter().map(|cell| Arc::clone(&cell)).collect();
+        books.iter().for_each(|cell| holding::close(&mut cell.lock().book, |_| proof));
+        let teams: Vec<_> = self.teams.iter().map(|cell| Arc::clone(&cell)).collect();
+        for cell in &teams {
+            for member in cell.lock().members.values_mut() {
+                holding::close_member(&mut member.draws, |_| proof);
             }
         }
     }
@@ -131,7 +169,7 @@ impl<L: Log> Meter<L> {
         let book = self.book_cell(&drawer.subscription)?;
         match &drawer.team {
             None => {
-                let BookCell { book, operations, drawer: last } = &mut *book.lock();
+                let BookCell { book, operations, drawer: last, .. } = &mut *book.lock();
                 Some(act(Scope { scopes: Scopes { book, member: None }, operations, last }))
             }
             Some(team) => {

@@ -12,6 +12,7 @@ use super::meter::Meter;
 use super::operations::{End, Key, Kind, Operations};
 use crate::domain::hold::refunded;
 use crate::domain::{Credits, Drawer, Entry, Fact, Heading, Hold, OperationId, Scopes, Timestamp};
+use crate::root::Sharing;
 
 /// What an end works on.
 pub(super) struct Work<'a, 'r, L: Log + 'r> {
@@ -47,7 +48,8 @@ impl<L: Log> Work<'_, '_, L> {
         }
         let lapsed = end.is_some() || hold.has_lapsed(self.now);
         let draws_anew = lapsed || cost > hold.set.credits;
-        if draws_anew && !urged && self.scopes.book.current(self.now).is_none() {
+        let above = if lapsed { cost } else { cost.saturating_sub(hold.set.credits) };
+        if draws_anew && !urged && self.may_be_lent(above) {
             return Err(EndFault::Short(self.drawer.subscription.clone()));
         }
         // A hold of nothing may outlive the account that it was drawn in; then only a lease can pay.
@@ -162,6 +164,12 @@ impl<L: Log> Work<'_, '_, L> {
 
     fn ended(&self, credits: Credits, expires_at: Option<Timestamp>, replayed: bool, seq: u64) -> Ended {
         Ended { credits, expires_at, remaining: self.remaining(), replayed, seq }
+    }
+
+    /// Whether the root may have what is lacking here.
+    fn may_be_lent(&self, credits: Credits) -> bool {
+        let is_lacking = self.meter.options.sharing == Sharing::Many && self.scopes.book.free(self.now) < credits;
+        is_lacking || self.scopes.book.current(self.now).is_none()
     }
 
     fn remaining(&self) -> Remaining {

@@ -33,6 +33,12 @@ impl Session {
         Shares { host: host.to_owned(), beat, generation, config, tells_all: self.tells, ..Shares::default() }
     }
 
+    /// A message within the sync that was begun: its answer changes no lease.
+    pub fn within(&self, host: &str) -> Shares {
+        let (beat, generation, config) = (self.beat, self.generation, self.config);
+        Shares { host: host.to_owned(), beat: beat.saturating_sub(1), generation, config, ..Shares::default() }
+    }
+
     /// Whether to take an answer over: it is the newest sync's, the first of its kind, and from no
     /// earlier state of the store than one that was seen.
     pub fn believes(&mut self, answer: &Shared) -> bool {

@@ -103,6 +103,18 @@ pub enum Row {
     MemberFunds(Box<MemberFunds>),
 }
 
+impl Row {
+    /// The key of a row that every sidecar's engine follows; `None` for the root's own.
+    pub fn followed(&self) -> Option<Key> {
+        match self {
+            Self::Subscription(row) => Some(Key::Subscription(row.id.clone())),
+            Self::Team(row) => Some(Key::Team(row.id.clone())),
+            Self::Member(team, row) => Some(Key::Member(team.clone(), row.user.clone())),
+            Self::Sidecar(_) | Self::Root(_) | Self::MemberFunds(_) | Self::Purchase(_) | Self::Owned(..) => None,
+        }
+    }
+}
+
 impl Rows {
     /// Rows of a store that shares its credits so.
     pub fn of(sharing: Sharing) -> Self {

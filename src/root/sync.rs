@@ -51,6 +51,17 @@ pub struct Reply {
     pub shared: Option<Box<Shared>>,
 }
 
+impl Reply {
+    /// Whether somebody asked in vain for what others may have free: those are to sync soon.
+    pub fn calls_back(&self) -> bool {
+        let flags = |shared: &Shared| {
+            let of_members = shared.members.values().map(|lease| lease.flags);
+            shared.flags.values().copied().chain(of_members).any(|flags| flags.short)
+        };
+        self.shared.as_deref().is_some_and(flags)
+    }
+}
+
 /// Why the root does not take a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SyncRefusal {

@@ -1,6 +1,7 @@
 //! Wires the parts of one sidecar, starts its loops, and drains them in order.
 
 pub mod access;
+mod doubt;
 pub mod loops;
 pub mod recovery;
 
@@ -18,12 +19,18 @@ use crate::api::state::{App, Shared};
 use crate::clock::Clock;
 use crate::config::{Config, Durability, Listen};
 use crate::metrics::Metrics;
+use crate::root::Sharing;
 use crate::service::{Options, Parts, Service, Syncing};
+use crate::store::Store;
+use crate::tasks::sharer::Sharer;
 use crate::tasks::sync::{self, SyncLoop};
 
 use access::AccessError;
 use loops::Loops;
 use recovery::{OpenError, Opened};
+
+/// The longest name of a host that is kept.
+const HOST_CHARACTERS_MAX: usize = 64;
 
 /// Why a server did not start. Nothing was decided.
 #[derive(Debug, thiserror::Error)]
@@ -69,13 +76,21 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        Self::start_on(config, clock, None).await
+    }
+
+    /// As [`Server::start`], on a store that is open already.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_on(config: &Config, clock: Clock, store: Option<Arc<dyn Store>>) -> Result<Self, StartError> {
         let access = access::load(&config.auth)?;
         let limits = Limits::from(&config.server);
         limits.check().map_err(StartError::Limits)?;
         let bound = bind(&config.server.http, &access)?;
         let admin = config.server.admin.as_ref().map(Bound::open).transpose()?;
         let metrics = Metrics::new();
-        let opened = recovery::open(config, &clock, &metrics).await?;
+        let opened = recovery::open(config, &clock, &metrics, store).await?;
         let (service, loops) = begin(config, opened, &clock, &metrics);
         let access = Arc::new(ArcSwap::from_pointee(access));
         let app = app(config, &service, &access);
@@ -138,7 +153,8 @@ fn bind(addresses: &[Listen], access: &Access) -> Result<Vec<Bound>, StartError>
 
 /// Puts the recovered parts together and starts the loops.
 fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (Arc<Service>, Loops) {
-    let Opened { meter, store, identity, last, marks } = opened;
+    let Opened { meter, store, identity, last, marks, config: newest_change } = opened;
+    let sharing = store.sharing();
     let (syncing, asks) = Syncing::new();
     let (confirmed, confirmations) = watch::channel(last);
     let order = Arc::new(Mutex::new(()));
@@ -162,9 +178,16 @@ fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (
     };
     let is_exact = config.journal.durability != Durability::Memory;
     tracing::info!(durability = %config.journal.durability, is_exact, last, "recovered");
-    let sync = SyncLoop::new(parts, options, asks, confirmed, marks);
+    let sharer = (sharing == Sharing::Many).then(|| Sharer::new(host(), newest_change, clock.instant()));
+    let sync = SyncLoop::new(parts, options, asks, confirmed, marks, sharer);
     let loops = Loops::start(sync, &service, config);
     (service, loops)
+}
+
+/// What people call this machine.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim_end().chars().take(HOST_CHARACTERS_MAX).collect()
 }
 
 fn app(config: &Config, service: &Arc<Service>, access: &SharedAccess) -> App {

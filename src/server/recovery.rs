@@ -16,11 +16,11 @@ use crate::journal::media::memory::MemoryFolder;
 use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Journal, Seq};
 use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
-use crate::root::{Row, SOLE};
+use crate::root::{Row, SOLE, Sharing};
 use crate::service::JournalMeter;
 use crate::store::{self, Loaded, Memory, Sqlite, Store, StoreError};
 
-use super::millis;
+use super::{doubt, millis};
 
 /// How finely recovery notes which entry was the last at a time.
 const MARK_MILLIS: u64 = 60_000;
@@ -85,35 +85,51 @@ pub struct Opened {
     pub last: u64,
     /// Times with the last entry then, oldest first.
     pub marks: Vec<(Timestamp, u64)>,
+    /// The newest change of control that the engine has followed.
+    pub config: u64,
 }
 
 /// Opens and recovers. The metric of replaying is set.
 ///
 /// # Errors
 /// See [`OpenError`].
-pub async fn open(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<Opened, OpenError> {
+pub async fn open(
+    config: &Config,
+    clock: &Clock,
+    metrics: &Metrics,
+    store: Option<Arc<dyn Store>>,
+) -> Result<Opened, OpenError> {
     let start = clock.instant();
     let folder = |error| OpenError::Folder(config.data.clone(), error);
     let claim = match config.store.url {
         // A journal that outlives its store would be another store's.
-        StoreUrl::Memory => Claim::take(Arc::new(MemoryFolder::default()))?,
+        StoreUrl::Memory if store.is_none() => Claim::take(Arc::new(MemoryFolder::default()))?,
         _ => {
             std::fs::create_dir_all(&config.data).map_err(folder)?;
             Claim::take(Arc::new(FileFolder::open(&config.data).map_err(folder)?))?
         }
     };
     let identity = Identity::mint(&claim)?;
-    let store = open_store(config).await?;
+    let store = match store {
+        Some(store) => store,
+        None => open_store(config).await?,
+    };
+    let sharing = store.sharing();
     let registered = store.register(identity.sidecar.as_u128(), identity.incarnation, identity.nonce).await?;
     let last = registered.map_err(OpenError::Refused)?.last;
     let options = Options {
         retain_millis: millis(config.idempotency.retain),
         entries_max: config.idempotency.entries_max,
         open_holds_max: config.holds.per_team_max as usize,
+        sharing,
         ..Options::default()
     };
     let meter = Arc::new(Meter::new(JournalLog::default(), options));
-    let holds = load(&*store, &meter, clock.now()).await?;
+    let sidecar = match sharing {
+        Sharing::Sole => SOLE,
+        Sharing::Many => identity.sidecar.as_u128(),
+    };
+    let Restored { holds, config: newest_change } = load(&*store, &meter, sidecar, clock.now()).await?;
     let mut replay = Replay { meter: &meter, last, holds, marks: Vec::new(), newest: Timestamp::MIN };
     let (journal, recovered) =
         Journal::open(claim, options_of(&config.journal), identity.sidecar, |seq, bytes| replay.take(seq, bytes))?;
@@ -124,11 +140,14 @@ pub async fn open(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<O
     }
     journal.skip_to(Seq(last))?;
     clock.not_before(newest);
+    if sharing == Sharing::Many {
+        meter.close_leases(doubt::begin(&config.data, config.journal.durability).map_err(folder)?);
+    }
     meter.log().open(journal);
     let seconds = clock.since(start).as_secs_f64();
     metrics.journal.replay_seconds.set(seconds);
     tracing::info!(entries = recovered.records, cut = ?recovered.cut, seconds, "journal read");
-    Ok(Opened { meter, store, identity, last, marks })
+    Ok(Opened { meter, store, identity, last, marks, config: newest_change })
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
@@ -151,33 +170,43 @@ fn options_of(journal: &config::Journal) -> journal::Options {
     }
 }
 
-/// Brings the engine to the last entry that the store has; answers the holds that were open then.
-async fn load(store: &dyn Store, meter: &JournalMeter, now: Timestamp) -> Result<Vec<OpenHold>, OpenError> {
-    let (mut holds, mut failed) = (Vec::new(), None);
+/// Brings the engine to the last entry that the store has.
+async fn load(store: &dyn Store, meter: &JournalMeter, sidecar: u128, now: Timestamp) -> Result<Restored, OpenError> {
+    let (mut restored, mut failed) = (Restored::default(), None);
     let mut visit = |loaded| match loaded {
         Loaded::Subscription(row) => {
             let (id, accounts) = (row.id.clone(), row.accounts.clone());
             meter.follow(&[Row::Subscription(row)]);
             for account in accounts {
-                let (drawn, own) = (Drawn::Subscription(id.clone()), account.of(SOLE));
+                let (drawn, own) = (Drawn::Subscription(id.clone()), account.of(sidecar));
+                meter.recover_lease(&drawn, account.lease_of(sidecar));
                 meter.recover_draws(&drawn, account.window.start, own.spent, own.refunded);
             }
         }
         Loaded::Team(team) => meter.follow(&[Row::Team(team)]),
         Loaded::Member(team, member) => meter.follow(&[Row::Member(team, member)]),
+        Loaded::Root(root) => restored.config = root.config,
+        Loaded::MemberFunds(row) => {
+            for account in &row.accounts {
+                let drawn = Drawn::Member(row.team.clone(), row.user.clone());
+                let own = account.holder(sidecar);
+                meter.recover_lease(&drawn, account.lease_of(sidecar));
+                meter.recover_draws(&drawn, account.window.start, own.spent, own.refunded);
+            }
+        }
         Loaded::Draws { team, member, window, tally } => {
             meter.recover_draws(&Drawn::Member(team, member), window, tally.spent, tally.refunded);
         }
         Loaded::Hold(row) => {
             let hold = open_hold(*row);
             failed = failed.take().or(meter.recover_hold(&hold).err());
-            holds.push(hold);
+            restored.holds.push(hold);
         }
     };
-    store.load(now, &mut visit).await?;
+    store.load(sidecar, now, &mut visit).await?;
     match failed {
         Some(disagreement) => Err(disagreement.into()),
-        None => Ok(holds),
+        None => Ok(restored),
     }
 }
 
@@ -185,6 +214,15 @@ fn open_hold(row: store::Hold) -> OpenHold {
     let set = Set { credits: row.credits, expires_at: row.expires_at };
     let hold = Hold { window: row.window, set };
     OpenHold { id: row.id, at: row.held_at, content: row.content, drawer: row.drawer, hold }
+}
+
+/// What a store's rows say beside what the engine takes.
+#[derive(Default)]
+struct Restored {
+    /// Holds that were open.
+    holds: Vec<OpenHold>,
+    /// The newest change of control.
+    config: u64,
 }
 
 /// The fold of the journal over the engine.

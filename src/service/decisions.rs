@@ -2,11 +2,16 @@
 //! and for durability.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use super::syncing::Lacking;
 use super::{Service, Unable};
 use crate::domain::{Credits, OperationId, SubscriptionId, UserId};
 use crate::engine::ends::Ended;
 use crate::engine::{Draw, DrawFault, Drawn, EndFault, Scope, Settled};
+
+/// The pause between two times that one draw asks the root.
+const LEASE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why an end or a refund did not come about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,9 +60,11 @@ impl Service {
             return Ok(self.meter.unavailable(draw));
         }
         let mut drawn = self.meter.draw(draw, self.clock.now())?;
-        if let Drawn::Short(subscription) = drawn {
-            self.lease(subscription).await;
-            drawn = self.meter.draw(draw, self.clock.now())?;
+        if let Drawn::Short(subscription) = &drawn {
+            drawn = match self.lease_for(draw, subscription.clone()).await? {
+                Some(drawn) => drawn,
+                None => return Ok(self.meter.unavailable(draw)),
+            };
         }
         match &drawn {
             Drawn::Allowed(allowed) => match allowed.seq {
@@ -65,7 +72,26 @@ impl Service {
                 _ => Ok(drawn),
             },
             Drawn::Denied(_) => Ok(drawn),
-            Drawn::Short(_) => Ok(self.meter.unavailable(draw)),
+            Drawn::Short(_) => unreachable!("a lease that stays short is no answer"),
+        }
+    }
+
+    /// Asks the root for what a draw lacks, and draws again, until it is decided or has waited long
+    /// enough: `None`.
+    async fn lease_for(&self, draw: &Draw, mut subscription: SubscriptionId) -> Result<Option<Drawn>, DrawFault> {
+        self.metrics.decisions.leases_waited.increment(1);
+        let start = self.clock.instant();
+        loop {
+            let left = self.options.lease_wait.saturating_sub(self.clock.since(start));
+            let person = draw.team.clone().map(|team| (team, draw.member.clone()));
+            let lacking = Lacking { person, least: draw.ask.needed(), credits: draw.ask.credits };
+            let asked = self.syncing.lend(subscription, lacking, left).await;
+            match self.meter.draw_again(draw, self.clock.now())? {
+                Drawn::Short(_) if asked.is_err() => return Ok(None),
+                Drawn::Short(short) => subscription = short,
+                drawn => return Ok(Some(drawn)),
+            }
+            tokio::time::sleep(LEASE_PAUSE.min(left)).await;
         }
     }
 

@@ -8,6 +8,7 @@ pub struct Health {
     refused: AtomicBool,
     broken: AtomicBool,
     store_away: AtomicBool,
+    lease_ended: AtomicBool,
 }
 
 impl Health {
@@ -24,6 +25,16 @@ impl Health {
     /// Whether the last sync did not come through.
     pub fn is_store_away(&self) -> bool {
         self.store_away.load(Ordering::Acquire)
+    }
+
+    /// Whether the leases that are held have run out, because no sync has come through for too long.
+    pub fn leases(&self, may_be_spent: bool) {
+        self.lease_ended.store(!may_be_spent, Ordering::Release);
+    }
+
+    /// Whether draws must wait for a sync: open holds may still end.
+    pub fn is_lease_ended(&self) -> bool {
+        self.lease_ended.load(Ordering::Acquire)
     }
 
     /// Why nothing may be decided any more, if so.

@@ -138,7 +138,7 @@ impl Service {
     /// Whether a draw can be decided and answered as durably as it must be.
     fn may_draw(&self) -> bool {
         let confirms = self.options.durability != Durability::Store || !self.health.is_store_away();
-        confirms && !self.is_stopping() && self.health.why_not().is_none()
+        confirms && !self.is_stopping() && !self.health.is_lease_ended() && self.health.why_not().is_none()
     }
 
     fn is_stopping(&self) -> bool {

@@ -10,8 +10,8 @@ use super::kind::Kind;
 use super::ledger::LedgerEntry;
 use super::read::Loaded;
 use crate::domain::{Credits, Drawer, Payer, Posting, SubscriptionId, Tally, TeamId, Timestamp, UserId};
-use crate::root::Sidecar;
 use crate::root::subscription::Subscription;
+use crate::root::{Holder, MemberFunds, SOLE, Sidecar};
 
 /// The most differences that are listed; all are counted.
 pub const DIFFERENCES_MAX: usize = 100;
@@ -73,9 +73,10 @@ pub struct Recount {
     audit: Audit,
     accounts: BTreeMap<(SubscriptionId, Timestamp), Sums>,
     draws: BTreeMap<(TeamId, UserId, Timestamp), Sums>,
-    holds: BTreeMap<HoldKey, Open>,
+    holds: BTreeMap<(u128, HoldKey), Open>,
     grants: BTreeMap<(SubscriptionId, u64), i128>,
-    last: u64,
+    /// The last journal entry of each sidecar.
+    last: BTreeMap<u128, u64>,
 }
 
 impl Recount {
@@ -83,8 +84,8 @@ impl Recount {
     pub fn take(&mut self, entry: &LedgerEntry) {
         self.audit.entries += 1;
         if let Some(seq) = entry.seq {
-            self.compare(|| format!("journal entry at position {}", entry.position), self.last + 1, seq);
-            self.last = seq;
+            let last = self.last.insert(entry.sidecar.unwrap_or(SOLE), seq).unwrap_or_default();
+            self.compare(|| format!("journal entry at position {}", entry.position), last + 1, seq);
         }
         if let (Kind::Granted, Some(subscription), Some(number)) = (entry.kind, &entry.subscription, entry.grant) {
             let credits = entry.credits.unwrap_or_default().micros();
@@ -107,7 +108,7 @@ impl Recount {
 
     fn follow_hold(&mut self, entry: &LedgerEntry) {
         let (Some(drawer), Some(id)) = (drawer(entry), &entry.id) else { return };
-        let key = (hold::scope(&drawer), id.clone());
+        let key = (entry.sidecar.unwrap_or(SOLE), (hold::scope(&drawer), id.clone()));
         match entry.kind {
             Kind::Held => {
                 let window = entry.moves.map(|moves| moves.window);
@@ -124,10 +125,11 @@ impl Recount {
         }
     }
 
-    /// Compares how far the ledger has the sidecar's journal.
-    pub fn check_sidecar(&mut self, sidecar: Option<&Sidecar>) {
+    /// Compares how far the ledger has a sidecar's journal; all of a store that serves one are `SOLE`.
+    pub fn check_sidecar(&mut self, slot: u128, sidecar: Option<&Sidecar>) {
         let known = sidecar.map_or(0, |sidecar| sidecar.last);
-        self.compare(|| "the last journal entry".to_owned(), self.last, known);
+        let last = self.last.remove(&slot).unwrap_or_default();
+        self.compare(|| "the last journal entry".to_owned(), last, known);
     }
 
     /// Compares the next row of the tables.
@@ -139,7 +141,8 @@ impl Recount {
                 self.compare_sums(|| format!("member {member} of team {team} in the window of {window}"), sums, tally);
             }
             Loaded::Hold(row) => self.check_hold(row),
-            Loaded::Team(_) | Loaded::Member(..) => {}
+            Loaded::MemberFunds(row) => self.check_member(row),
+            Loaded::Root(_) | Loaded::Team(_) | Loaded::Member(..) => {}
         }
     }
 
@@ -157,8 +160,20 @@ impl Recount {
         }
     }
 
+    fn check_member(&mut self, row: &MemberFunds) {
+        for account in &row.accounts {
+            let window = account.window.start;
+            let sums = self.draws.remove(&(row.team.clone(), row.user.clone(), window)).unwrap_or_default();
+            let sum =
+                |part: fn(&Holder) -> Credits| account.holders.iter().map(part).fold(Credits::ZERO, Credits::plus);
+            let tally = Tally { spent: sum(|h| h.spent), refunded: sum(|h| h.refunded), held: sum(|h| h.held) };
+            let of = || format!("member {} of team {} in the window of {window}", row.user, row.team);
+            self.compare_sums(of, sums, &tally);
+        }
+    }
+
     fn check_hold(&mut self, row: &Hold) {
-        let key = (hold::scope(&row.drawer), row.id.clone());
+        let key = (row.sidecar, (hold::scope(&row.drawer), row.id.clone()));
         let of_table = Open {
             drawer: Some(row.drawer.clone()),
             window: Some(row.window),
@@ -169,7 +184,7 @@ impl Recount {
         let of_ledger = self.holds.remove(&key);
         if of_ledger.as_ref() != Some(&of_table) {
             let ledger = of_ledger.map_or_else(|| "not open".to_owned(), |open| open.to_string());
-            self.differ(format!("hold {} of {}", key.1, key.0), ledger, of_table.to_string());
+            self.differ(format!("hold {} of {}", key.1.1, key.1.0), ledger, of_table.to_string());
         }
     }
 
@@ -184,7 +199,7 @@ impl Recount {
             let what = || format!("micro-credits held of subscription {} in the window of {}", key.0, key.1);
             self.compare(what, sums.held, 0);
         }
-        for (key, open) in std::mem::take(&mut self.holds) {
+        for ((_, key), open) in std::mem::take(&mut self.holds) {
             self.differ(format!("hold {} of {}", key.1, key.0), open.to_string(), "not open".to_owned());
         }
         self.audit

@@ -7,7 +7,7 @@ use super::hold::HoldChanges;
 use super::ledger::LedgerEntry;
 use crate::domain::{Tally, TeamId, Timestamp, UserId};
 use crate::root::sync::{Request, Synced};
-use crate::root::{Actor, Done, Row, Rows};
+use crate::root::{Actor, Done, Row, Rows, SOLE, Sharing};
 
 /// The last sums of members by window.
 pub type MemberDraws = BTreeMap<(TeamId, UserId, Timestamp), Tally>;
@@ -34,13 +34,16 @@ impl Commit {
         synced: Synced,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
+        let sidecar = (rows.sharing() == Sharing::Many).then_some(request.sidecar);
         let mut commit = Self { rows: changed(loaded, rows), draws: synced.draws, ..Self::default() };
+        commit.holds.sidecar = sidecar.unwrap_or(SOLE);
         commit.entries.reserve(request.batch.entries.len() - synced.new_from + synced.changes.len());
         for (index, entry) in request.batch.entries.iter().enumerate().skip(synced.new_from) {
             let seq = request.batch.first + index as u64;
             let fail = |cause| StoreError::rejected("taking an entry", format!("journal entry {seq}"), cause);
             commit.holds.take(entry).map_err(fail)?;
-            commit.entries.push(LedgerEntry::of_entry(entry, request.incarnation, seq).map_err(fail)?);
+            let entry = LedgerEntry::of_entry(entry, request.incarnation, seq).map_err(fail)?;
+            commit.entries.push(LedgerEntry { sidecar, ..entry });
         }
         commit.entries.extend(synced.changes.iter().map(|change| LedgerEntry::of_change(change, None, now)));
         Ok(commit)

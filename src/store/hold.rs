@@ -10,6 +10,8 @@ use crate::domain::{Credits, Drawer, Entry, Fact, OperationId, Timestamp};
 /// A hold whose end has not been entered: all that an engine needs to go on with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
+    /// The sidecar that gave it, or [`SOLE`](crate::root::SOLE).
+    pub sidecar: u128,
     /// The caller's id of it.
     pub id: OperationId,
     /// Who draws, and on what.
@@ -28,7 +30,7 @@ pub struct Hold {
     pub held_at: Timestamp,
 }
 
-/// Within what an operation's id is unique, and that id.
+/// Within what an operation's id is unique, and that id: among the holds of one sidecar.
 pub type HoldKey = (String, OperationId);
 
 /// The name of the scope of an operation's id: `team:ID`, or `user:ID` where no team is named.
@@ -43,6 +45,8 @@ pub fn scope(drawer: &Drawer) -> String {
 /// no trace.
 #[derive(Clone, Debug, Default)]
 pub struct HoldChanges {
+    /// Whose holds they are.
+    pub sidecar: u128,
     /// Holds from before the batch that have ended. They go before others are opened.
     pub ended: BTreeSet<HoldKey>,
     /// Holds that are open.
@@ -59,6 +63,7 @@ impl HoldChanges {
             Fact::Held { credits, expires_at, model, content } => {
                 let posting = entry.postings.first().ok_or("a hold moves a window")?;
                 let hold = Hold {
+                    sidecar: self.sidecar,
                     id: entry.id.clone(),
                     drawer: entry.drawer.clone(),
                     window: posting.window,

@@ -48,6 +48,8 @@ pub struct LedgerEntry {
     pub grant: Option<u64>,
     /// Who asked for a change: `user:ID` or `service:NAME`.
     pub actor: Option<String>,
+    /// The sidecar that reported it, where a store serves many.
+    pub sidecar: Option<u128>,
     /// The incarnation of the sidecar that reported it.
     pub incarnation: Option<u64>,
     /// Its number in the sidecar's journal.
@@ -135,6 +137,7 @@ impl LedgerEntry {
             model: None,
             grant: None,
             actor: None,
+            sidecar: None,
             incarnation: None,
             seq: None,
             detail: None,

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::audit::{Audit, Recount};
 use super::commit::{Commit, MemberDraws};
 use super::error::StoreError;
 use super::hold::{Hold, HoldChanges, HoldKey};
 use super::ledger::LedgerEntry;
-use super::read::{Filter, Loaded, Visitor, oldest_window, page};
+use super::read::{Changes, Filter, Loaded, Visitor, oldest_window, page};
 use super::{Controlled, RULE_RUNS_MAX, Rule, Store, widened};
 use crate::domain::{Member, OperationId, SubscriptionId, Tally, Team, TeamId, Timestamp, UserId};
 use crate::root::rows::Purchase;
@@ -23,12 +24,14 @@ use crate::root::{Actor, Key, MemberFunds, Missing, Root, Row, Rows, SOLE, Shari
 #[derive(Debug, Default)]
 pub struct Memory {
     tables: Mutex<Tables>,
+    pushes: watch::Sender<u64>,
 }
 
 impl Memory {
     /// A store that any number of sidecars share.
     pub fn shared() -> Self {
-        Self { tables: Mutex::new(Tables { sharing: Sharing::Many, ..Tables::default() }) }
+        let tables = Tables { sharing: Sharing::Many, ..Tables::default() };
+        Self { tables: Mutex::new(tables), ..Self::default() }
     }
 }
 
@@ -43,7 +46,9 @@ struct Tables {
     teams: BTreeMap<TeamId, Team>,
     members: BTreeMap<(TeamId, UserId), Member>,
     draws: MemberDraws,
-    holds: BTreeMap<HoldKey, Hold>,
+    holds: BTreeMap<(u128, HoldKey), Hold>,
+    /// The change of control that last changed a row.
+    changed_by: BTreeMap<Key, u64>,
     ledger: Vec<LedgerEntry>,
 }
 
@@ -129,18 +134,23 @@ impl Tables {
     }
 
     fn save_holds(&mut self, changes: HoldChanges) {
-        for key in &changes.ended {
-            self.holds.remove(key);
+        let of = |key: HoldKey| (changes.sidecar, key);
+        for key in changes.ended {
+            self.holds.remove(&of(key));
         }
         for (key, expires_at) in changes.extended {
-            if let Some(hold) = self.holds.get_mut(&key) {
+            if let Some(hold) = self.holds.get_mut(&of(key)) {
                 hold.expires_at = expires_at;
             }
         }
-        self.holds.extend(changes.opened);
+        self.holds.extend(changes.opened.into_iter().map(|(key, hold)| (of(key), hold)));
     }
 
-    fn visit(&self, since: i64, visit: Visitor<'_>) {
+    /// Visits all rows; of holds those of one sidecar, or all.
+    fn visit(&self, of: Option<u128>, since: i64, visit: Visitor<'_>) {
+        if self.sharing == Sharing::Many {
+            visit(Loaded::Root(self.root.clone().unwrap_or_default()));
+        }
         for row in self.subscriptions.values() {
             visit(Loaded::Subscription(Box::new(row.clone())));
         }
@@ -155,7 +165,10 @@ impl Tables {
                 visit(draws(team, member, *window, tally));
             }
         }
-        for row in self.holds.values() {
+        for row in self.member_funds.values() {
+            visit(Loaded::MemberFunds(Box::new(row.clone())));
+        }
+        for row in self.holds.values().filter(|row| of.is_none_or(|of| row.sidecar == of)) {
             visit(Loaded::Hold(Box::new(row.clone())));
         }
     }
@@ -190,6 +203,9 @@ impl Store for Memory {
         };
         let commit = Commit::of_sync(request, &loaded, &rows, synced, now)?;
         tables.save(commit);
+        if reply.calls_back() {
+            self.pushes.send_modify(|pushes| *pushes += 1);
+        }
         Ok(Ok(reply))
     }
 
@@ -197,13 +213,37 @@ impl Store for Memory {
         let mut tables = self.tables.lock();
         let (answer, loaded, rows) = tables.run(rule)?;
         let Ok(done) = &answer else { return Ok(Controlled { answer, rows: Vec::new() }) };
-        tables.save(Commit::of_control(done, actor, &loaded, &rows, now));
+        let commit = Commit::of_control(done, actor, &loaded, &rows, now);
+        if tables.sharing == Sharing::Many && !commit.is_empty() {
+            let number = rows.root().map_or(0, |root| root.config);
+            let changed = commit.rows.iter().filter_map(Row::followed);
+            tables.changed_by.extend(changed.map(|key| (key, number)));
+            self.pushes.send_modify(|pushes| *pushes += 1);
+        }
+        tables.save(commit);
         Ok(Controlled { answer, rows: rows.changed() })
     }
 
-    async fn load(&self, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError> {
-        self.tables.lock().visit(oldest_window(now), visit);
+    async fn load(&self, sidecar: u128, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError> {
+        let tables = self.tables.lock();
+        tables.visit((tables.sharing == Sharing::Many).then_some(sidecar), oldest_window(now), visit);
         Ok(())
+    }
+
+    fn sharing(&self) -> Sharing {
+        self.tables.lock().sharing
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
+        let tables = self.tables.lock();
+        let keys = tables.changed_by.iter().filter(|(_, number)| **number > since);
+        let rows = keys.flat_map(|(key, _)| tables.fetch(key)).collect();
+        let upto = tables.root.as_ref().map_or(0, |root| root.config);
+        Ok(Changes { rows, upto, more: false })
+    }
+
+    fn pushes(&self) -> Option<watch::Receiver<u64>> {
+        (self.sharing() == Sharing::Many).then(|| self.pushes.subscribe())
     }
 
     async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
@@ -247,8 +287,11 @@ impl Store for Memory {
         for entry in &tables.ledger {
             recount.take(entry);
         }
-        recount.check_sidecar(tables.sidecars.values().next());
-        tables.visit(i64::MIN, &mut |row| recount.check(&row));
+        match tables.sharing {
+            Sharing::Sole => recount.check_sidecar(SOLE, tables.sidecars.values().next()),
+            Sharing::Many => tables.sidecars.iter().for_each(|(&id, row)| recount.check_sidecar(id, Some(row))),
+        }
+        tables.visit(None, i64::MIN, &mut |row| recount.check(&row));
         Ok(recount.finish())
     }
 }

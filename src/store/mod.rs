@@ -15,11 +15,12 @@ pub mod read;
 pub mod sqlite;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{Reply, Request, SyncRefusal};
-use crate::root::{Actor, Done, Key, Missing, Refusal, Row, Rows, Sidecar};
+use crate::root::{Actor, Done, Key, Missing, Refusal, Row, Rows, Sharing, Sidecar};
 
 pub use audit::{Audit, Difference};
 pub use error::StoreError;
@@ -27,7 +28,7 @@ pub use hold::Hold;
 pub use kind::Kind;
 pub use ledger::{LedgerEntry, Moves};
 pub use memory::Memory;
-pub use read::{Filter, Loaded, Scope, Visitor};
+pub use read::{Changes, Filter, Loaded, Scope, Visitor};
 pub use sqlite::Sqlite;
 
 /// A rule of control: a pure function over rows, run again whenever a row is missing.
@@ -76,9 +77,26 @@ pub trait Store: Send + Sync + 'static {
     /// Runs a rule of control for `actor` and saves what it did, with one entry for each change.
     async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError>;
 
-    /// Hands over all that an engine needs at a start, as of one instant: members' draws only of
-    /// windows that may still change at `now`.
-    async fn load(&self, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError>;
+    /// Hands over all that a sidecar's engine needs at a start, as of one instant: members' draws only
+    /// of windows that may still change at `now`, holds only its own.
+    async fn load(&self, sidecar: u128, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError>;
+
+    /// Whether this store serves one sidecar or many.
+    fn sharing(&self) -> Sharing {
+        Sharing::Sole
+    }
+
+    /// What control has changed after the change `since`, in order, some of it: see [`Changes::more`].
+    /// A store that serves one sidecar has nothing to tell it.
+    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
+        Ok(Changes { upto: since, ..Changes::default() })
+    }
+
+    /// Changes whenever there may be something to sync for: control has changed rows, or credits are
+    /// called back. `None`: nothing is pushed, the next beat tells.
+    fn pushes(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
 
     /// A subscription as it was last saved.
     async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError>;

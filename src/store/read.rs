@@ -7,6 +7,7 @@ use super::ledger::LedgerEntry;
 use crate::domain::{Member, OperationId, SubscriptionId, Tally, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::windows::ACCOUNT_KEPT_MILLIS;
+use crate::root::{MemberFunds, Root, Row};
 
 /// The most rows of one page; bounds the memory of one answer.
 pub const PAGE_MAX: usize = 1_000;
@@ -81,13 +82,18 @@ impl Filter {
 /// One of the rows that a store hands over at a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loaded {
+    /// Which store this is, where it serves many sidecars; comes first.
+    Root(Root),
     /// A subscription.
     Subscription(Box<Subscription>),
     /// A team; comes before its members.
     Team(Team),
     /// A member, removed or not.
     Member(TeamId, Member),
-    /// What a member drew on pools in one window that may still change.
+    /// What a member's limit is lent to sidecars, and what it drew through them; only of a store that
+    /// serves many.
+    MemberFunds(Box<MemberFunds>),
+    /// What a member drew on pools in one window that may still change; only of a store that serves one.
     Draws {
         /// The team.
         team: TeamId,
@@ -102,8 +108,19 @@ pub enum Loaded {
     Hold(Box<Hold>),
 }
 
-/// Takes the rows of a start, one by one: subscriptions, teams, members, draws, holds.
+/// Takes the rows of a start, one by one: subscriptions, teams, members, what they drew, holds.
 pub type Visitor<'a> = &'a mut (dyn FnMut(Loaded) + Send);
+
+/// Rows that control has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Subscriptions, teams and members as they now stand.
+    pub rows: Vec<Row>,
+    /// All changes up to this number are in them.
+    pub upto: u64,
+    /// There are later ones.
+    pub more: bool,
+}
 
 /// No month is longer.
 const MONTH_MILLIS_MAX: i64 = 31 * 24 * 3_600_000;

@@ -3,16 +3,20 @@
 //! A store that is away stops nothing here: the journal keeps the entries, the loop asks again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 
+use super::sharer::{BEAT, Sharer};
 use crate::domain::{Credits, Entry, SubscriptionId, Timestamp};
 use crate::engine::log::charged;
+use crate::engine::pace::Waits;
 use crate::journal::codec::{CodecError, decode};
 use crate::journal::{Failed, Journal, ReadError, Reader, Seq};
+use crate::root::Shares;
 use crate::root::sync::{Batch, Reply, Request, SyncRefusal};
-use crate::service::syncing::Ask;
+use crate::service::syncing::{Ask, Lacking};
 use crate::service::{Asks, Parts};
 use crate::store::StoreError;
 
@@ -21,6 +25,9 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// The longest pause between two tries while the store is away.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The shortest between two syncs that pushes bring about: near exhaustion many push at once.
+const PUSH_PAUSE: Duration = Duration::from_millis(100);
 
 /// How finely the loop knows which entry was the last at a time.
 const MARK_MILLIS: u64 = 60_000;
@@ -78,6 +85,12 @@ pub struct SyncLoop {
     marks: std::collections::VecDeque<(Timestamp, u64)>,
     charged_micros: i64,
     behind_since: Option<Instant>,
+    /// Only where many sidecars share.
+    sharer: Option<Sharer>,
+    pushes: Option<watch::Receiver<u64>>,
+    is_pushed: bool,
+    /// Before this the next push waits.
+    push_after: Instant,
 }
 
 impl SyncLoop {
@@ -89,30 +102,58 @@ impl SyncLoop {
         asks: Asks,
         confirmed: watch::Sender<u64>,
         marks: Vec<(Timestamp, u64)>,
+        sharer: Option<Sharer>,
     ) -> Self {
+        let pushes = parts.store.pushes();
         let last = *confirmed.borrow();
         let reader = journal(&parts).reader(Seq(last).after());
         // Before the first mark nothing is old.
         let marks = if marks.is_empty() { vec![(Timestamp::MIN, 0)] } else { marks };
-        Self { parts, options, asks, confirmed, reader, marks: marks.into(), charged_micros: 0, behind_since: None }
+        let marks = marks.into();
+        let (charged_micros, behind_since, is_pushed, push_after) = (0, None, false, parts.clock.instant());
+        Self {
+            parts,
+            options,
+            asks,
+            confirmed,
+            reader,
+            marks,
+            charged_micros,
+            behind_since,
+            sharer,
+            pushes,
+            is_pushed,
+            push_after,
+        }
     }
 
     /// Syncs until `stop` says so, then once more. Answers whether everything is in the store.
     pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> bool {
-        let mut pause = self.options.interval;
+        let longest = if self.sharer.is_some() { BEAT / 2 } else { Duration::MAX };
+        let interval = self.options.interval.min(longest);
+        let mut pause = interval;
         loop {
             let (first, stopping) = tokio::select! {
                 ask = self.asks.recv() => (ask, false),
                 () = tokio::time::sleep(pause) => (None, false),
+                () = pushed(&mut self.pushes, self.push_after) => {
+                    self.is_pushed = true;
+                    (None, false)
+                }
                 _ = &mut stop => (None, true),
             };
+            if stopping && let Some(sharer) = &mut self.sharer {
+                sharer.close();
+            }
             let synced = self.step(first).await;
             self.parts.health.synced(synced.is_ok());
+            let instant = self.parts.clock.instant();
+            self.parts.health.leases(self.sharer.as_ref().is_none_or(|sharer| sharer.may_spend(instant)));
             if stopping {
                 return synced.is_ok();
             }
             pause = match synced {
-                Ok(()) => self.options.interval,
+                Ok(()) => interval,
                 Err(error) => {
                     self.parts.metrics.flush.failures.increment(1);
                     if matches!(error, SyncError::Refused(_)) {
@@ -133,8 +174,13 @@ impl SyncLoop {
         while let Ok(ask) = self.asks.try_recv() {
             asks.push(ask);
         }
-        let wanted: BTreeSet<SubscriptionId> = asks.iter().filter_map(|ask| ask.subscription.clone()).collect();
-        let synced = self.sync(&wanted).await;
+        let synced = match self.sharer.is_some() {
+            true => self.share(&waits(&asks)).await,
+            false => {
+                let wanted = asks.iter().filter_map(|ask| ask.subscription.clone()).collect();
+                self.sync(&wanted).await
+            }
+        };
         self.gauge();
         if synced.is_ok() {
             for done in asks.into_iter().filter_map(|ask| ask.done) {
@@ -165,9 +211,58 @@ impl SyncLoop {
                 wants.extend(self.returns_of(&batch, now));
             }
             let charged: i64 = batch.iter().map(charged).sum();
-            let result = self.exchange(Batch { first, entries: batch }, wants).await;
+            let result = self.exchange(Batch { first, entries: batch }, wants, None).await.map(|(reply, _)| reply);
             match result {
                 Ok(reply) => self.confirm(&reply, charged)?,
+                Err(error) => {
+                    self.reader = journal(&self.parts).reader(Seq(*self.confirmed.borrow()).after());
+                    return Err(error);
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// As [`Self::sync`], where many share: the last batch carries what is held and wanted.
+    async fn share(&mut self, waits: &Waits) -> Result<(), SyncError> {
+        let sharer = self.sharer.as_ref().expect("only where many share");
+        let telling = sharer.tell(&self.parts, waits, self.parts.clock.now());
+        let instant = self.parts.clock.instant();
+        let mut is_due = telling.is_due || !waits.books.is_empty() || sharer.is_due(instant);
+        if std::mem::take(&mut self.is_pushed) {
+            (is_due, self.push_after) = (true, instant + PUSH_PAUSE);
+        }
+        journal(&self.parts).write()?;
+        let through = journal(&self.parts).sync()?;
+        let mut telling = Some(telling);
+        loop {
+            let (first, batch) = self.read(through)?;
+            let is_last = self.reader.next_seq() > through;
+            if batch.is_empty() && !is_due {
+                return Ok(());
+            }
+            let sent_at = self.parts.clock.instant();
+            let sharer = self.sharer.as_mut().expect("only where many share");
+            let shares = match telling.take_if(|_| is_last) {
+                Some(telling) => sharer.begin(telling, sent_at),
+                None => sharer.within(),
+            };
+            let charged: i64 = batch.iter().map(charged).sum();
+            let (batch, none) = (Batch { first, entries: batch }, BTreeMap::new());
+            match self.exchange(batch, none, Some(shares)).await {
+                Ok((reply, order)) => {
+                    if is_last {
+                        let (instant, sharer) = (self.parts.clock.instant(), self.sharer.as_mut());
+                        let sharer = sharer.expect("only where many share");
+                        if sharer.take(&self.parts, &reply, sent_at, instant) {
+                            sharer.follow(&self.parts).await?;
+                        }
+                    }
+                    drop(order);
+                    self.confirm(&reply, charged)?;
+                }
                 Err(error) => {
                     self.reader = journal(&self.parts).reader(Seq(*self.confirmed.borrow()).after());
                     return Err(error);
@@ -210,17 +305,20 @@ impl SyncLoop {
         &self,
         batch: Batch,
         wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
-    ) -> Result<Reply, SyncError> {
+        shares: Option<Shares>,
+    ) -> Result<(Reply, OwnedMutexGuard<()>), SyncError> {
         let Parts { meter, store, clock, metrics, order, .. } = &self.parts;
         let Options { sidecar, incarnation, .. } = self.options;
-        let request = Request { sidecar, incarnation, batch, wants, shares: None };
-        let _order = order.lock().await;
+        let request = Request { sidecar, incarnation, batch, wants, shares };
+        let order = Arc::clone(order).lock_owned().await;
         let start = clock.instant();
         let syncing = tokio::time::timeout(self.options.timeout, store.sync(&request, clock.now()));
         let reply = syncing.await.map_err(|_| SyncError::Timeout)??.map_err(SyncError::Refused)?;
         metrics.flush.seconds.set(clock.since(start).as_secs_f64());
-        meter.lend(&reply.leases);
-        Ok(reply)
+        if request.shares.is_none() {
+            meter.lend(&reply.leases);
+        }
+        Ok((reply, order))
     }
 
     fn confirm(&mut self, reply: &Reply, charged: i64) -> Result<(), SyncError> {
@@ -252,6 +350,33 @@ impl SyncLoop {
         flush.unflushed_credits.set(micros as f64 / 1e6);
         flush.lag_seconds.set(behind.map_or(0.0, |since| clock.since(since).as_secs_f64()));
     }
+}
+
+/// What waits, by account.
+fn waits(asks: &[Ask]) -> Waits {
+    let mut waits = Waits::default();
+    for ask in asks {
+        let Some(subscription) = &ask.subscription else { continue };
+        let of_book = waits.books.entry(subscription.clone()).or_default();
+        let Some(Lacking { person, least, credits }) = &ask.lacking else { continue };
+        of_book.add(*least, *credits);
+        if let Some(person) = person {
+            waits.members.entry(person.clone()).or_default().add(*least, *credits);
+        }
+    }
+    waits
+}
+
+/// Returns when the store pushes something; never where it does not.
+async fn pushed(pushes: &mut Option<watch::Receiver<u64>>, after: Instant) {
+    tokio::time::sleep_until(after.into()).await;
+    if let Some(receiver) = pushes
+        && receiver.changed().await.is_ok()
+    {
+        return;
+    }
+    *pushes = None;
+    std::future::pending().await
 }
 
 fn journal(parts: &Parts) -> &Journal {

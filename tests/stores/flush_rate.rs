@@ -64,7 +64,7 @@ fn load_rate_of_a_start() {
         }
         let started = clock.instant();
         let mut rows = 0;
-        store.load(now(), &mut |_| rows += 1).await.expect("the store loads");
+        store.load(1, now(), &mut |_| rows += 1).await.expect("the store loads");
         assert_eq!(rows, members / 100 * 101);
         println!("{rows} rows loaded in {:.2} s", clock.since(started).as_secs_f64());
     });

@@ -150,7 +150,7 @@ pub async fn seeded(store: &dyn Store) -> Engine {
 /// All rows of a store, as a start sees them.
 pub async fn loaded(store: &dyn Store, now: Timestamp) -> Vec<Loaded> {
     let mut rows = Vec::new();
-    store.load(now, &mut |row| rows.push(row)).await.expect("the store loads");
+    store.load(1, now, &mut |row| rows.push(row)).await.expect("the store loads");
     rows
 }
 

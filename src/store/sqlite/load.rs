@@ -10,6 +10,7 @@ use super::values::Reader;
 use super::{ledger, people, subscriptions};
 use crate::domain::ids::Model;
 use crate::domain::{Drawer, OperationId, Payer, SubscriptionId, Tally, TeamId, UserId};
+use crate::root::SOLE;
 use crate::store::Hold;
 use crate::store::audit::Recount;
 use crate::store::read::{Filter, Loaded, Visitor};
@@ -156,6 +157,7 @@ fn read_hold(row: &SqliteRow, scope: &mut String) -> Result<Hold, Failure> {
         subscription: row.id(SubscriptionId::new)?,
     };
     Ok(Hold {
+        sidecar: SOLE,
         id,
         drawer: Arc::new(drawer),
         window: row.time()?,

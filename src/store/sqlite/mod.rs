@@ -33,7 +33,7 @@ use super::{Controlled, Rule, Store};
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal};
-use crate::root::{Actor, Rows, Sidecar};
+use crate::root::{Actor, Rows, SOLE, Sidecar};
 
 pub use open::Options;
 
@@ -196,7 +196,7 @@ impl Store for Sqlite {
         self.verb("making a change", self.control_now(rule, actor, now)).await
     }
 
-    async fn load(&self, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError> {
+    async fn load(&self, _sidecar: u128, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError> {
         let work = async {
             let mut tx = self.readers.begin().await?;
             load::visit(&mut tx, oldest_window(now), visit).await
@@ -245,7 +245,7 @@ impl Store for Sqlite {
         let work = async {
             let mut tx = self.readers.begin().await?;
             let mut recount = load::recount(&mut tx).await?;
-            recount.check_sidecar(fetch::sidecar(&mut tx).await?.as_ref());
+            recount.check_sidecar(SOLE, fetch::sidecar(&mut tx).await?.as_ref());
             load::visit(&mut tx, i64::MIN, &mut |row| recount.check(&row)).await?;
             Ok(recount.finish())
         };
