@@ -1,18 +1,26 @@
 //! The part of the sync loop that only many sidecars need: it says what is held and wanted, takes the
 //! root's answers over that may be believed, and follows what control changed elsewhere.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::sync::SyncError;
+use tokio::sync::watch;
+
+use super::sync::{SyncError, SyncLoop, journal};
 use crate::domain::Timestamp;
+use crate::engine::log::charged;
 use crate::engine::pace::{Round, Telling, Waits};
 use crate::lease::Session;
 use crate::root::Shares;
-use crate::root::sync::Reply;
+use crate::root::sync::{Batch, Reply};
 use crate::service::Parts;
+use crate::service::syncing::{Ask, Lacking};
 
 /// The longest between two syncs while nothing happens.
 pub const BEAT: Duration = Duration::from_secs(1);
+
+/// The shortest between two syncs that pushes bring about: near exhaustion many push at once.
+const PUSH_PAUSE: Duration = Duration::from_millis(100);
 
 /// How much of a beat is random, so that sidecars do not sync in step.
 const JITTER: f64 = 0.2;
@@ -109,4 +117,85 @@ impl Sharer {
     fn millis(&self, instant: Instant) -> u64 {
         u64::try_from(instant.saturating_duration_since(self.origin).as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+impl SyncLoop {
+    /// Hands over everything that was entered before; the last batch carries what is held and wanted.
+    pub(super) async fn share(&mut self, sharer: &mut Sharer, waits: &Waits) -> Result<(), SyncError> {
+        let telling = sharer.tell(&self.parts, waits, self.parts.clock.now());
+        let instant = self.parts.clock.instant();
+        let mut is_due = telling.is_due || !waits.books.is_empty() || sharer.is_due(instant);
+        if std::mem::take(&mut self.is_pushed) {
+            (is_due, self.push_after) = (true, instant + PUSH_PAUSE);
+        }
+        // Synced first: the store must never have an entry that a loss of power takes from the journal.
+        journal(&self.parts).write()?;
+        let through = journal(&self.parts).sync()?;
+        let mut telling = Some(telling);
+        loop {
+            let (first, entries) = self.read(through)?;
+            let is_last = self.reader.next_seq() > through;
+            if entries.is_empty() && !is_due {
+                return Ok(());
+            }
+            let charged: i64 = entries.iter().map(charged).sum();
+            let shared = self.hand_over(sharer, Batch { first, entries }, telling.take_if(|_| is_last)).await;
+            match shared {
+                Ok(reply) => self.confirm(&reply, charged)?,
+                Err(error) => {
+                    self.read_again();
+                    return Err(error);
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn hand_over(
+        &mut self,
+        sharer: &mut Sharer,
+        batch: Batch,
+        telling: Option<Telling>,
+    ) -> Result<Reply, SyncError> {
+        let (sent_at, is_last) = (self.parts.clock.instant(), telling.is_some());
+        let shares = match telling {
+            Some(telling) => sharer.begin(telling, sent_at),
+            None => sharer.within(),
+        };
+        let (reply, _order) = self.exchange(batch, BTreeMap::new(), Some(shares)).await?;
+        let instant = self.parts.clock.instant();
+        if is_last && sharer.take(&self.parts, &reply, sent_at, instant) {
+            sharer.follow(&self.parts).await?;
+        }
+        Ok(reply)
+    }
+}
+
+/// What waits, by account.
+pub(super) fn waits(asks: &[Ask]) -> Waits {
+    let mut waits = Waits::default();
+    for ask in asks {
+        let Some(subscription) = &ask.subscription else { continue };
+        let of_book = waits.books.entry(subscription.clone()).or_default();
+        let Some(Lacking { person, least, credits }) = &ask.lacking else { continue };
+        of_book.add(*least, *credits);
+        if let Some(person) = person {
+            waits.members.entry(person.clone()).or_default().add(*least, *credits);
+        }
+    }
+    waits
+}
+
+/// Returns when the store pushes something; never where it does not.
+pub(super) async fn pushed(pushes: &mut Option<watch::Receiver<u64>>, after: Instant) {
+    tokio::time::sleep_until(after.into()).await;
+    if let Some(receiver) = pushes
+        && receiver.changed().await.is_ok()
+    {
+        return;
+    }
+    *pushes = None;
+    std::future::pending().await
 }

@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 
-use super::sharer::{BEAT, Sharer};
+use super::sharer::{BEAT, Sharer, pushed, waits};
 use crate::domain::{Credits, Entry, SubscriptionId, Timestamp};
 use crate::engine::log::charged;
-use crate::engine::pace::Waits;
 use crate::journal::codec::{CodecError, decode};
 use crate::journal::{Failed, Journal, ReadError, Reader, Seq};
 use crate::root::Shares;
 use crate::root::sync::{Batch, Reply, Request, SyncRefusal};
-use crate::service::syncing::{Ask, Lacking};
+use crate::service::syncing::Ask;
 use crate::service::{Asks, Parts};
 use crate::store::StoreError;
 
@@ -25,9 +24,6 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// The longest pause between two tries while the store is away.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-
-/// The shortest between two syncs that pushes bring about: near exhaustion many push at once.
-const PUSH_PAUSE: Duration = Duration::from_millis(100);
 
 /// How finely the loop knows which entry was the last at a time.
 const MARK_MILLIS: u64 = 60_000;
@@ -76,21 +72,21 @@ pub enum SyncError {
 
 /// The sync loop.
 pub struct SyncLoop {
-    parts: Parts,
+    pub(super) parts: Parts,
     options: Options,
     asks: Asks,
-    confirmed: watch::Sender<u64>,
-    reader: Reader,
+    pub(super) confirmed: watch::Sender<u64>,
+    pub(super) reader: Reader,
     /// Entries at or after which are remembered by time: when, and the last entry then.
     marks: std::collections::VecDeque<(Timestamp, u64)>,
     charged_micros: i64,
     behind_since: Option<Instant>,
     /// Only where many sidecars share.
-    sharer: Option<Sharer>,
+    pub(super) sharer: Option<Sharer>,
     pushes: Option<watch::Receiver<u64>>,
-    is_pushed: bool,
+    pub(super) is_pushed: bool,
     /// Before this the next push waits.
-    push_after: Instant,
+    pub(super) push_after: Instant,
 }
 
 impl SyncLoop {
@@ -174,9 +170,13 @@ impl SyncLoop {
         while let Ok(ask) = self.asks.try_recv() {
             asks.push(ask);
         }
-        let synced = match self.sharer.is_some() {
-            true => self.share(&waits(&asks)).await,
-            false => {
+        let synced = match self.sharer.take() {
+            Some(mut sharer) => {
+                let synced = self.share(&mut sharer, &waits(&asks)).await;
+                self.sharer = Some(sharer);
+                synced
+            }
+            None => {
                 let wanted = asks.iter().filter_map(|ask| ask.subscription.clone()).collect();
                 self.sync(&wanted).await
             }
@@ -215,7 +215,7 @@ impl SyncLoop {
             match result {
                 Ok(reply) => self.confirm(&reply, charged)?,
                 Err(error) => {
-                    self.reader = journal(&self.parts).reader(Seq(*self.confirmed.borrow()).after());
+                    self.read_again();
                     return Err(error);
                 }
             }
@@ -225,56 +225,12 @@ impl SyncLoop {
         }
     }
 
-    /// As [`Self::sync`], where many share: the last batch carries what is held and wanted.
-    async fn share(&mut self, waits: &Waits) -> Result<(), SyncError> {
-        let sharer = self.sharer.as_ref().expect("only where many share");
-        let telling = sharer.tell(&self.parts, waits, self.parts.clock.now());
-        let instant = self.parts.clock.instant();
-        let mut is_due = telling.is_due || !waits.books.is_empty() || sharer.is_due(instant);
-        if std::mem::take(&mut self.is_pushed) {
-            (is_due, self.push_after) = (true, instant + PUSH_PAUSE);
-        }
-        journal(&self.parts).write()?;
-        let through = journal(&self.parts).sync()?;
-        let mut telling = Some(telling);
-        loop {
-            let (first, batch) = self.read(through)?;
-            let is_last = self.reader.next_seq() > through;
-            if batch.is_empty() && !is_due {
-                return Ok(());
-            }
-            let sent_at = self.parts.clock.instant();
-            let sharer = self.sharer.as_mut().expect("only where many share");
-            let shares = match telling.take_if(|_| is_last) {
-                Some(telling) => sharer.begin(telling, sent_at),
-                None => sharer.within(),
-            };
-            let charged: i64 = batch.iter().map(charged).sum();
-            let (batch, none) = (Batch { first, entries: batch }, BTreeMap::new());
-            match self.exchange(batch, none, Some(shares)).await {
-                Ok((reply, order)) => {
-                    if is_last {
-                        let (instant, sharer) = (self.parts.clock.instant(), self.sharer.as_mut());
-                        let sharer = sharer.expect("only where many share");
-                        if sharer.take(&self.parts, &reply, sent_at, instant) {
-                            sharer.follow(&self.parts).await?;
-                        }
-                    }
-                    drop(order);
-                    self.confirm(&reply, charged)?;
-                }
-                Err(error) => {
-                    self.reader = journal(&self.parts).reader(Seq(*self.confirmed.borrow()).after());
-                    return Err(error);
-                }
-            }
-            if is_last {
-                return Ok(());
-            }
-        }
+    /// Reads on behind the last entry that the store is known to have.
+    pub(super) fn read_again(&mut self) {
+        self.reader = journal(&self.parts).reader(Seq(*self.confirmed.borrow()).after());
     }
 
-    fn read(&mut self, through: Seq) -> Result<(u64, Vec<Entry>), SyncError> {
+    pub(super) fn read(&mut self, through: Seq) -> Result<(u64, Vec<Entry>), SyncError> {
         let first = self.reader.next_seq().0;
         let (mut entries, mut bad) = (Vec::new(), None);
         let last = through.0.min(first + self.options.entries_max as u64 - 1);
@@ -301,7 +257,7 @@ impl SyncLoop {
         returns
     }
 
-    async fn exchange(
+    pub(super) async fn exchange(
         &self,
         batch: Batch,
         wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
@@ -321,7 +277,7 @@ impl SyncLoop {
         Ok((reply, order))
     }
 
-    fn confirm(&mut self, reply: &Reply, charged: i64) -> Result<(), SyncError> {
+    pub(super) fn confirm(&mut self, reply: &Reply, charged: i64) -> Result<(), SyncError> {
         self.charged_micros += charged;
         self.confirmed.send_replace(reply.acked);
         let now = self.parts.clock.now();
@@ -352,33 +308,6 @@ impl SyncLoop {
     }
 }
 
-/// What waits, by account.
-fn waits(asks: &[Ask]) -> Waits {
-    let mut waits = Waits::default();
-    for ask in asks {
-        let Some(subscription) = &ask.subscription else { continue };
-        let of_book = waits.books.entry(subscription.clone()).or_default();
-        let Some(Lacking { person, least, credits }) = &ask.lacking else { continue };
-        of_book.add(*least, *credits);
-        if let Some(person) = person {
-            waits.members.entry(person.clone()).or_default().add(*least, *credits);
-        }
-    }
-    waits
-}
-
-/// Returns when the store pushes something; never where it does not.
-async fn pushed(pushes: &mut Option<watch::Receiver<u64>>, after: Instant) {
-    tokio::time::sleep_until(after.into()).await;
-    if let Some(receiver) = pushes
-        && receiver.changed().await.is_ok()
-    {
-        return;
-    }
-    *pushes = None;
-    std::future::pending().await
-}
-
-fn journal(parts: &Parts) -> &Journal {
+pub(super) fn journal(parts: &Parts) -> &Journal {
     parts.meter.log().journal().expect("the loops start after recovery has opened the journal")
 }
