@@ -13,7 +13,10 @@ use purser::root::subscription::{Rollover, Status, Subscription, Terms};
 use purser::root::sync::{Batch, Request, granted};
 use purser::root::{Actor, Change, Done, Missing, Outcome, Refusal, Rows};
 use purser::store::sqlite::Options;
-use purser::store::{Controlled, Loaded, Memory, Sqlite, Store, StoreError};
+use purser::store::{Controlled, Loaded, Memory, Postgres, Sqlite, Store, StoreError};
+use tokio::sync::OnceCell;
+
+use crate::postgres::{self, Server};
 
 /// What [`Store::control`] takes, owned.
 pub type Ruled = Result<Result<Done, Refusal>, Missing>;
@@ -29,7 +32,26 @@ pub fn on_every_store(test: impl AsyncFn(Arc<dyn Store>)) {
         test(Arc::new(Memory::default())).await;
         let (_folder, file) = new_file();
         test(Arc::new(open(&file).await)).await;
+        test(Arc::new(open_postgres(postgres::server(), &new_database().await).await)).await;
     });
+}
+
+/// A database of the test's own, with tables; its name.
+pub async fn new_database() -> String {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let server = postgres::server();
+    let template = TEMPLATE.get_or_init(async || {
+        let name = server.empty_database().await;
+        open_postgres(server, &name).await.close();
+        name
+    });
+    server.create_database(template.await).await
+}
+
+pub async fn open_postgres(server: &Server, database: &str) -> Postgres {
+    Postgres::open(purser::store::postgres::Options::new(&server.url(database)).expect("the URL is right"))
+        .await
+        .expect("the store opens")
 }
 
 pub fn new_file() -> (tempfile::TempDir, PathBuf) {
