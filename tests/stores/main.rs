@@ -11,5 +11,6 @@ mod postgres;
 mod proxy;
 mod reads;
 mod round_trip;
+mod server;
 mod support;
 mod sync;

@@ -26,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the guard runs. `$1` is the folder with the programs, `$2` the folder of data, `$3` the port.
 const GUARD: &str = r#"
+# Nobody hears what is said once the tests have ended.
+trap "" PIPE
 start() { "$1/postgres" -D "$2/data" -p "$3" -k "$2" 2>&1 & server=$!; }
-stop() { kill -"$1" "$server" 2>/dev/null; wait "$server"; echo "stopped"; }
+stop() { kill -"$1" "$server" 2>/dev/null; wait "$server"; echo "stopped" 2>/dev/null; }
 start "$@"
 while read -r order; do
     case $order in
@@ -130,6 +132,8 @@ impl Server {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // What it inherited would look as if the test had left something running.
+            .stderr(Stdio::null())
             .spawn()
             .expect("the guard starts");
         let (say, said) = channel();

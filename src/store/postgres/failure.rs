@@ -1,8 +1,6 @@
 //! What can fail inside of the PostgreSQL store, and which of it passes by itself, is unavailable,
 //! rejected or corrupt. No password comes into a message: none is handed to what makes them.
 
-use sqlx::migrate::MigrateError;
-
 use crate::store::StoreError;
 
 /// A failure that does not yet know what the store was doing, and where.
@@ -74,18 +72,6 @@ impl Failure {
             Self::OutOfOrder => StoreError::unavailable(doing, place, "others keep changing the same rows"),
             Self::Sql(error) => of_sql(&error, doing, place),
         }
-    }
-}
-
-/// What a failed migration means.
-pub fn of_migration(error: MigrateError) -> Failure {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Failure::Sql(error),
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
-            let cause = format!("{error}: another version of purser made these tables; run that version");
-            StoreError::rejected("bringing the tables up to date", "the store", cause).into()
-        }
-        error => StoreError::rejected("bringing the tables up to date", "the store", error.to_string()).into(),
     }
 }
 

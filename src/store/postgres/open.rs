@@ -2,13 +2,12 @@
 //! a lock of the database, so that many sidecars may start at once.
 
 use sqlx::Connection;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::Row;
 use sqlx::postgres::PgConnection;
-use sqlx::{Row, SqlSafeStr};
 
-use super::failure::{Failure, of_migration};
+use super::failure::Failure;
 use super::months;
-use super::pool::Pool;
+use super::pool::{Pool, run};
 use crate::store::StoreError;
 
 /// The oldest server that has all that is used here.
@@ -18,14 +17,30 @@ const VERSION_MIN: i32 = 150_000;
 pub async fn open(pool: &Pool) -> Result<(), Failure> {
     let mut conn = pool.connect().await?;
     check(&mut conn, pool.options().place()).await?;
-    let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    Migrator::with_migrations(migrations.collect()).run(&mut conn).await.map_err(of_migration)?;
+    migrate(&mut conn, pool.options().place()).await?;
     months::make_current(&mut conn).await?;
     // The server notices by itself where this fails.
     drop(conn.close().await);
     Ok(())
+}
+
+/// All in one transaction: whoever comes second waits, and then finds everything done.
+async fn migrate(conn: &mut PgConnection, place: &str) -> Result<(), Failure> {
+    run(conn, BEGIN).await?;
+    let known = sqlx::query("SELECT coalesce(max(version), 0) FROM migrations").fetch_one(&mut *conn).await?;
+    let known: i64 = known.try_get(0)?;
+    let newest = MIGRATIONS.len() as i64;
+    if known > newest {
+        let cause = format!("the tables are of version {known}, this purser knows {newest}: run a newer purser");
+        return Err(StoreError::rejected("bringing the tables up to date", place, cause).into());
+    }
+    for (version, sql) in (1..).zip(MIGRATIONS).skip(known.unsigned_abs() as usize) {
+        run(conn, sql).await?;
+        let note = sqlx::query("INSERT INTO migrations (version) VALUES ($1)").bind(version);
+        note.execute(&mut *conn).await?;
+        tracing::info!(version, place, "tables brought up to date");
+    }
+    run(conn, "COMMIT").await
 }
 
 async fn check(conn: &mut PgConnection, place: &str) -> Result<(), Failure> {
@@ -52,7 +67,9 @@ async fn check(conn: &mut PgConnection, place: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "tables", include_str!("migrations/0001_tables.sql")),
-    (2, "ledger", include_str!("migrations/0002_ledger.sql")),
-];
+/// The lock comes first, also before the table of migrations is looked for.
+const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock(1886745203, 0); CREATE TABLE IF NOT EXISTS migrations \
+                     (version bigint PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())";
+
+/// Each is run once, in this order. What has been released is never changed, only added to.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_tables.sql"), include_str!("migrations/0002_ledger.sql")];

@@ -43,18 +43,17 @@ CREATE INDEX ledger_team ON ledger (team);
 CREATE INDEX ledger_subscription ON ledger (subscription);
 CREATE INDEX ledger_id ON ledger (id);
 
--- Makes the partition of a month where it is missing, and moves there what fell into the rest.
+-- Makes the partition of a month where it is missing, and moves there what fell into the rest. Whether it
+-- is there is asked of the tables, as they are after the lock, and not of what the session remembers.
 CREATE FUNCTION ledger_month(month timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     first timestamptz := date_trunc('month', month, 'UTC');
     next  timestamptz := date_trunc('month', first + interval '40 days', 'UTC');
     part  text := 'ledger_' || to_char(first AT TIME ZONE 'UTC', 'YYYY_MM');
 BEGIN
-    IF to_regclass(quote_ident(part)) IS NOT NULL THEN
-        RETURN;
-    END IF;
     PERFORM pg_advisory_xact_lock(1886745203, 1);
-    IF to_regclass(quote_ident(part)) IS NOT NULL THEN
+    PERFORM FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'ledger'::regclass AND relname = part;
+    IF FOUND THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE ledger INCLUDING DEFAULTS)', part);
