@@ -12,5 +12,6 @@ mod proxy;
 mod reads;
 mod round_trip;
 mod server;
+mod serving;
 mod support;
 mod sync;
