@@ -241,7 +241,11 @@ fn a_connection_cut_at_the_commit_is_an_error_and_the_same_report_is_taken_once(
         .enumerate()
         {
             let before = engine.entries.len() as u64;
-            engine.debit(&format!("d{n}"), "1").hold(&format!("h{n}"), "2");
+            // Enough of them to be copied.
+            for i in 0..300 {
+                engine.debit(&format!("d{n}-{i}"), "0.001");
+            }
+            engine.hold(&format!("h{n}"), "2");
             // Statements are prepared, so that their text passes only on a new connection.
             let fresh = through(&proxy, &database).await;
             proxy.arm(trap.clone());
@@ -250,8 +254,8 @@ fn a_connection_cut_at_the_commit_is_an_error_and_the_same_report_is_taken_once(
             cuts += 1;
             assert_eq!(proxy.sprung(), cuts, "{trap:?}");
             let known = store.register(7, 1, 11).await.expect("the store answers").expect("it is this run").last;
-            assert_eq!(known, if arrives { before + 2 } else { before }, "{trap:?}");
-            assert_eq!(report(&fresh, &engine.all()).await, before + 2, "{trap:?}");
+            assert_eq!(known, if arrives { before + 301 } else { before }, "{trap:?}");
+            assert_eq!(report(&fresh, &engine.all()).await, before + 301, "{trap:?}");
             assert_eq!(store.audit().await.expect("it is audited").listed, [], "{trap:?}");
         }
     });

@@ -56,3 +56,25 @@ fn check_config_shows_the_url_without_the_password() {
     assert!(output.status.success() && text.contains("postgres://u:***@db:5432/purser?sslmode=require"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");
 }
+
+#[test]
+fn the_questions_of_the_page_can_be_asked() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/store-postgres.md")).expect("a page");
+    let (_, rest) = page.split_once("## Following the ledger").expect("the section is there");
+    let blocks = rest.split("```sql").skip(1).filter_map(|block| block.split("```").next());
+    block_on(async {
+        let database = new_database().await;
+        let store = open_postgres(server(), &database).await;
+        let mut engine = seeded(&store).await;
+        engine.debit("d1", "10").hold("h1", "5").settle("h1", "4.5").hold("h2", "1");
+        report(&store, &engine.all()).await;
+        let mut asked = 0;
+        for block in blocks {
+            server().run(&database, block).await;
+            asked += 1;
+        }
+        assert_eq!(asked, 2);
+        let spent = "DO $$ BEGIN ASSERT (SELECT sum(spent) FROM entries WHERE member = 'bob') = 14.5; END $$";
+        server().run(&database, spent).await;
+    });
+}

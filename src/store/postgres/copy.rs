@@ -1,10 +1,13 @@
 //! Rows in the binary form of `COPY`. It takes half the server's work of an `INSERT` with as many
 //! arrays. See <https://www.postgresql.org/docs/15/sql-copy.html>.
 
+use std::borrow::Cow;
+
 use sqlx::postgres::{PgConnection, PgCopyIn};
-use uuid::Uuid;
 
 use super::failure::Failure;
+use super::row::Row;
+use super::table::Table;
 use super::values::Time;
 
 /// Rows that are made while the server takes those before.
@@ -25,24 +28,32 @@ pub struct Buffer {
 }
 
 impl<'c> Copy<'c> {
-    /// Begins to copy into the columns that `statement` names.
-    pub async fn begin(conn: &'c mut PgConnection, statement: &str, columns: i16) -> Result<Self, Failure> {
-        let to = conn.copy_in_raw(statement).await?;
-        let mut bytes = Vec::with_capacity(CHUNK_BYTES + 4_096);
+    /// Begins to copy into all columns of a table.
+    pub async fn begin(conn: &'c mut PgConnection, table: &Table) -> Result<Self, Failure> {
+        let names = table.names();
+        let statement = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, names.join(", "));
+        let to = conn.copy_in_raw(&statement).await?;
+        let mut row = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES + 4_096), columns: 0 };
         // The signature, then no flags and no extension.
-        bytes.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
-        Ok(Self { to, row: Buffer { bytes, columns: 0 }, columns })
+        row.bytes.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+        let columns = i16::try_from(names.len()).expect("a table has at most 1 600 columns");
+        row.bytes.extend_from_slice(&columns.to_be_bytes());
+        Ok(Self { to, row, columns })
     }
 
-    /// Adds a row.
-    pub async fn add(&mut self, put: impl FnOnce(&mut Buffer)) -> Result<(), Failure> {
-        self.row.columns = 0;
-        self.row.bytes.extend_from_slice(&self.columns.to_be_bytes());
-        put(&mut self.row);
+    /// The row that is next.
+    pub const fn row(&mut self) -> &mut Buffer {
+        &mut self.row
+    }
+
+    /// Ends a row.
+    pub async fn next(&mut self) -> Result<(), Failure> {
         assert_eq!(self.row.columns, self.columns, "every column has a value");
+        self.row.columns = 0;
         if self.row.bytes.len() >= CHUNK_BYTES {
             self.send().await?;
         }
+        self.row.bytes.extend_from_slice(&self.columns.to_be_bytes());
         Ok(())
     }
 
@@ -54,6 +65,9 @@ impl<'c> Copy<'c> {
 
     /// Ends; answers how many rows came in.
     pub async fn finish(mut self) -> Result<u64, Failure> {
+        // In the place of a further row's number of columns stands the end.
+        let begun = self.row.bytes.len() - 2;
+        self.row.bytes.truncate(begun);
         self.row.bytes.extend_from_slice(&(-1_i16).to_be_bytes());
         self.send().await?;
         Ok(self.to.finish().await?)
@@ -61,7 +75,7 @@ impl<'c> Copy<'c> {
 }
 
 impl Buffer {
-    fn value(&mut self, value: Option<&[u8]>) -> &mut Self {
+    fn value(&mut self, value: Option<&[u8]>) {
         self.columns += 1;
         match value {
             Some(value) => {
@@ -71,36 +85,27 @@ impl Buffer {
             }
             None => self.bytes.extend_from_slice(&(-1_i32).to_be_bytes()),
         }
-        self
+    }
+}
+
+impl<'a> Row<'a> for Buffer {
+    fn text(&mut self, value: Option<Cow<'a, str>>) {
+        self.value(value.as_deref().map(str::as_bytes));
     }
 
-    /// The next column, a text or JSON.
-    pub fn text(&mut self, value: Option<&str>) -> &mut Self {
-        self.value(value.map(str::as_bytes))
+    fn int(&mut self, value: Option<i64>) {
+        self.value(value.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
     }
 
-    /// The next column, an integer.
-    pub fn int(&mut self, value: Option<i64>) -> &mut Self {
-        self.value(value.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice))
+    fn time(&mut self, value: Option<Time>) {
+        self.value(value.map(Time::to_bytes).as_ref().map(<[u8; 8]>::as_slice));
     }
 
-    /// The next column, a counter.
-    pub fn count(&mut self, value: Option<u64>) -> &mut Self {
-        self.int(value.map(|count| i64::try_from(count).expect("counters stay below 2^63")))
+    fn flag(&mut self, value: bool) {
+        self.value(Some(&[u8::from(value)]));
     }
 
-    /// The next column, a time.
-    pub fn time(&mut self, value: Option<impl Into<Time>>) -> &mut Self {
-        self.value(value.map(|at| at.into().to_bytes()).as_ref().map(<[u8; 8]>::as_slice))
-    }
-
-    /// The next column, yes or no.
-    pub fn flag(&mut self, value: bool) -> &mut Self {
-        self.value(Some(&[u8::from(value)]))
-    }
-
-    /// The next column, an id of 128 bits.
-    pub fn uuid(&mut self, value: Option<u128>) -> &mut Self {
-        self.value(value.map(|id| Uuid::from_u128(id).into_bytes()).as_ref().map(<[u8; 16]>::as_slice))
+    fn uuid(&mut self, value: Option<u128>) {
+        self.value(value.map(u128::to_be_bytes).as_ref().map(<[u8; 16]>::as_slice));
     }
 }

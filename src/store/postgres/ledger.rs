@@ -1,4 +1,4 @@
-//! The ledger's table: one row per entry, appended in batches and read in the order of positions.
+//! Reads the ledger's table in the order of positions. How entries come into it is in `append`.
 //!
 //! Positions are drawn from a sequence, so that transactions do not wait for each other, and may become
 //! visible in another order. `ledger_begin` shows that positions are about to be drawn, `ledger_horizon`
@@ -7,59 +7,12 @@
 use sqlx::postgres::{PgConnection, PgRow, Postgres};
 use sqlx::{QueryBuilder, Row};
 
-use super::copy::{Buffer, Copy};
 use super::failure::Failure;
-use super::values::{Reader, Time, kept};
+use super::values::{Reader, Time};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, OperationId, Payer, Set, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::store::ledger::{LedgerEntry, Moves};
 use crate::store::read::{Filter, Scope};
-
-const COLUMNS: i16 = 28;
-
-const APPEND: &str = "COPY ledger (at, kind, team, member, payer, subscription, id, credits, window_start, spent, \
-                      refunded, held, unheld, unheld_until, above_window, above, expires_at, returned, debt, late, \
-                      refers_to, model, grant_number, actor, incarnation, seq, detail, sidecar) \
-                      FROM STDIN (FORMAT binary)";
-
-/// Appends entries in order; those of a sidecar's journal are `sidecar`'s.
-pub async fn append(conn: &mut PgConnection, entries: &[LedgerEntry], sidecar: Option<u128>) -> Result<(), Failure> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    sqlx::query("SELECT ledger_begin()").execute(&mut *conn).await?;
-    let mut copy = Copy::begin(conn, APPEND, COLUMNS).await?;
-    for entry in entries {
-        copy.add(|row| put(row, entry, sidecar)).await?;
-    }
-    let came = copy.finish().await?;
-    assert_eq!(came, entries.len() as u64, "every entry is in the ledger");
-    Ok(())
-}
-
-fn put(row: &mut Buffer, entry: &LedgerEntry, sidecar: Option<u128>) {
-    let micros = |credits: Option<Credits>| credits.map(Credits::micros);
-    row.time(Some(entry.at)).text(Some(entry.kind.as_str()));
-    row.text(entry.team.as_ref().map(TeamId::as_str)).text(entry.member.as_ref().map(UserId::as_str));
-    row.text(entry.payer.map(Payer::as_str)).text(entry.subscription.as_ref().map(SubscriptionId::as_str));
-    row.text(entry.id.as_ref().map(OperationId::as_str)).int(micros(entry.credits));
-    put_moves(row, entry.moves);
-    row.time(entry.expires_at).int(micros(entry.returned)).int(micros(entry.debt)).flag(entry.late);
-    row.text(entry.refers_to.as_ref().map(OperationId::as_str)).text(entry.model.as_ref().map(Model::as_str));
-    row.count(entry.grant).text(entry.actor.as_deref().map(kept).as_deref());
-    row.count(entry.incarnation).count(entry.seq).text(entry.detail.as_deref());
-    row.uuid(entry.seq.and(sidecar));
-}
-
-fn put_moves(row: &mut Buffer, moves: Option<Moves>) {
-    let (held, unheld) = (moves.and_then(|m| m.held), moves.and_then(|m| m.unheld));
-    let above = moves.and_then(|m| m.above);
-    row.time(moves.map(|m| m.window));
-    row.int(moves.map(|m| m.spent.micros())).int(moves.map(|m| m.refunded.micros()));
-    row.int(held.map(|set| set.credits.micros()));
-    row.int(unheld.map(|set| set.credits.micros())).time(unheld.map(|set| set.expires_at));
-    row.time(above.map(|(window, _)| window)).int(above.map(|(_, spent)| spent.micros()));
-}
 
 fn read(row: &PgRow) -> Result<LedgerEntry, Failure> {
     let row = &mut Reader::new(row);

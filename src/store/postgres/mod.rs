@@ -4,6 +4,7 @@
 //!
 //! The rules are in `root`; no credit is computed here. docs/store-postgres.md explains the tables.
 
+mod append;
 mod copy;
 mod draws;
 mod failure;
@@ -18,6 +19,7 @@ mod options;
 mod people;
 mod pool;
 mod purchases;
+mod row;
 mod save;
 mod sidecars;
 mod subscriptions;

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnection;
 
 use super::failure::Failure;
-use super::{draws, holds, ledger, people, purchases, sidecars, subscriptions};
+use super::{append, draws, holds, people, purchases, sidecars, subscriptions};
 use crate::root::{Row, Rows};
 use crate::store::commit::Commit;
 
@@ -14,7 +14,7 @@ pub async fn save(conn: &mut PgConnection, commit: &Commit, loaded: &Rows) -> Re
     holds::save(conn, &commit.holds).await?;
     // Last, because readers of the ledger see nothing after the first position that this draws until
     // the transaction has ended.
-    ledger::append(conn, &commit.entries, sidecar).await
+    append::append(conn, &commit.entries, sidecar).await
 }
 
 /// Writes rows; answers which sidecar they are of.

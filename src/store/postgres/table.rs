@@ -94,15 +94,21 @@ impl Table {
         format!("unnest({}) AS new ({})", arrays.collect::<Vec<_>>().join(", "), names.join(", "))
     }
 
-    fn insert(&self) -> String {
-        let names: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
+    /// The names of the columns.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.columns.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// Adds rows that are not there: takes one array per column.
+    pub fn insert(&self) -> String {
+        let names = self.names();
         let values: Vec<_> = self.columns.iter().map(|(name, holds)| format!("new.{name}{}", holds.cast())).collect();
         let from = Self::unnest(self.columns);
         format!("INSERT INTO {} ({}) SELECT {} FROM {from}", self.name, names.join(", "), values.join(", "))
     }
 
     fn upsert(&self) -> String {
-        let names: Vec<_> = self.columns.iter().map(|(name, _)| *name).collect();
+        let names = self.names();
         let (key, rest) = names.split_at(self.key);
         let set: Vec<_> = rest.iter().map(|name| format!("{name} = excluded.{name}")).collect();
         format!("{} ON CONFLICT ({}) DO UPDATE SET {}", self.insert(), key.join(", "), set.join(", "))

@@ -42,6 +42,7 @@ CREATE TABLE ledger_rest PARTITION OF ledger DEFAULT;
 CREATE INDEX ledger_team ON ledger (team);
 CREATE INDEX ledger_subscription ON ledger (subscription);
 CREATE INDEX ledger_id ON ledger (id);
+CREATE INDEX ledger_member ON ledger (member) WHERE team IS NULL;
 
 -- Makes the partition of a month where it is missing, and moves there what fell into the rest. Whether it
 -- is there is asked of the tables, as they are after the lock, and not of what the session remembers.
