@@ -77,7 +77,7 @@ impl Pool {
             Ok(conn)
         };
         let late = |_| std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no connection within {limit:?}"));
-        timeout(limit, connect).await.map_err(|elapsed| sqlx::Error::Io(late(elapsed)))?
+        timeout(limit, Box::pin(connect)).await.map_err(|elapsed| sqlx::Error::Io(late(elapsed)))?
     }
 
     /// Closes the idle connections.
