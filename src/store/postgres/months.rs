@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 
 use super::failure::Failure;
-use super::pool::Pool;
+use super::pool::{Pool, run};
 use super::values::{Reader, Time};
 use crate::domain::Timestamp;
 
@@ -63,8 +63,16 @@ async fn make(pool: &Pool, now: i64) -> Result<i64, Failure> {
     Ok(until)
 }
 
-/// Makes the partitions around the server's own time.
-pub async fn make_current(conn: &mut PgConnection) -> Result<(), Failure> {
-    sqlx::query("SELECT ledger_months(now())").execute(conn).await?;
-    Ok(())
+/// Makes the partitions around the server's own time. Where somebody is in the way, a later verb does it.
+pub async fn make_current(conn: &mut PgConnection, place: &str) -> Result<(), Failure> {
+    run(conn, BEGIN).await?;
+    match sqlx::query("SELECT ledger_months(now())").execute(&mut *conn).await.map_err(Failure::from) {
+        Ok(_) => run(conn, "COMMIT").await,
+        Err(failure) if failure.is_answer() => {
+            let error = failure.at("making the ledger's partitions", place);
+            tracing::warn!(%error, "entries go to the partition ledger_rest until they are there");
+            run(conn, "ROLLBACK").await
+        }
+        Err(failure) => Err(failure),
+    }
 }

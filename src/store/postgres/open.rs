@@ -18,7 +18,7 @@ pub async fn open(pool: &Pool) -> Result<(), Failure> {
     let mut conn = pool.connect().await?;
     check(&mut conn, pool.options().place()).await?;
     migrate(&mut conn, pool.options().place()).await?;
-    months::make_current(&mut conn).await?;
+    months::make_current(&mut conn, pool.options().place()).await?;
     // The server notices by itself where this fails.
     drop(conn.close().await);
     Ok(())
