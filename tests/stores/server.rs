@@ -360,3 +360,29 @@ fn a_reader_that_follows_the_ledger_misses_nothing() {
         assert_eq!(positions(Some(3)).await, [4, 5, 6, 7]);
     });
 }
+
+#[test]
+fn a_reader_that_follows_many_writers_sees_every_entry_once_and_in_order() {
+    block_on(async {
+        let database = new_database().await;
+        let store = Arc::new(open_postgres(server(), &database).await);
+        const WRITERS: usize = 6;
+        const EACH: usize = 25;
+        for writer in 0..WRITERS {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for _ in 0..EACH {
+                    control(&*store, |rows| put_team(rows, &format!("t{writer}"), "s")).await;
+                }
+            });
+        }
+        let mut seen = Vec::new();
+        while seen.len() < WRITERS * EACH * 3 {
+            let page = store.entries(&Filter::default(), seen.last().copied(), 7).await.expect("the ledger is read");
+            seen.extend(page.iter().map(|entry| entry.position));
+        }
+        assert!(seen.is_sorted_by(|one, next| one < next));
+        let all = ask::<i64>(&database, "SELECT position FROM ledger ORDER BY position").await;
+        assert_eq!(seen.iter().map(|&position| position as i64).collect::<Vec<_>>(), all);
+    });
+}
