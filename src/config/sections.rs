@@ -159,6 +159,8 @@ pub struct Store {
     /// How long one call may take before it counts as lost.
     #[serde(serialize_with = "show::duration")]
     pub timeout: Duration,
+    /// Connections to a shared store at most.
+    pub connections_max: u32,
 }
 
 impl Default for Store {
@@ -168,6 +170,7 @@ impl Default for Store {
             flush_interval: Duration::from_millis(200),
             batch_entries_max: 10_000,
             timeout: Duration::from_secs(5),
+            connections_max: 8,
         }
     }
 }

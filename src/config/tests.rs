@@ -214,7 +214,7 @@ server = { http = "unix:s", admin = "unix:a", header_timeout = "1s", body_timeou
 auth = { tokens_file = "t", jwt = { key_file = "k", audience = "a", algorithm = "HS256" } }
 journal = { durability = "disk", segment_bytes = "1MiB", bytes_max = "2MiB", queue_bytes_max = "1MiB",
   sync_interval = "1s" }
-store = { url = "memory:", flush_interval = "1s", batch_entries_max = 1, timeout = "1s" }
+store = { url = "memory:", flush_interval = "1s", batch_entries_max = 1, timeout = "1s", connections_max = 2 }
 idempotency = { retain = "1h", entries_max = 1000 }
 holds = { ttl_default = "1s", ttl_max = "2s", expire_interval = "1s", per_team_max = 1 }
 lease = { wait = "1s" }

@@ -26,6 +26,12 @@ impl Tally {
         self.spent.minus(self.refunded)
     }
 
+    /// Whether sums can be so: no more is refunded than was spent, and all fits an amount.
+    pub fn is_possible(&self) -> bool {
+        let used = self.spent.checked_sub(self.refunded);
+        used.is_some_and(|used| used.checked_add(self.held).is_some())
+    }
+
     /// The sums after `posting`; `None` when an amount would rise above [`Credits::MAX`].
     ///
     /// # Panics

@@ -136,6 +136,9 @@ impl Holder {
     /// all the same, and nothing that was returned is believed.
     pub(super) fn merge(&mut self, told: Told, position: Option<&Position>) -> bool {
         let mut next = *self;
+        if told.tally.is_some_and(|tally| !tally.is_possible()) {
+            return false;
+        }
         if let Some(tally) = told.tally {
             (next.spent, next.refunded) = (next.spent.max(tally.spent), next.refunded.max(tally.refunded));
             next.held = tally.held;

@@ -55,7 +55,9 @@ impl Holder {
 
     /// Charged less refunds, set aside, and in suspense.
     pub fn taken(&self) -> Credits {
-        self.spent.minus(self.refunded).plus(self.held).plus(self.suspense())
+        let parts = [self.held, self.suspense()];
+        let used = self.spent.minus(self.refunded);
+        parts.iter().try_fold(used, |sum, part| sum.checked_add(*part)).unwrap_or(Credits::MAX)
     }
 
     /// What it may still spend, as far as the root knows.

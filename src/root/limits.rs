@@ -116,7 +116,7 @@ impl Holder {
     /// As [`Holder::merge`], but draws without a lease are none of the holder's faults: the member had
     /// no limit, or settled above a hold. They are covered at once.
     fn merge_limit(&mut self, told: Told, position: Option<&super::share::Position>) {
-        if let Some(tally) = told.tally {
+        if let Some(tally) = told.tally.filter(crate::domain::Tally::is_possible) {
             (self.spent, self.refunded) = (self.spent.max(tally.spent), self.refunded.max(tally.refunded));
             self.held = tally.held;
             self.cover(Credits::ZERO);

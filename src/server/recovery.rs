@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, StoreUrl};
+use crate::config::{self, Config, PostgresUrl, StoreUrl};
 use crate::domain::{Entry, Hold, Set, Timestamp};
 use crate::engine::meter::Meter;
 use crate::engine::recover::{Disagreement, Drawn, OpenHold};
@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
 use crate::root::{Row, SOLE, Sharing};
 use crate::service::JournalMeter;
-use crate::store::{self, Loaded, Memory, Sqlite, Store, StoreError};
+use crate::store::{self, Loaded, Memory, Postgres, Sqlite, Store, StoreError};
 
 use super::{doubt, millis};
 
@@ -151,13 +151,24 @@ pub async fn open(
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let Some(file) = config.store_file() else {
-        debug_assert!(matches!(config.store.url, StoreUrl::Memory), "only the memory store has no file");
-        return Ok(Arc::new(Memory::default()));
+    let settings = &config.store;
+    let file = match &settings.url {
+        StoreUrl::Memory => return Ok(Arc::new(Memory::default())),
+        StoreUrl::Postgres(url) => return open_postgres(url, settings).await,
+        StoreUrl::SqliteInData => config.data.join("purser.db"),
+        StoreUrl::Sqlite(file) => file.clone(),
     };
     let mut options = store::sqlite::Options::new(file);
-    options.verb_timeout = config.store.timeout;
+    options.verb_timeout = settings.timeout;
     Ok(Arc::new(Sqlite::open(options).await?))
+}
+
+async fn open_postgres(url: &PostgresUrl, settings: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
+    let mut options = store::postgres::Options::new(url.secret())?;
+    options.connections_max = settings.connections_max;
+    options.verb_timeout = settings.timeout;
+    options.connect_timeout = options.connect_timeout.min(settings.timeout);
+    Ok(Arc::new(Postgres::open(options).await?))
 }
 
 fn options_of(journal: &config::Journal) -> journal::Options {

@@ -23,6 +23,8 @@ pub struct Commit {
     pub draws: MemberDraws,
     /// What becomes of open holds.
     pub holds: HoldChanges,
+    /// Other sidecars are to sync soon: see [`super::Store::pushes`].
+    pub pushes: bool,
 }
 
 impl Commit {
@@ -52,7 +54,9 @@ impl Commit {
     /// What a change of control saves.
     pub fn of_control(done: &Done, actor: &Actor, loaded: &Rows, rows: &Rows, now: Timestamp) -> Self {
         let entries = done.changes.iter().map(|change| LedgerEntry::of_change(change, Some(actor), now)).collect();
-        Self { rows: changed(loaded, rows), entries, ..Self::default() }
+        let rows_changed = changed(loaded, rows);
+        let pushes = rows.sharing() == Sharing::Many && !rows_changed.is_empty();
+        Self { rows: rows_changed, entries, pushes, ..Self::default() }
     }
 
     /// Whether there is nothing to save.

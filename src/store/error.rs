@@ -6,7 +6,7 @@
 pub struct Trouble {
     /// What the store was doing.
     pub doing: &'static str,
-    /// The file, or the table and row.
+    /// The file or the server, or the table and row.
     pub place: String,
     /// The reason.
     pub cause: String,
@@ -21,9 +21,9 @@ impl std::fmt::Display for Trouble {
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Not now: the disk is full, somebody else writes, it took too long. It may or may not have been
+    /// Not now: the disk is full, the server is away, somebody else writes, it took too long. It may or may not have been
     /// saved; every verb can be repeated.
-    #[error("{0}; the store is unavailable: see to the disk and to other users of the file, then try again")]
+    #[error("{0}; the store is unavailable: see to its disk or server and to whoever else uses it, then try again")]
     Unavailable(Trouble),
     /// Never: what was asked breaks a promise of the tables.
     #[error("{0}; the store refuses this for good and has saved nothing of it: report it as a bug")]

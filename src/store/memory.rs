@@ -218,6 +218,8 @@ impl Store for Memory {
             let number = rows.root().map_or(0, |root| root.config);
             let changed = commit.rows.iter().filter_map(Row::followed);
             tables.changed_by.extend(changed.map(|key| (key, number)));
+        }
+        if commit.pushes {
             self.pushes.send_modify(|pushes| *pushes += 1);
         }
         tables.save(commit);

@@ -5,12 +5,14 @@
 
 pub mod audit;
 pub mod commit;
+mod deadline;
 pub mod detail;
 pub mod error;
 pub mod hold;
 pub mod kind;
 pub mod ledger;
 pub mod memory;
+pub mod postgres;
 pub mod read;
 pub mod sqlite;
 
@@ -28,6 +30,7 @@ pub use hold::Hold;
 pub use kind::Kind;
 pub use ledger::{LedgerEntry, Moves};
 pub use memory::Memory;
+pub use postgres::Postgres;
 pub use read::{Changes, Filter, Loaded, Scope, Visitor};
 pub use sqlite::Sqlite;
 

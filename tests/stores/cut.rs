@@ -26,10 +26,9 @@ async fn cut<T>(work: impl Future<Output = T>, polls: u32) -> Option<T> {
 
 #[test]
 fn a_sync_that_is_dropped_anywhere_leaves_all_or_nothing() {
-    block_on(async {
-        let (_folder, file) = new_file();
-        let store = open(&file).await;
-        let mut engine = seeded(&store).await;
+    on_every_store(async |store| {
+        let store = &*store;
+        let mut engine = seeded(store).await;
         engine.debit("d0", "1");
         let mut finished = false;
         for polls in 1.. {
@@ -42,7 +41,7 @@ fn a_sync_that_is_dropped_anywhere_leaves_all_or_nothing() {
             let all = engine.entries.len() as u64;
             assert!(last == all || last == first as u64 || polls == 1 && last == 0, "{last} after {polls} polls");
             assert_eq!(store.audit().await.expect("it is audited").listed, [], "after {polls} polls");
-            assert_eq!(report(&store, &engine.all()).await, all);
+            assert_eq!(report(store, &engine.all()).await, all);
             if finished {
                 break;
             }

@@ -13,6 +13,7 @@ use purser::root::sync::{Batch, Request};
 use purser::root::{Holder, SOLE};
 use purser::store::{Filter, LedgerEntry, Loaded, Memory, Store};
 
+use crate::postgres::server;
 use crate::support::*;
 
 fn amount() -> impl Strategy<Value = Credits> {
@@ -231,8 +232,9 @@ proptest! {
         let cut = cut.min(entries.len());
         block_on(async {
             let (_folder, file) = new_file();
-            let (sqlite, memory) = (open(&file).await, Memory::default());
-            for store in [&sqlite as &dyn Store, &memory] {
+            let (sqlite, memory, shared) = (open(&file).await, Memory::default(), Memory::shared());
+            let postgres = open_postgres(server(), &new_database().await).await;
+            for store in [&sqlite as &dyn Store, &memory, &postgres, &shared] {
                 store.register(7, 1, 1).await.expect("the store answers").expect("it is the first");
                 for (first, part) in [(1, &entries[..cut]), (cut + 1, &entries[cut..])] {
                     let batch = Batch { first: first as u64, entries: part.to_vec() };
@@ -241,7 +243,10 @@ proptest! {
             }
             let of_sqlite = sqlite.entries(&Filter::default(), None, 1_000).await.expect("the ledger is read");
             let of_memory = memory.entries(&Filter::default(), None, 1_000).await.expect("the ledger is read");
+            let of_postgres = postgres.entries(&Filter::default(), None, 1_000).await.expect("the ledger is read");
             assert_eq!(&of_sqlite, &of_memory);
+            let of_shared = shared.entries(&Filter::default(), None, 1_000).await.expect("the ledger is read");
+            assert_eq!(&of_postgres, &of_shared);
             for (seq, (row, entry)) in of_sqlite.iter().zip(&entries).enumerate() {
                 let mut wanted = LedgerEntry::of_entry(entry, 1, seq as u64 + 1).expect("it can be kept");
                 wanted.position = seq as u64 + 1;
@@ -251,10 +256,13 @@ proptest! {
                 let postings: Vec<_> = row.moves.iter().flat_map(|moves| moves.postings()).collect();
                 assert_eq!(postings, entry.postings.iter().map(bare).collect::<Vec<_>>());
             }
-            let mut rows = [loaded(&sqlite, now()).await, loaded(&memory, now()).await];
+            let of_postgres = loaded(&postgres, now()).await;
+            let of_shared = loaded(&shared, now()).await;
+            let mut rows = [loaded(&sqlite, now()).await, loaded(&memory, now()).await, of_postgres, of_shared];
             rows.iter_mut().for_each(|rows| rows.sort_by_key(|row| format!("{row:?}")));
-            let [of_sqlite, of_memory] = rows;
+            let [of_sqlite, of_memory, of_postgres, of_shared] = rows;
             assert_eq!(of_sqlite, of_memory);
+            assert_eq!(of_postgres, of_shared);
         });
     }
 }

@@ -11,9 +11,12 @@ use purser::domain::{
 };
 use purser::root::subscription::{Rollover, Status, Subscription, Terms};
 use purser::root::sync::{Batch, Request, granted};
-use purser::root::{Actor, Change, Done, Missing, Outcome, Refusal, Rows};
+use purser::root::{Actor, Change, Done, Missing, Outcome, Refusal, Rows, Shares};
 use purser::store::sqlite::Options;
-use purser::store::{Controlled, Loaded, Memory, Sqlite, Store, StoreError};
+use purser::store::{Controlled, Loaded, Memory, Postgres, Sqlite, Store, StoreError};
+use tokio::sync::OnceCell;
+
+use crate::postgres::{self, Server};
 
 /// What [`Store::control`] takes, owned.
 pub type Ruled = Result<Result<Done, Refusal>, Missing>;
@@ -27,9 +30,29 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 pub fn on_every_store(test: impl AsyncFn(Arc<dyn Store>)) {
     block_on(async {
         test(Arc::new(Memory::default())).await;
+        test(Arc::new(Memory::shared())).await;
         let (_folder, file) = new_file();
         test(Arc::new(open(&file).await)).await;
+        test(Arc::new(open_postgres(postgres::server(), &new_database().await).await)).await;
     });
+}
+
+/// A database of the test's own, with tables; its name.
+pub async fn new_database() -> String {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let server = postgres::server();
+    let template = TEMPLATE.get_or_init(async || {
+        let name = server.empty_database().await;
+        open_postgres(server, &name).await.close();
+        name
+    });
+    server.create_database(template.await).await
+}
+
+pub async fn open_postgres(server: &Server, database: &str) -> Postgres {
+    Postgres::open(purser::store::postgres::Options::new(&server.url(database)).expect("the URL is right"))
+        .await
+        .expect("the store opens")
 }
 
 pub fn new_file() -> (tempfile::TempDir, PathBuf) {
@@ -150,8 +173,23 @@ pub async fn seeded(store: &dyn Store) -> Engine {
 /// All rows of a store, as a start sees them.
 pub async fn loaded(store: &dyn Store, now: Timestamp) -> Vec<Loaded> {
     let mut rows = Vec::new();
-    store.load(1, now, &mut |row| rows.push(row)).await.expect("the store loads");
+    store.load(7, now, &mut |row| rows.push(row)).await.expect("the store loads");
+    // Which store it is differs from store to store.
+    rows.retain(|row| !matches!(row, Loaded::Root(_)));
     rows
+}
+
+/// What members drew, window by window, however the store keeps it.
+pub fn drawn(rows: &[Loaded]) -> Vec<Tally> {
+    let of = |row: &Loaded| match row {
+        Loaded::Draws { tally, .. } => vec![*tally],
+        Loaded::MemberFunds(row) => {
+            let holders = row.accounts.iter().flat_map(|account| &account.holders);
+            holders.map(|h| Tally { spent: h.spent, refunded: h.refunded, held: h.held }).collect()
+        }
+        _ => Vec::new(),
+    };
+    rows.iter().flat_map(of).collect()
 }
 
 pub async fn report(store: &dyn Store, request: &Request) -> u64 {
@@ -264,7 +302,7 @@ impl Engine {
             incarnation: 1,
             batch: Batch { first: first as u64, entries: self.entries[first - 1..last].to_vec() },
             wants: BTreeMap::from([(sub("s"), Vec::new())]),
-            shares: None,
+            shares: Some(Shares { funds: BTreeMap::from([(sub("s"), Vec::new())]), ..Shares::default() }),
         }
     }
 

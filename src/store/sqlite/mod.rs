@@ -26,6 +26,7 @@ use self::failure::Failure;
 use self::transact::{begin, finish, prefetch, run};
 use super::audit::Audit;
 use super::commit::{Commit, changed};
+use super::deadline::bounded;
 use super::error::StoreError;
 use super::ledger::LedgerEntry;
 use super::read::{Filter, Visitor, oldest_window, page};
@@ -164,17 +165,6 @@ impl Sqlite {
         *writer = Some(conn);
         Ok(Controlled { answer, rows })
     }
-}
-
-/// Gives up after `limit`: nothing waits for ever.
-async fn bounded<T>(
-    doing: &'static str,
-    place: &str,
-    limit: Duration,
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let late = |_| StoreError::unavailable(doing, place, format!("it took longer than {limit:?}"));
-    tokio::time::timeout(limit, work).await.map_err(late)?
 }
 
 #[async_trait]

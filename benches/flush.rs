@@ -1,0 +1,100 @@
+//! How fast reports come into the stores, and how many changes a second PostgreSQL takes when they are
+//! of different teams: the positions of the ledger must not make them wait for each other.
+//!
+//! Not a criterion bench: a flush is long, and the figure is entries a second. The files lie in the folder
+//! for temporary files: point `TMPDIR` to the disk in question. The server runs on the same machine.
+
+#[path = "../tests/support/postgres.rs"]
+mod postgres;
+#[allow(dead_code, reason = "the bench uses a part of it")]
+#[path = "../tests/stores/support.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use purser::clock::Clock;
+use purser::root::sync::Request;
+use purser::store::{Memory, Store};
+use support::{Engine, block_on, control, new_database, new_file, open, open_postgres, put_team, report, seeded, user};
+
+/// The allocator of the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Entries of one report.
+const BATCHES: [usize; 3] = [500, 2_000, 10_000];
+
+/// Transactions under way at once.
+const TOGETHER: [usize; 3] = [1, 4, 16];
+
+fn is_smoke() -> bool {
+    std::env::var_os("PURSER_BENCH_SMOKE").is_some() || std::env::args().any(|arg| arg == "--test")
+}
+
+fn main() {
+    let (entries, changes) = if is_smoke() { (1_000, 32) } else { (200_000, 4_000) };
+    println!("{:<12} {:>8} {:>12} {:>10}", "store", "batch", "entries/s", "ms a batch");
+    for batch in BATCHES.map(|batch| batch.min(entries)) {
+        // What the rules and the making of rows take, whatever the store.
+        block_on(flush("memory", &Memory::default(), entries, batch));
+        block_on(async {
+            let (_folder, file) = new_file();
+            flush("sqlite", &open(&file).await, entries, batch).await;
+        });
+        block_on(async {
+            let store = open_postgres(postgres::server(), &new_database().await).await;
+            flush("postgres", &store, entries, batch).await;
+        });
+    }
+    println!("{:<12} {:>8} {:>12}", "store", "at once", "changes/s");
+    for together in TOGETHER {
+        block_on(change("postgres", together, changes));
+    }
+}
+
+/// Debits, and holds that are settled: in the ratio of two to two.
+fn requests(engine: &mut Engine, entries: usize, batch: usize) -> Vec<Request> {
+    for n in 0..entries / 4 {
+        engine.drawer.member = user(&format!("user-{}", n % 1_000));
+        engine.debit(&format!("request-{n}-a"), "0.001").hold(&format!("request-{n}-b"), "0.002");
+        engine.settle(&format!("request-{n}-b"), "0.001").debit(&format!("request-{n}-c"), "0.0005");
+    }
+    let entries = engine.entries.len();
+    (0..entries).step_by(batch).map(|first| engine.request(first + 1, (first + batch).min(entries))).collect()
+}
+
+async fn flush(name: &str, store: &dyn Store, entries: usize, batch: usize) {
+    let clock = Clock::system();
+    let mut engine = seeded(store).await;
+    let requests = requests(&mut engine, entries, batch);
+    let started = clock.instant();
+    for request in &requests {
+        report(store, request).await;
+    }
+    let seconds = clock.since(started).as_secs_f64();
+    let (rate, each) = (engine.entries.len() as f64 / seconds, seconds * 1e3 / requests.len() as f64);
+    println!("{name:<12} {batch:>8} {rate:>12.0} {each:>10.1}");
+    assert_eq!(store.audit().await.expect("it is audited").differences, 0);
+}
+
+async fn change(name: &str, together: usize, changes: usize) {
+    let clock = Clock::system();
+    let database = new_database().await;
+    let mut options = purser::store::postgres::Options::new(&postgres::server().url(&database)).expect("a URL");
+    options.connections_max = together as u32;
+    let store = Arc::new(purser::store::Postgres::open(options).await.expect("the store opens"));
+    let started = clock.instant();
+    let work = (0..together).map(|worker| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for _ in 0..changes / together {
+                control(&*store, |rows| put_team(rows, &format!("team-{worker}"), "s")).await;
+            }
+        })
+    });
+    for work in work.collect::<Vec<_>>() {
+        work.await.expect("the changes go through");
+    }
+    let rate = (changes / together * together) as f64 / clock.since(started).as_secs_f64();
+    println!("{name:<12} {together:>8} {rate:>12.0}");
+}
