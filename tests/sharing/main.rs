@@ -1,12 +1,15 @@
-//! Several sidecars on one store: whole servers in one process, asked through their services.
+//! Several sidecars on one store: whole servers in one process, asked through their services, on the
+//! specification in memory and on a real PostgreSQL.
 
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod world;
 
 use std::time::Duration;
 
 use purser::domain::Credits;
 use tokio::task::JoinSet;
-use world::{World, credits};
+use world::{Place, World, credits};
 
 /// Every sidecar asks for one credit at a time until all of them have been denied for a while; answers
 /// how many were allowed.
@@ -32,61 +35,71 @@ async fn exhaust(world: &World, member: &'static str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_is_spent_to_the_last_credit_and_no_further() {
-    let world = World::start(4).await;
-    world.team(2_000, &[("ana", None)]).await;
-    assert_eq!(exhaust(&world, "ana").await, 2_000);
-    world.stop(credits(2_000)).await;
+    for place in Place::ALL {
+        let world = World::start(place, 4).await;
+        world.team(2_000, &[("ana", None)]).await;
+        assert_eq!(exhaust(&world, "ana").await, 2_000);
+        world.stop(credits(2_000)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_members_limit_is_spent_to_the_last_credit_and_no_further() {
-    let world = World::start(4).await;
-    world.team(5_000, &[("ana", Some(700)), ("bo", None)]).await;
-    assert_eq!(exhaust(&world, "ana").await, 700);
-    for sidecar in &world.sidecars {
-        sidecar.debit("bo", credits(1)).await.expect("the pool has enough");
+    for place in Place::ALL {
+        let world = World::start(place, 4).await;
+        world.team(5_000, &[("ana", Some(700)), ("bo", None)]).await;
+        assert_eq!(exhaust(&world, "ana").await, 700);
+        for sidecar in &world.sidecars {
+            sidecar.debit("bo", credits(1)).await.expect("the pool has enough");
+        }
+        world.stop(credits(704)).await;
     }
-    world.stop(credits(704)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_through_one_sidecar_is_in_effect_at_the_others_within_a_beat() {
-    let world = World::start(3).await;
-    world.team(1_000, &[("ana", Some(0))]).await;
-    for sidecar in &world.sidecars {
-        sidecar.debit("ana", credits(1)).await.expect_err("the limit is zero");
+    for place in Place::ALL {
+        let world = World::start(place, 3).await;
+        world.team(1_000, &[("ana", Some(0))]).await;
+        for sidecar in &world.sidecars {
+            sidecar.debit("ana", credits(1)).await.expect_err("the limit is zero");
+        }
+        world.limit("ana", Some(30)).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        for sidecar in &world.sidecars {
+            sidecar.debit_soon("ana", credits(10)).await;
+        }
+        world.stop(credits(30)).await;
     }
-    world.limit("ana", Some(30)).await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    for sidecar in &world.sidecars {
-        sidecar.debit_soon("ana", credits(10)).await;
-    }
-    world.stop(credits(30)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_sidecar_does_not_need_is_there_for_another() {
-    let world = World::start(2).await;
-    world.team(1_000, &[("ana", None)]).await;
-    let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
-    for _ in 0..20 {
-        first.debit("ana", credits(10)).await.expect("there is enough");
+    for place in Place::ALL {
+        let world = World::start(place, 2).await;
+        world.team(1_000, &[("ana", None)]).await;
+        let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
+        for _ in 0..20 {
+            first.debit("ana", credits(10)).await.expect("there is enough");
+        }
+        tokio::time::sleep(Duration::from_millis(5_000)).await;
+        assert_eq!(world.lent().await, Credits::ZERO, "an idle sidecar holds nothing");
+        second.debit_soon("ana", credits(800)).await;
+        world.stop(credits(1_000)).await;
     }
-    tokio::time::sleep(Duration::from_millis(5_000)).await;
-    assert_eq!(world.lent().await, Credits::ZERO, "an idle sidecar holds nothing");
-    second.debit_soon("ana", credits(800)).await;
-    world.stop(credits(1_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_is_settled_where_it_was_given_and_what_it_leaves_is_shared() {
-    let world = World::start(2).await;
-    world.team(100, &[("ana", Some(100))]).await;
-    let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
-    let hold = first.hold("ana", credits(80)).await.expect("there is enough");
-    second.debit("ana", credits(30)).await.expect_err("80 are set aside elsewhere");
-    first.settle(&hold, credits(10)).await;
-    tokio::time::sleep(Duration::from_millis(5_000)).await;
-    second.debit_soon("ana", credits(90)).await;
-    world.stop(credits(100)).await;
+    for place in Place::ALL {
+        let world = World::start(place, 2).await;
+        world.team(100, &[("ana", Some(100))]).await;
+        let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
+        let hold = first.hold("ana", credits(80)).await.expect("there is enough");
+        second.debit("ana", credits(30)).await.expect_err("80 are set aside elsewhere");
+        first.settle(&hold, credits(10)).await;
+        tokio::time::sleep(Duration::from_millis(5_000)).await;
+        second.debit_soon("ana", credits(90)).await;
+        world.stop(credits(100)).await;
+    }
 }

@@ -11,8 +11,10 @@ use purser::domain::{Access, Ask, Credits, Denial, Features, OperationId, Subscr
 use purser::engine::{Draw, Drawn, Scope};
 use purser::root::{Actor, Command, Patch, Rollover, Settings, Status, Terms};
 use purser::server::Server;
-use purser::store::{Memory, Store};
+use purser::store::{Memory, Postgres, Store};
 use tempfile::TempDir;
+
+use crate::postgres;
 
 /// The longest that a sidecar may take to stop.
 const STOP: Duration = Duration::from_secs(10);
@@ -32,14 +34,38 @@ pub struct Sidecar {
     _folder: TempDir,
 }
 
+/// Where the record is.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    Memory,
+    Postgres,
+}
+
+impl Place {
+    pub const ALL: [Self; 2] = [Self::Memory, Self::Postgres];
+}
+
 impl World {
-    pub async fn start(sidecars: usize) -> Self {
-        let store: Arc<dyn Store> = Arc::new(Memory::shared());
+    /// Sidecars, each with connections of its own where the store is a server.
+    pub async fn start(place: Place, sidecars: usize) -> Self {
+        let memory: Arc<dyn Store> = Arc::new(Memory::shared());
+        let database = match place {
+            Place::Memory => None,
+            Place::Postgres => Some(postgres::server().empty_database().await),
+        };
+        let open = async || match &database {
+            None => Arc::clone(&memory),
+            Some(database) => {
+                let options = purser::store::postgres::Options::new(&postgres::server().url(database));
+                let opened = Postgres::open(options.expect("the URL is right")).await;
+                Arc::new(opened.expect("the store opens")) as Arc<dyn Store>
+            }
+        };
         let mut started = Vec::new();
         for name in 0..sidecars {
-            started.push(Arc::new(Sidecar::start(name, Arc::clone(&store)).await));
+            started.push(Arc::new(Sidecar::start(name, open().await).await));
         }
-        Self { sidecars: started, store }
+        Self { sidecars: started, store: open().await }
     }
 
     /// A team with a pool of `pool` credits and its members with their limits, made through the first
