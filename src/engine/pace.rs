@@ -15,8 +15,9 @@ use crate::lease::{Demand, Plan, Standing, holding, plan};
 use crate::root::sync::Reply;
 use crate::root::{Flags, MemberShare, Position, Want};
 
-/// For how long after the root had nothing draws are denied without asking it again: the next beat asks.
-pub const SHORT_MILLIS: u64 = 1_000;
+/// For how long after the root had nothing draws are denied without asking it again: long enough for others
+/// to return what they do not need, which the root has called for.
+pub const SHORT_MILLIS: u64 = 250;
 
 /// How one account is asked of here.
 #[derive(Debug)]

@@ -1,8 +1,11 @@
 //! What was answered survives `kill -9`: the real server under load is killed, started again and
 //! audited, again and again. `CAMPAIGN_CYCLES` raises the number of kills.
 
+#[path = "../support/client.rs"]
 mod client;
+#[path = "../support/load.rs"]
 mod load;
+#[path = "../support/process.rs"]
 mod process;
 mod verify;
 
@@ -56,7 +59,7 @@ fn campaign(durability: &str, cycles: u64, lost_max: usize) {
 /// Kills again and again over one data folder; answers how much was answered and lost.
 fn in_one_folder(durability: &str, kills: Range<u64>, lost_max: usize) -> (usize, usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut purser = Purser::start(folder.path(), durability);
+    let mut purser = Purser::start(folder.path(), durability, None);
     load::seed(&purser.client());
     let (mut answered, mut lost) = (0, 0);
     for cycle in kills {
@@ -64,7 +67,7 @@ fn in_one_folder(durability: &str, kills: Range<u64>, lost_max: usize) -> (usize
         std::thread::sleep(Duration::from_millis(30 + cycle * 37 % 170));
         purser.kill();
         let promises: Vec<Promise> = load.stop();
-        purser = Purser::start(folder.path(), durability);
+        purser = Purser::start(folder.path(), durability, None);
         let missing = verify::after_a_kill(&purser.client(), cycle, &promises);
         assert!(missing <= lost_max, "cycle {cycle} at {durability}: {missing} of {} lost", promises.len());
         (answered, lost) = (answered + promises.len(), lost + missing);

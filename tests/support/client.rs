@@ -1,5 +1,8 @@
 //! A small HTTP client over one connection: enough for a test, and nothing is retried behind its back.
 
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;

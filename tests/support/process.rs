@@ -1,5 +1,8 @@
 //! The real server as a process of its own.
 
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,12 +16,16 @@ pub struct Purser {
 }
 
 impl Purser {
-    /// Starts on a free port and waits until it listens.
-    pub fn start(data: &Path, durability: &str) -> Self {
+    /// Starts on a free port and waits until it listens; on a store of its own or on a shared one.
+    pub fn start(data: &Path, durability: &str, store: Option<&str>) -> Self {
         let config = data.join("test.toml");
         let text = "[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\nqueue_bytes_max = \"1MiB\"\n";
         std::fs::write(&config, text).expect("the folder can be written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_purser"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_purser"));
+        if let Some(store) = store {
+            command.env("PURSER_STORE", store);
+        }
+        let mut child = command
             .args(["serve", "--http", "127.0.0.1:0", "--log-format", "json", "--durability", durability])
             .arg("--config")
             .arg(&config)

@@ -1,6 +1,9 @@
 //! Load on the server: several connections that debit, hold, settle, release and refund until the
 //! server goes away, and note every operation that was answered.
 
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
