@@ -83,3 +83,18 @@ pub fn close_member(draws: &mut MemberDraws, proof: impl Fn(Timestamp) -> Proof)
         draws.give_up(start, Credits::MAX);
     }
 }
+
+/// A hold that was open when the journal's end was lost has ended now, with `rest` not needed as far as
+/// is known. It may have ended before unheard and the rest been spent, so the rest is in suspense.
+pub fn doubt(book: &mut Book, draws: &mut MemberDraws, start: Timestamp, rest: Credits) {
+    if let Some(funds) = book.of(start) {
+        let tally = funds.draws.tally();
+        let free = funds.lent().saturating_sub(tally.used().plus(tally.held));
+        book.lose(start, funds.lost.plus(rest.min(free)));
+    }
+    let none = Draws::default();
+    if let Some(&share) = draws.share(start) {
+        let free = share.spare(draws.of(start).unwrap_or(&none));
+        draws.lend(Share { lost: share.lost.plus(rest.min(free)), ..share });
+    }
+}

@@ -62,6 +62,12 @@ impl Session {
         self.told.is_none_or(|told| told < self.generation)
     }
 
+    /// Goes on spending without a confirmed sync.
+    #[cfg(feature = "faults")]
+    pub fn resume(&mut self, at: u64) {
+        self.confirmed_at = Some(at);
+    }
+
     /// Whether what is held may be spent at the instant `at`.
     pub fn may_spend(&self, at: u64) -> bool {
         self.confirmed_at.is_some_and(|confirmed| at.saturating_sub(confirmed) < LEASE_TTL_MILLIS)

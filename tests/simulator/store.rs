@@ -1,0 +1,132 @@
+//! The store: rows under keys, one transaction at a time, and states to fall back to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use purser::domain::{Entry, Timestamp};
+use purser::root::{Key, MemberFunds, Missing, Row, Rows, Sharing, Sidecar, Subscription};
+
+use super::world::{SUBSCRIPTION, TEAM, id};
+
+type Table = BTreeMap<Key, Rc<Row>>;
+
+/// States that a roll-back may return to.
+const PAST_MAX: usize = 6;
+
+pub struct Store {
+    pub now: Timestamp,
+    pub identity: u32,
+    rows: Table,
+    /// The ledger by sidecar; entry `n` is at `n - 1`.
+    pub ledger: BTreeMap<u128, Vec<Entry>>,
+    past: VecDeque<Table>,
+}
+
+impl Store {
+    pub fn new(now: Timestamp) -> Self {
+        Self { now, identity: 0, rows: BTreeMap::new(), ledger: BTreeMap::new(), past: VecDeque::new() }
+    }
+
+    /// Runs a rule in one transaction.
+    pub fn run<T>(&mut self, rule: impl Fn(&mut Rows) -> Result<T, Missing>) -> T {
+        let mut loaded = Rows::of(Sharing::Many);
+        loop {
+            let mut rows = loaded.clone();
+            match rule(&mut rows) {
+                Ok(answer) => {
+                    self.past.push_back(self.rows.clone());
+                    if self.past.len() > PAST_MAX {
+                        self.past.pop_front();
+                    }
+                    rows.changed().into_iter().for_each(|row| self.save(row));
+                    return answer;
+                }
+                Err(Missing(key)) => {
+                    let found = self.find(&key);
+                    loaded.load(key, found);
+                }
+            }
+        }
+    }
+
+    fn find(&self, key: &Key) -> Vec<Row> {
+        let all = || self.rows.values().map(|row| (**row).clone());
+        match key {
+            Key::Owned(user) => all()
+                .filter_map(|row| match row {
+                    Row::Subscription(s) if s.terms.owner == *user => Some(Row::Owned(user.clone(), s.id.clone())),
+                    _ => None,
+                })
+                .collect(),
+            Key::Members(team) => all().filter(|row| matches!(row, Row::Member(of, _) if of == team)).collect(),
+            Key::Sidecars => all().filter(|row| matches!(row, Row::Sidecar(_))).collect(),
+            key => self.rows.get(key).map(|row| (**row).clone()).into_iter().collect(),
+        }
+    }
+
+    fn save(&mut self, row: Row) {
+        let key = match &row {
+            Row::Sidecar(row) => Key::Sidecar(row.id),
+            Row::Root(_) => Key::Root,
+            Row::Subscription(row) => Key::Subscription(row.id.clone()),
+            Row::Purchase(row) => Key::Purchase(row.subscription.clone(), row.id.clone()),
+            Row::Team(row) => Key::Team(row.id.clone()),
+            Row::Member(team, row) => Key::Member(team.clone(), row.user.clone()),
+            Row::MemberFunds(row) => Key::MemberFunds(row.team.clone(), row.user.clone()),
+            Row::Owned(..) => return,
+        };
+        self.rows.insert(key, Rc::new(row));
+    }
+
+    /// The store forgets its last commits and is another one then; answers how many.
+    pub fn roll_back(&mut self, commits: usize) -> usize {
+        let commits = commits.min(self.past.len());
+        for _ in 0..commits {
+            self.rows = self.past.pop_back().expect("as many are there");
+        }
+        if commits > 0 {
+            self.identity += 1;
+        }
+        let last: BTreeMap<u128, usize> = self.sidecars().map(|s| (s.id, usize::try_from(s.last).expect("few"))).collect();
+        for (id, entries) in &mut self.ledger {
+            entries.truncate(last.get(id).copied().unwrap_or_default());
+        }
+        commits
+    }
+
+    /// What has been committed is not forgotten any more.
+    pub fn keep(&mut self) {
+        self.past.clear();
+    }
+
+    pub fn subscription(&self) -> &Subscription {
+        match self.rows.get(&Key::Subscription(id(SUBSCRIPTION))).map(|row| &**row) {
+            Some(Row::Subscription(row)) => row,
+            _ => panic!("the subscription is there"),
+        }
+    }
+
+    pub fn funds(&self, user: &str) -> Option<&MemberFunds> {
+        match &**self.rows.get(&Key::MemberFunds(super::world::team(TEAM), super::world::user(user)))? {
+            Row::MemberFunds(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    pub fn sidecars(&self) -> impl Iterator<Item = &Sidecar> {
+        self.rows.values().filter_map(|row| match &**row {
+            Row::Sidecar(row) => Some(row),
+            _ => None,
+        })
+    }
+
+    /// Rows of the team and its members.
+    pub fn config(&self) -> (u64, Vec<Row>) {
+        let number = self.rows.get(&Key::Root).map_or(0, |row| match &**row {
+            Row::Root(root) => root.config,
+            _ => 0,
+        });
+        let rows = self.rows.values().filter(|row| matches!(***row, Row::Team(_) | Row::Member(..)));
+        (number, rows.map(|row| (**row).clone()).collect())
+    }
+}

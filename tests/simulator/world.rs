@@ -1,0 +1,373 @@
+//! Sidecars, their store and the network between them, and one thing that happens at a time.
+
+use purser::domain::{Access, Credits, Features, OperationId, Role, SubscriptionId, TeamId, Timestamp, UserId};
+use purser::root::control::control;
+use purser::root::operate::{identify, write_off};
+use purser::root::sync::sync;
+use purser::root::{Actor, Command, Patch, Rollover, Settings, Status, Terms};
+
+use super::network::{Message, UNDER_WAY_MAX};
+use super::process::{Before, Disk, Durability, Phase, Process, Shared, Waiting};
+use super::store::Store;
+use super::truth::Truth;
+
+pub const SUBSCRIPTION: &str = "s";
+pub const TEAM: &str = "t";
+
+/// The first has no limit, the second always has one, the third sometimes.
+pub const USERS: [&str; 3] = ["ana", "bob", "cyd"];
+
+const DAY_MILLIS: u64 = 86_400_000;
+
+pub fn id(name: &str) -> SubscriptionId {
+    SubscriptionId::new(name).expect("an id")
+}
+
+pub fn team(name: &str) -> TeamId {
+    TeamId::new(name).expect("an id")
+}
+
+pub fn user(name: &str) -> UserId {
+    UserId::new(name).expect("an id")
+}
+
+fn credits(whole: u64) -> Credits {
+    Credits::from_credits(u32::try_from(whole).expect("small")).expect("small")
+}
+
+/// Numbers from one seed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    pub fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+pub struct World {
+    pub random: Random,
+    pub store: Store,
+    pub shared: Shared,
+    pub processes: Vec<Process>,
+    pub under_way: Vec<Message>,
+    pub start: Timestamp,
+    /// How often something rare happens; zero: never.
+    pub chaos: u64,
+    purchases: u64,
+    terms: Terms,
+}
+
+impl World {
+    pub fn new(seed: u64, is_told: bool) -> Self {
+        let mut random = Random(seed);
+        let start: Timestamp = "2026-03-10T00:00:00Z".parse().expect("a time");
+        let terms = Terms {
+            owner: user("ana"),
+            plan: String::new(),
+            status: Status::Active,
+            seats: 3,
+            credits_per_seat: credits(20 + random.below(60)),
+            anchor: "2026-01-31T00:00:00Z".parse().expect("a time"),
+            rollover: Rollover { cap: Some(credits(30)), windows: 1 },
+            features: Features::default(),
+        };
+        let shared = Shared { truth: Truth::default(), next_id: 0, mono: 0, is_told };
+        let chaos = [0, 1, 1, 2][random.below(4) as usize];
+        let mut world = Self {
+            random,
+            store: Store::new(start),
+            shared,
+            processes: Vec::new(),
+            under_way: Vec::new(),
+            start,
+            chaos,
+            purchases: 0,
+            terms: terms.clone(),
+        };
+        world.store.run(|rows| identify(rows, "0"));
+        world.control(&Command::PutSubscription { id: id(SUBSCRIPTION), terms });
+        world.control(&Command::PutTeam { id: team(TEAM), name: None, owner: Some(user("ana")) });
+        for (name, limit) in [("ana", None), ("bob", Some(40)), ("cyd", None)] {
+            let role = if name == "ana" { Role::Owner } else { Role::Member };
+            let settings = Settings { role, access: Access::Credits, limit: limit.map(credits), opted_out: false };
+            world.control(&Command::PutMember { team: team(TEAM), user: user(name), settings });
+        }
+        world.shared.truth.caps.insert("bob", credits(40).micros());
+        for number in 1..=2 + world.random.below(3) {
+            world.add_process(u128::from(number));
+        }
+        world
+    }
+
+    pub fn add_process(&mut self, id: u128) {
+        let durability = [Durability::Memory, Durability::Os, Durability::Os, Durability::Disk];
+        let durability = durability[self.random.below(4) as usize];
+        let disk = Disk {
+            incarnation: 0,
+            entries: Vec::new(),
+            written: 0,
+            synced: 0,
+            ceilings: Default::default(),
+            doubted: Default::default(),
+        };
+        let mut process = Process::new(id, durability, disk, Before::New, self.start);
+        process.skew_millis = [0, 0, 40, 2_500][self.random.below(4) as usize] - 20;
+        self.processes.push(process);
+    }
+
+    pub fn run(&mut self, steps: u32) {
+        for _ in 0..steps {
+            self.step();
+            self.check();
+        }
+        self.heal();
+    }
+
+    pub fn tell(&self, what: impl FnOnce() -> String) {
+        if self.shared.is_told {
+            println!("{} {}", self.shared.mono, what());
+        }
+    }
+
+    pub fn control(&mut self, command: &Command) {
+        let (actor, now) = (Actor::Service("sim".to_owned()), self.store.now);
+        let done = self.store.run(|rows| control(rows, command, &actor, now));
+        // What people decide is not rolled back here: they would see it and decide again.
+        self.store.keep();
+        if let Ok(done) = done {
+            self.tell(|| format!("control {command:?}"));
+            self.shared.truth.came_in(&done.changes, self.store.subscription());
+        }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(100) {
+            0..34 => self.act(),
+            34..54 => self.begin_sync(),
+            54..86 => self.deliver(),
+            86..95 => self.pass(),
+            95..97 => self.change(),
+            _ if self.chaos > 0 => self.break_something(),
+            _ => self.pass(),
+        }
+    }
+
+    fn any(&mut self) -> usize {
+        self.random.below(self.processes.len() as u64) as usize
+    }
+
+    fn act(&mut self) {
+        let (at, what) = (self.any(), self.random.below(10));
+        let most = if self.random.once_in(6) { 25 } else { 6 };
+        let amount = credits(1 + self.random.below(most));
+        let (who, is_hold, pick) = (self.random.below(3) as usize, self.random.once_in(3), self.random.next() as usize);
+        let process = &mut self.processes[at];
+        let now = process.now(&self.shared, self.start);
+        match (process.phase, what) {
+            (Phase::Starting, _) => {
+                let nonce = u128::from(self.random.next());
+                process.mint(nonce, &self.store);
+            }
+            (Phase::Registering, _) => self.register(at, now),
+            (Phase::Gone, _) => {}
+            (Phase::Running, _) if process.config.is_none() => process.follow(&self.store),
+            (Phase::Running, 0..7) => {
+                process.ask(Waiting { user: who, credits: amount, is_hold }, &mut self.shared, now);
+            }
+            (Phase::Running, 7..9) => {
+                let open = process.holds.keys().nth(pick % process.holds.len().max(1)).cloned();
+                if let Some(hold) = open {
+                    process.end(&hold, (pick & 3 != 0).then_some(amount), &mut self.shared, now);
+                }
+            }
+            (Phase::Running, _) => {
+                if !process.debits.is_empty() {
+                    process.refund(pick % process.debits.len(), &mut self.shared, now);
+                }
+            }
+        }
+    }
+
+    pub fn register(&mut self, at: usize, now: Timestamp) {
+        let process = &mut self.processes[at];
+        let is_new = self.store.sidecars().all(|sidecar| sidecar.id != process.id);
+        let before = process.before;
+        process.register(&mut self.store, &mut self.shared, now);
+        let told = (process.id, process.incarnation, process.phase, before);
+        // Who is forgotten can be asked for nothing, and who is fenced must stay so: see the bounds.
+        if is_new || before == Before::Copied {
+            self.store.keep();
+        }
+        self.tell(|| format!("process {at} registers {told:?}"));
+    }
+
+    pub fn begin_sync(&mut self) {
+        let at = self.any();
+        let process = &mut self.processes[at];
+        if process.phase == Phase::Running && self.under_way.len() < UNDER_WAY_MAX {
+            let now = process.now(&self.shared, self.start);
+            let request = process.request(&mut self.shared, now);
+            self.tell(|| format!("process {at} syncs {request:?}"));
+            self.under_way.push(Message::Ask(at, Box::new(request)));
+        }
+    }
+
+    fn deliver(&mut self) {
+        if self.under_way.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.under_way.len() as u64) as usize;
+        let message = self.under_way.swap_remove(at);
+        match self.random.below(12) {
+            0 => {}
+            1 => {
+                self.under_way.push(message.clone());
+                self.hand_over(message);
+            }
+            _ => self.hand_over(message),
+        }
+    }
+
+    pub fn hand_over(&mut self, message: Message) {
+        match message {
+            Message::Ask(from, request) => {
+                let identity = self.store.identity.to_string();
+                let now = self.store.now;
+                self.store.run(|rows| identify(rows, &identity));
+                let answer = self.store.run(|rows| sync(rows, &request, now));
+                let told = request.shares.as_ref().and_then(|shares| shares.funds.get(&id(SUBSCRIPTION)).cloned());
+                let answer = answer.map(|(reply, synced)| {
+                    let new = &request.batch.entries[synced.new_from..];
+                    self.store.ledger.entry(request.sidecar).or_default().extend_from_slice(new);
+                    self.shared.truth.came_in(&synced.changes, self.store.subscription());
+                    assert!(!synced.overdrawn || cfg!(feature = "faults"), "sidecar {} is quarantined", request.sidecar);
+                    reply
+                });
+                self.tell(|| format!("the store answers {from}: {answer:?}"));
+                self.under_way.push(Message::Answer(from, Box::new(answer), told.unwrap_or_default()));
+            }
+            Message::Answer(to, answer, told) => {
+                let process = &mut self.processes[to];
+                let now = process.now(&self.shared, self.start);
+                // An answer comes over a connection of the process that asked.
+                if process.phase == Phase::Running {
+                    process.answered(*answer, &told, &mut self.store, &mut self.shared, now);
+                }
+            }
+        }
+    }
+
+    fn pass(&mut self) {
+        let millis = match self.random.below(40) {
+            0 => 3_600_000 + self.random.below(6 * DAY_MILLIS),
+            1..4 => 20_000 + self.random.below(100_000),
+            4..12 => 2_000 + self.random.below(5_000),
+            _ => self.random.below(1_200),
+        };
+        self.pass_millis(millis);
+    }
+
+    pub fn pass_millis(&mut self, millis: u64) {
+        self.shared.mono += millis;
+        self.store.now = self.store.now.plus_millis(millis);
+    }
+
+    fn change(&mut self) {
+        match self.random.below(6) {
+            0 => {
+                self.purchases += 1;
+                let id_of = OperationId::new(&format!("p{}", self.purchases)).expect("an id");
+                let hours = self.random.below(30 * 24) + 1;
+                let expires_at = self.random.once_in(2).then(|| self.store.now.plus_millis(hours * 3_600_000));
+                let bought = credits(1 + self.random.below(40));
+                self.control(&Command::Purchase { subscription: id(SUBSCRIPTION), id: id_of, credits: bought, expires_at });
+            }
+            1 => {
+                self.terms.seats = 1 + self.random.below(4) as u32;
+                let terms = self.terms.clone();
+                self.control(&Command::PutSubscription { id: id(SUBSCRIPTION), terms });
+            }
+            2 | 3 => {
+                let limit = credits(self.random.below(60));
+                let cap = self.shared.truth.caps.entry("bob").or_default();
+                *cap = (*cap).max(limit.micros());
+                self.limit("bob", Some(limit));
+            }
+            _ => {
+                let limit = self.random.once_in(2).then(|| credits(20));
+                self.limit("cyd", limit);
+            }
+        }
+    }
+
+    fn limit(&mut self, name: &str, limit: Option<Credits>) {
+        let patch = Patch { limit: Some(limit), ..Patch::default() };
+        self.control(&Command::PatchMember { team: team(TEAM), user: user(name), patch });
+    }
+
+    fn break_something(&mut self) {
+        let at = self.any();
+        let now = self.processes[at].now(&self.shared, self.start);
+        match self.random.below(if self.chaos > 1 { 10 } else { 6 }) {
+            0..3 => self.crash(at, false, now),
+            3 | 4 => self.crash(at, true, now),
+            5 => {
+                self.processes[at].skew_millis += self.random.below(4_000) as i64 - 2_000;
+                let back = self.random.below(3_000) as i64;
+                let stepped = self.store.now.millis() - back;
+                self.store.now = Timestamp::from_millis(stepped).expect("this century");
+            }
+            6 | 7 => self.take_over(at, now),
+            _ => {
+                let commits = 1 + self.random.below(4) as usize;
+                let lost = self.store.roll_back(commits);
+                self.shared.truth.is_rolled_back |= lost > 0;
+                self.tell(|| format!("the store forgets {lost} commits"));
+            }
+        }
+    }
+
+    pub fn crash(&mut self, at: usize, is_host: bool, now: Timestamp) {
+        let process = &self.processes[at];
+        if process.phase == Phase::Gone {
+            return;
+        }
+        let successor = process.crashed(is_host, now);
+        self.shared.truth.is_lossy |= successor.before == Before::Cut;
+        self.tell(|| format!("process {at} dies {is_host}: {:?}", successor.before));
+        self.processes[at].phase = Phase::Gone;
+        self.replace(at, successor);
+    }
+
+    /// Its place is taken; connections of who was there are gone.
+    fn replace(&mut self, at: usize, successor: Process) {
+        self.under_way.retain(|message| !matches!(message, Message::Answer(to, ..) if *to == at));
+        self.processes[at] = successor;
+    }
+
+    fn take_over(&mut self, at: usize, now: Timestamp) {
+        if self.processes.len() >= 8 || self.processes[at].phase == Phase::Gone {
+            return;
+        }
+        self.shared.truth.is_lossy = true;
+        let successor = self.processes[at].copied(now);
+        self.tell(|| format!("process {at} is copied to {}", self.processes.len()));
+        self.processes.push(successor);
+    }
+
+    /// An operator gives up who will not come back.
+    pub fn give_up(&mut self, sidecar: u128) {
+        self.store.run(|rows| write_off(rows, sidecar));
+    }
+}
