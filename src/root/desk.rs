@@ -62,7 +62,9 @@ impl Desk {
             if position.is_some() || told.is_some() {
                 let holder = account.of_mut(self.sidecar);
                 found.regressions += u64::from(position.is_some_and(|position| holder.saw(position)));
-                found.overdrawn |= !holder.merge(told.unwrap_or_default(), position);
+                let is_sound = holder.merge(told.unwrap_or_default(), position);
+                // What a late report lacks the newest one may have: only that is judged.
+                found.overdrawn |= position.is_some() && self.is_newest && !is_sound;
             }
         }
         subscription.advance(self.now);

@@ -65,6 +65,11 @@ fn many_sidecars_never_overspend_and_strand_nothing() {
     let kept = include_str!("../seeds.txt").lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
     let seeds: Vec<u64> = kept.chain(0..number("SIM_SEEDS", SEEDS)).collect();
     let failed = run_all(&seeds, steps());
-    let told: Vec<_> = failed.iter().map(|(seed, why)| format!("SIM_SEED={seed} SIM_STEPS={} cargo test --test simulator -- --nocapture\n  {why}", steps())).collect();
+    let told: Vec<_> = failed
+        .iter()
+        .map(|(seed, why)| {
+            format!("SIM_SEED={seed} SIM_STEPS={} cargo test --test simulator -- --nocapture\n  {why}", steps())
+        })
+        .collect();
     assert!(failed.is_empty(), "{} seeds failed; add them to tests/seeds.txt:\n{}", failed.len(), told.join("\n"));
 }

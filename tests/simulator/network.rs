@@ -3,13 +3,17 @@
 use purser::root::Position;
 use purser::root::sync::{Reply, Request, SyncRefusal};
 
+/// A process by its place and which one of those that were there: an answer comes over a connection of
+/// the process that asked.
+pub type Sender = (usize, u64);
+
 /// What is under way.
 #[derive(Clone)]
 pub enum Message {
-    /// From the process of that number.
-    Ask(usize, Box<Request>),
-    /// To the process of that number; what it had told it was lent, for who counts by differences.
-    Answer(usize, Box<Result<Reply, SyncRefusal>>, Vec<Position>),
+    /// From the process at that place.
+    Ask(Sender, Box<Request>),
+    /// To the process at that place; what it had told it was lent, for who counts by differences.
+    Answer(Sender, Box<Result<Reply, SyncRefusal>>, Vec<Position>),
 }
 
 /// More are lost.

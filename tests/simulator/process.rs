@@ -29,13 +29,30 @@ pub enum Durability {
 #[derive(Clone)]
 pub struct Disk {
     pub incarnation: u64,
+    /// The random parts of the incarnations that have registered from here.
+    pub registered: BTreeSet<u128>,
     pub entries: Vec<Entry>,
     pub written: usize,
     pub synced: usize,
     /// Ceilings by account: the pool's, or a member's, in a window.
     pub ceilings: BTreeMap<(&'static str, Timestamp), Credits>,
-    /// Holds that were open when the journal's end was lost: they may have ended unheard.
+    /// How the newest incarnation closed the one before; synced before its first sync is sent.
+    pub closing: Closing,
+}
+
+/// What an incarnation found of those before it.
+#[derive(Clone, Default)]
+pub struct Closing {
+    /// Entries that were there.
+    pub from: usize,
+    /// In suspense then, by account and window.
+    pub lost: BTreeMap<(&'static str, Timestamp), Credits>,
+    /// Operations that were open when the journal's end was lost: they may have ended unheard.
     pub doubted: BTreeSet<OperationId>,
+    /// Entries whose operations are unknown here: another may have ended them.
+    pub forgotten: usize,
+    /// What refunds of those may give back in vain, by account and window.
+    pub pending: BTreeMap<(&'static str, Timestamp), Credits>,
 }
 
 /// What became of the process that ran on a disk before.
@@ -84,6 +101,8 @@ impl Need {
 }
 
 pub struct Process {
+    /// Which of those that were in its place.
+    pub serial: u64,
     pub id: u128,
     pub incarnation: u64,
     pub nonce: u128,
@@ -101,8 +120,8 @@ pub struct Process {
     pub needs: [Need; USERS.len()],
     pub session: Session,
     pub confirmed: u64,
-    /// The root has heard what this incarnation found and gave back.
-    pub is_closed: bool,
+    /// What is left of the pending doubt.
+    pub pending: BTreeMap<(&'static str, Timestamp), Credits>,
     /// Where this incarnation begins in the journal, and what had been lent before.
     pub begins: u64,
     pub lent_before: Credits,
@@ -124,6 +143,7 @@ impl Process {
     pub fn new(id: u128, durability: Durability, disk: Disk, before: Before, now: Timestamp) -> Self {
         let owner = user(USERS[0]);
         Self {
+            serial: 0,
             id,
             incarnation: 0,
             nonce: 0,
@@ -141,7 +161,7 @@ impl Process {
             needs: [Need::new(now), Need::new(now), Need::new(now)],
             session: Session::default(),
             confirmed: 0,
-            is_closed: false,
+            pending: BTreeMap::new(),
             begins: 0,
             lent_before: Credits::ZERO,
             skew_millis: 0,
@@ -169,7 +189,9 @@ impl Process {
         }
         self.expire(shared, now);
         let Some((team, members)) = &self.config else { return false };
-        let Some(member) = members.iter().find(|member| member.user.as_str() == USERS[asked.user]) else { return false };
+        let Some(member) = members.iter().find(|member| member.user.as_str() == USERS[asked.user]) else {
+            return false;
+        };
         let draws = &self.members[asked.user];
         let window = self.book.current(now).map(|funds| funds.window.start);
         let share = window.and_then(|window| draws.share(window));
@@ -197,6 +219,9 @@ impl Process {
                     granted.credits.micros(),
                     asked.is_hold,
                 );
+                if shared.is_told {
+                    println!("{} {:x} draws {operation} {} of {window:?}", shared.mono, self.id, granted.credits);
+                }
                 let set = Set { credits: granted.credits, expires_at };
                 match asked.is_hold {
                     true => drop(self.holds.insert(operation, (asked.user, Hold { window: granted.window, set }))),
@@ -245,7 +270,8 @@ impl Process {
 
     /// Ends every hold that has run out, as the decisions count it.
     pub fn expire(&mut self, shared: &mut Shared, now: Timestamp) {
-        let due: Vec<_> = self.holds.iter().filter(|(_, (_, hold))| hold.has_lapsed(now)).map(|(id, _)| id.clone()).collect();
+        let due: Vec<_> =
+            self.holds.iter().filter(|(_, (_, hold))| hold.has_lapsed(now)).map(|(id, _)| id.clone()).collect();
         for id in due {
             self.end(&id, None, shared, now);
         }
@@ -265,9 +291,13 @@ impl Process {
         };
         self.enter(entry.expect("sums stay small"), user);
         let cost = cost.filter(|_| !has_lapsed).unwrap_or_default();
-        if self.disk.doubted.remove(id) {
+        if shared.is_told {
+            println!("{} {:x} ends {id} {cost}", shared.mono, self.id);
+        }
+        if self.disk.closing.doubted.contains(id) {
             let rest = hold.set.credits.saturating_sub(cost);
-            holding::doubt(&mut self.book, &mut self.members[user], hold.window, rest);
+            holding::doubt(&mut self.book, hold.window, rest);
+            holding::doubt_member(&mut self.members[user], hold.window, rest);
         }
         shared.truth.ended(id, cost.micros(), current);
     }
@@ -284,8 +314,25 @@ impl Process {
         let scopes = Scopes { book: &mut self.book, member: Some(&mut self.members[user]) };
         let entry = refunded(heading, debit.clone(), window, credits, 0, &scopes).expect("sums stay small");
         self.enter(entry, user);
+        if self.disk.closing.doubted.contains(&debit) {
+            let part = |account| take(&mut self.pending, (account, window), credits);
+            let [pool, member] = ["", USERS[user]].map(part);
+            holding::doubt(&mut self.book, window, pool);
+            holding::doubt_member(&mut self.members[user], window, member);
+        }
+        if shared.is_told {
+            println!("{} {:x} refunds {debit}", shared.mono, self.id);
+        }
         shared.truth.refunded(&debit);
     }
+}
+
+/// Takes up to so much of what is pending.
+pub fn take<K: Ord>(pending: &mut BTreeMap<K, Credits>, key: K, most: Credits) -> Credits {
+    let Some(rest) = pending.get_mut(&key) else { return Credits::ZERO };
+    let part = most.min(*rest);
+    *rest = rest.minus(part);
+    part
 }
 
 pub fn drawer(of: usize) -> Drawer {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use purser::domain::{Entry, Timestamp};
-use purser::root::{Key, MemberFunds, Missing, Row, Rows, Sharing, Sidecar, Subscription};
+use purser::root::{Key, MemberFunds, Missing, Root, Row, Rows, Sharing, Sidecar, Subscription};
 
 use super::world::{SUBSCRIPTION, TEAM, id};
 
@@ -87,7 +87,8 @@ impl Store {
         if commits > 0 {
             self.identity += 1;
         }
-        let last: BTreeMap<u128, usize> = self.sidecars().map(|s| (s.id, usize::try_from(s.last).expect("few"))).collect();
+        let last: BTreeMap<u128, usize> =
+            self.sidecars().map(|s| (s.id, usize::try_from(s.last).expect("few"))).collect();
         for (id, entries) in &mut self.ledger {
             entries.truncate(last.get(id).copied().unwrap_or_default());
         }
@@ -120,12 +121,20 @@ impl Store {
         })
     }
 
+    fn root(&self) -> Root {
+        let Some(Row::Root(root)) = self.rows.get(&Key::Root).map(|row| &**row) else { return Root::default() };
+        root.clone()
+    }
+
+    /// Whether a sidecar has not yet said in this generation what it holds.
+    pub fn may_have_forgotten(&self, id: u128) -> bool {
+        let generation = self.root().generation;
+        self.sidecars().any(|sidecar| sidecar.id == id && sidecar.generation < generation)
+    }
+
     /// Rows of the team and its members.
     pub fn config(&self) -> (u64, Vec<Row>) {
-        let number = self.rows.get(&Key::Root).map_or(0, |row| match &**row {
-            Row::Root(root) => root.config,
-            _ => 0,
-        });
+        let number = self.root().config;
         let rows = self.rows.values().filter(|row| matches!(***row, Row::Team(_) | Row::Member(..)));
         (number, rows.map(|row| (**row).clone()).collect())
     }

@@ -31,8 +31,7 @@ impl Process {
         let rest = &self.disk.entries[confirmed.min(self.disk.entries.len())..];
         let batch = Batch { first: self.confirmed + 1, entries: rest.iter().take(BATCH_MAX).cloned().collect() };
         let is_last = batch.entries.len() == rest.len();
-        let mut request =
-            Request { sidecar: self.id, incarnation: self.incarnation, batch, ..Request::default() };
+        let mut request = Request { sidecar: self.id, incarnation: self.incarnation, batch, ..Request::default() };
         if !is_last {
             return request;
         }
@@ -82,14 +81,15 @@ impl Process {
 
     fn plan_member(&mut self, at: usize, now: Timestamp) -> MemberShare {
         let none = Default::default();
-        let waiting = self.waiting.filter(|waiting| waiting.user == at).map_or(Credits::ZERO, |waiting| waiting.credits);
+        let waiting =
+            self.waiting.filter(|waiting| waiting.user == at).map_or(Credits::ZERO, |waiting| waiting.credits);
         let window = self.book.funds.last().map(|funds| funds.window).filter(|window| window.contains(now));
         let mut asked = None;
         if let Some(window) = window {
             let draws = &mut self.members[at];
-            let free = draws.share(window.start).map_or(Credits::ZERO, |share| {
-                share.free(draws.of(window.start).unwrap_or(&none), now)
-            });
+            let free = draws
+                .share(window.start)
+                .map_or(Credits::ZERO, |share| share.free(draws.of(window.start).unwrap_or(&none), now));
             let (give_back, want) = self.needs[at].plan(free, waiting, now);
             draws.give_up(window.start, give_back);
             asked = want.map(|want| (window, want));
@@ -124,7 +124,6 @@ impl Process {
             let leases = &self.counted_up(leases, told);
             holding::take(&mut self.book, leases);
         }
-        self.is_closed = true;
         self.pool.is_called = answer.flags.get(&id(SUBSCRIPTION)).is_some_and(is_called);
         for (at, name) in USERS.iter().enumerate() {
             if let Some(lease) = answer.members.get(&(team(TEAM), user(name))) {

@@ -103,9 +103,4 @@ impl Truth {
         };
         self.grants.values().filter(lives).map(|(credits, ..)| credits).sum()
     }
-
-    /// What is set aside by holds that nobody has ended.
-    pub fn open_holds(&self) -> Micros {
-        self.draws.values().filter(|draw| draw.is_open).map(|draw| draw.credits).sum()
-    }
 }

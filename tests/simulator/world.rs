@@ -115,11 +115,12 @@ impl World {
         let durability = durability[self.random.below(4) as usize];
         let disk = Disk {
             incarnation: 0,
+            registered: [0].into(),
             entries: Vec::new(),
             written: 0,
             synced: 0,
             ceilings: Default::default(),
-            doubted: Default::default(),
+            closing: Default::default(),
         };
         let mut process = Process::new(id, durability, disk, Before::New, self.start);
         process.skew_millis = [0, 0, 40, 2_500][self.random.below(4) as usize] - 20;
@@ -206,7 +207,9 @@ impl World {
         process.register(&mut self.store, &mut self.shared, now);
         let told = (process.id, process.incarnation, process.phase, before);
         // Who is forgotten can be asked for nothing, and who is fenced must stay so: see the bounds.
-        if is_new || before == Before::Copied {
+        let id = self.processes[at].id;
+        let others = self.processes.iter().filter(|other| other.id == id && other.phase != Phase::Gone);
+        if is_new || before == Before::Copied || others.count() > 1 {
             self.store.keep();
         }
         self.tell(|| format!("process {at} registers {told:?}"));
@@ -219,7 +222,8 @@ impl World {
             let now = process.now(&self.shared, self.start);
             let request = process.request(&mut self.shared, now);
             self.tell(|| format!("process {at} syncs {request:?}"));
-            self.under_way.push(Message::Ask(at, Box::new(request)));
+            let sender = (at, self.processes[at].serial);
+            self.under_way.push(Message::Ask(sender, Box::new(request)));
         }
     }
 
@@ -251,17 +255,20 @@ impl World {
                     let new = &request.batch.entries[synced.new_from..];
                     self.store.ledger.entry(request.sidecar).or_default().extend_from_slice(new);
                     self.shared.truth.came_in(&synced.changes, self.store.subscription());
-                    assert!(!synced.overdrawn || cfg!(feature = "faults"), "sidecar {} is quarantined", request.sidecar);
+                    assert!(
+                        !synced.overdrawn || cfg!(feature = "faults"),
+                        "sidecar {} is quarantined",
+                        request.sidecar
+                    );
                     reply
                 });
-                self.tell(|| format!("the store answers {from}: {answer:?}"));
+                self.tell(|| format!("the store answers {from:?}: {answer:?}"));
                 self.under_way.push(Message::Answer(from, Box::new(answer), told.unwrap_or_default()));
             }
             Message::Answer(to, answer, told) => {
-                let process = &mut self.processes[to];
+                let process = &mut self.processes[to.0];
                 let now = process.now(&self.shared, self.start);
-                // An answer comes over a connection of the process that asked.
-                if process.phase == Phase::Running {
+                if process.phase == Phase::Running && process.serial == to.1 {
                     process.answered(*answer, &told, &mut self.store, &mut self.shared, now);
                 }
             }
@@ -291,7 +298,12 @@ impl World {
                 let hours = self.random.below(30 * 24) + 1;
                 let expires_at = self.random.once_in(2).then(|| self.store.now.plus_millis(hours * 3_600_000));
                 let bought = credits(1 + self.random.below(40));
-                self.control(&Command::Purchase { subscription: id(SUBSCRIPTION), id: id_of, credits: bought, expires_at });
+                self.control(&Command::Purchase {
+                    subscription: id(SUBSCRIPTION),
+                    id: id_of,
+                    credits: bought,
+                    expires_at,
+                });
             }
             1 => {
                 self.terms.seats = 1 + self.random.below(4) as u32;
@@ -332,6 +344,8 @@ impl World {
             _ => {
                 let commits = 1 + self.random.below(4) as usize;
                 let lost = self.store.roll_back(commits);
+                let identity = self.store.identity.to_string();
+                self.store.run(|rows| identify(rows, &identity));
                 self.shared.truth.is_rolled_back |= lost > 0;
                 self.tell(|| format!("the store forgets {lost} commits"));
             }
@@ -346,13 +360,6 @@ impl World {
         let successor = process.crashed(is_host, now);
         self.shared.truth.is_lossy |= successor.before == Before::Cut;
         self.tell(|| format!("process {at} dies {is_host}: {:?}", successor.before));
-        self.processes[at].phase = Phase::Gone;
-        self.replace(at, successor);
-    }
-
-    /// Its place is taken; connections of who was there are gone.
-    fn replace(&mut self, at: usize, successor: Process) {
-        self.under_way.retain(|message| !matches!(message, Message::Answer(to, ..) if *to == at));
         self.processes[at] = successor;
     }
 

@@ -1,0 +1,1 @@
+//! Seeded mistakes are found.
