@@ -68,10 +68,10 @@ pub fn close(
     let mut pending = Vec::new();
     for funds in &mut book.funds {
         let (tally, proof) = (funds.draws.tally(), proof(funds.window.start));
-        let gone = funds.returned.plus(funds.lost).plus(tally.used());
+        let gone = funds.returned.plus(funds.lost).plus(tally.used()).plus(tally.held);
         if let (Proof::Ceiling(_), true) = (proof, may_have_forgotten) {
             let doubt = proof.doubt(&tally, Credits::MAX).lost;
-            funds.granted = funds.granted.max(gone.plus(tally.held).plus(doubt));
+            funds.granted = funds.granted.max(gone.plus(doubt));
         }
         funds.granted = funds.granted.max(gone);
         let free = funds.lent().saturating_sub(tally.used().plus(tally.held));

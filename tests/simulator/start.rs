@@ -55,8 +55,9 @@ impl Process {
     /// The store's rows and the journal give the sums; what was held is closed by what can be proved.
     fn recover(&mut self, last: u64, store: &Store, shared: &mut Shared, now: Timestamp) {
         let kept = usize::try_from(last).expect("few entries");
-        if self.disk.entries.len() < kept {
-            self.disk.entries = store.ledger[&self.id][..kept].to_vec();
+        // A journal that is not the newest may go on otherwise than the ledger does.
+        if self.disk.entries.len() < kept || self.before == Before::Copied {
+            self.disk.entries = store.ledger.get(&self.id).map_or(Vec::new(), |entries| entries[..kept].to_vec());
         }
         (self.disk.written, self.disk.synced) = (self.disk.entries.len(), self.disk.entries.len());
         (self.session, self.confirmed) = (Session::default(), last);

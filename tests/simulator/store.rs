@@ -6,7 +6,7 @@ use std::rc::Rc;
 use purser::domain::{Entry, Timestamp};
 use purser::root::{Key, MemberFunds, Missing, Root, Row, Rows, Sharing, Sidecar, Subscription};
 
-use super::world::{SUBSCRIPTION, TEAM, id};
+use super::world::{SUBSCRIPTION, TEAM, USERS, id, team, user};
 
 type Table = BTreeMap<Key, Rc<Row>>;
 
@@ -30,6 +30,12 @@ impl Store {
     /// Runs a rule in one transaction.
     pub fn run<T>(&mut self, rule: impl Fn(&mut Rows) -> Result<T, Missing>) -> T {
         let mut loaded = Rows::of(Sharing::Many);
+        let funds = USERS.map(|name| Key::MemberFunds(team(TEAM), user(name)));
+        let common = [Key::Root, Key::Sidecars, Key::Subscription(id(SUBSCRIPTION)), Key::Members(team(TEAM))];
+        for key in common.into_iter().chain(funds) {
+            let found = self.find(&key);
+            loaded.load(key, found);
+        }
         loop {
             let mut rows = loaded.clone();
             match rule(&mut rows) {
@@ -51,6 +57,10 @@ impl Store {
 
     fn find(&self, key: &Key) -> Vec<Row> {
         let all = || self.rows.values().map(|row| (**row).clone());
+        let of = |from: Key, is: fn(&Key) -> bool| {
+            let from = self.rows.range(from..).take_while(move |(key, _)| is(key));
+            from.map(|(_, row)| (**row).clone()).collect()
+        };
         match key {
             Key::Owned(user) => all()
                 .filter_map(|row| match row {
@@ -58,8 +68,8 @@ impl Store {
                     _ => None,
                 })
                 .collect(),
-            Key::Members(team) => all().filter(|row| matches!(row, Row::Member(of, _) if of == team)).collect(),
-            Key::Sidecars => all().filter(|row| matches!(row, Row::Sidecar(_))).collect(),
+            Key::Members(team) => of(Key::Member(team.clone(), user(USERS[0])), |key| matches!(key, Key::Member(..))),
+            Key::Sidecars => of(Key::Sidecar(0), |key| matches!(key, Key::Sidecar(_))),
             key => self.rows.get(key).map(|row| (**row).clone()).into_iter().collect(),
         }
     }
@@ -107,8 +117,8 @@ impl Store {
         }
     }
 
-    pub fn funds(&self, user: &str) -> Option<&MemberFunds> {
-        match &**self.rows.get(&Key::MemberFunds(super::world::team(TEAM), super::world::user(user)))? {
+    pub fn funds(&self, name: &str) -> Option<&MemberFunds> {
+        match &**self.rows.get(&Key::MemberFunds(team(TEAM), user(name)))? {
             Row::MemberFunds(row) => Some(row),
             _ => None,
         }
