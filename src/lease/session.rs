@@ -50,7 +50,9 @@ impl Session {
         }
         self.believed = answer.beat;
         self.confirmed_at = Some(self.sent_at);
-        if self.tells && answer.generation == self.generation {
+        if answer.asks_all {
+            self.told = None;
+        } else if self.tells && answer.generation == self.generation {
             self.told = Some(self.generation);
         }
         self.generation = self.generation.max(answer.generation);

@@ -82,8 +82,9 @@ pub(super) fn sync(
     need(rows, &ids, shares, &tale)?;
 
     let mut synced = Synced { new_from, ..Synced::default() };
-    let mut shared =
-        Shared { beat: shares.beat, generation: root.generation, config: root.config, now, ..Shared::default() };
+    let (generation, config) = (root.generation, root.config);
+    let asks_all = sidecar.generation < generation;
+    let mut shared = Shared { beat: shares.beat, generation, asks_all, config, now, ..Shared::default() };
     let mut reply = Reply { acked: last_of(request, known.last, new_from), ..Reply::default() };
     for id in &ids {
         let Some(before) = rows.subscription(id)? else { continue };
