@@ -33,6 +33,11 @@ fn steps() -> u32 {
     u32::try_from(number("SIM_STEPS", STEPS.into())).expect("few steps")
 }
 
+/// What a run panics with is answered; printing where each time costs more than the run.
+fn silence() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
 /// Runs one seed; answers what did not hold.
 fn run(seed: u64, steps: u32, is_told: bool) -> Result<(), String> {
     let ran = catch_unwind(AssertUnwindSafe(|| world::World::new(seed, is_told).run(steps)));
@@ -44,6 +49,7 @@ fn run(seed: u64, steps: u32, is_told: bool) -> Result<(), String> {
 
 /// Runs seeds on all cores; answers the first failures.
 fn run_all(seeds: &[u64], steps: u32) -> Vec<(u64, String)> {
+    silence();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let parts: Vec<&[u64]> = seeds.chunks(seeds.len().div_ceil(threads).max(1)).collect();
     let run_part = |part: &[u64]| -> Vec<(u64, String)> {
@@ -71,5 +77,6 @@ fn many_sidecars_never_overspend_and_strand_nothing() {
             format!("SIM_SEED={seed} SIM_STEPS={} cargo test --test simulator -- --nocapture\n  {why}", steps())
         })
         .collect();
+    println!("{}", told.join("\n"));
     assert!(failed.is_empty(), "{} seeds failed; add them to tests/seeds.txt:\n{}", failed.len(), told.join("\n"));
 }
