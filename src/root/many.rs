@@ -61,6 +61,9 @@ pub(super) fn sync(
         Ok(sidecar) => sidecar.clone(),
         Err(refusal) => return Ok(Err(refusal)),
     };
+    if known.state == State::WrittenOff {
+        return Ok(Err(SyncRefusal::Fenced));
+    }
     // Also where it has nothing new: what it returned rests on entries that the ledger must have.
     if request.batch.first > known.last + 1 && !forgets_lives() {
         return Ok(Err(SyncRefusal::Gap { last: known.last }));

@@ -11,6 +11,7 @@ mod faults;
 mod heal;
 mod network;
 mod process;
+mod promises;
 mod start;
 mod store;
 mod syncing;

@@ -41,16 +41,15 @@ impl Process {
         self.twist(&mut positions, want.0);
         shares.funds.insert(id(SUBSCRIPTION), positions);
         shares.wants.extend(want.1.map(|want| (id(SUBSCRIPTION), want)));
-        for at in 0..USERS.len() {
+        for (at, name) in USERS.iter().enumerate() {
             let share = self.plan_member(at, now);
-            shares.members.insert((team(TEAM), user(USERS[at])), share);
+            shares.members.insert((team(TEAM), user(name)), share);
         }
         request.shares = Some(shares);
         request
     }
 
     #[cfg(not(feature = "faults"))]
-    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "seeded mistakes need them")]
     fn twist(&self, _positions: &mut [Position], _given_back: Credits) {}
 
     /// Seeded mistakes of what is told.

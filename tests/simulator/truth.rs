@@ -9,6 +9,9 @@ use purser::root::{Change, Grant, GrantKind, Subscription};
 /// Micro-credits.
 pub type Micros = i64;
 
+/// Where a grant comes from: its kind, origin and purchase.
+type Source = (GrantKind, i64, String);
+
 /// A draw that was allowed.
 struct Draw {
     window: Timestamp,
@@ -28,7 +31,7 @@ pub struct Truth {
     /// What operators gave back without knowing.
     pub forgiven: Micros,
     /// Everything that ever came in: by kind and origin or purchase, with when it expires.
-    grants: BTreeMap<(GrantKind, i64, String), (Micros, Timestamp, Option<Timestamp>)>,
+    grants: BTreeMap<Source, (Micros, Timestamp, Option<Timestamp>)>,
     /// The highest limit that a member ever had.
     pub caps: BTreeMap<&'static str, Micros>,
     pub allowed: u64,
@@ -87,7 +90,7 @@ impl Truth {
         known.0 = known.0.max(grant.credits.micros());
     }
 
-    fn is_new(&self, (kind, origin, _): &(GrantKind, i64, String)) -> bool {
+    fn is_new(&self, (kind, origin, _): &Source) -> bool {
         *kind != GrantKind::Rollover || !self.grants.contains_key(&(GrantKind::Monthly, *origin, String::new()))
     }
 

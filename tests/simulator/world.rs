@@ -87,7 +87,8 @@ impl World {
             plan: String::new(),
             status: Status::Active,
             seats: 3,
-            credits_per_seat: credits(20 + random.below(60)),
+            // Half of the pools are soon exhausted.
+            credits_per_seat: credits(if random.once_in(2) { 3 + random.below(12) } else { 20 + random.below(60) }),
             anchor: "2026-01-31T00:00:00Z".parse().expect("a time"),
             rollover: Rollover { cap: Some(credits(30)), windows: 1 },
             features: Features::default(),
@@ -116,6 +117,12 @@ impl World {
         world.shared.truth.caps.insert("bob", credits(40).micros());
         for number in 1..=2 + world.random.below(3) {
             world.add_process(u128::from(number));
+        }
+        for at in 0..world.processes.len() {
+            let (nonce, now) = (u128::from(world.random.next()), world.start);
+            world.processes[at].mint(nonce, &world.store);
+            world.register(at, now);
+            world.processes[at].follow(&world.store);
         }
         world
     }
@@ -263,11 +270,7 @@ impl World {
                     let new = &request.batch.entries[synced.new_from..];
                     self.store.ledger.entry(request.sidecar).or_default().extend_from_slice(new);
                     self.shared.truth.came_in(&synced.changes, self.store.subscription());
-                    assert!(
-                        !synced.overdrawn || faulty(),
-                        "sidecar {} is quarantined",
-                        request.sidecar
-                    );
+                    assert!(!synced.overdrawn || faulty(), "sidecar {} is quarantined", request.sidecar);
                     reply
                 });
                 self.tell(|| format!("the store answers {from:?}: {answer:?}"));
