@@ -1,6 +1,6 @@
 //! The network: messages under way, in any order, some twice, some never.
 
-use purser::root::Position;
+use purser::root::Lease;
 use purser::root::sync::{Reply, Request, SyncRefusal};
 
 /// A process by its place and which one of those that were there: an answer comes over a connection of
@@ -12,8 +12,8 @@ pub type Sender = (usize, u64);
 pub enum Message {
     /// From the process at that place.
     Ask(Sender, Box<Request>),
-    /// To the process at that place; what it had told it was lent, for who counts by differences.
-    Answer(Sender, Box<Result<Reply, SyncRefusal>>, Vec<Position>),
+    /// To the process at that place; what it had been lent before, for who counts by differences.
+    Answer(Sender, Box<Result<Reply, SyncRefusal>>, Vec<Lease>),
 }
 
 /// More are lost.

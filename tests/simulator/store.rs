@@ -11,7 +11,7 @@ use super::world::{SUBSCRIPTION, TEAM, USERS, id, team, user};
 type Table = BTreeMap<Key, Rc<Row>>;
 
 /// States that a roll-back may return to.
-const PAST_MAX: usize = 6;
+const PAST_MAX: usize = 10;
 
 pub struct Store {
     pub now: Timestamp,

@@ -4,7 +4,7 @@
 use purser::domain::{Credits, Timestamp};
 use purser::lease::{Standing, holding, plan};
 use purser::root::sync::{Batch, Reply, Request, SyncRefusal};
-use purser::root::{Flags, MemberShare, Position, Want};
+use purser::root::{Flags, Lease, MemberShare, Position, Want};
 
 use super::process::{Need, Phase, Process, Shared};
 use super::store::Store;
@@ -59,6 +59,9 @@ impl Process {
         if has(Fault::ReturnAfterAck) {
             last.returned = last.returned.plus(given_back);
         }
+        if has(Fault::GrantsAsDeltas) {
+            last.granted = Credits::ZERO;
+        }
         if has(Fault::ForgetLives) {
             last.granted = last.granted.saturating_sub(self.lent_before);
         }
@@ -100,7 +103,7 @@ impl Process {
     pub fn answered(
         &mut self,
         answer: Result<Reply, SyncRefusal>,
-        told: &[Position],
+        before: &[Lease],
         store: &mut Store,
         shared: &mut Shared,
         now: Timestamp,
@@ -116,11 +119,11 @@ impl Process {
         if !self.session.believes(answer) {
             return;
         }
-        assert!(told.len() < 100, "few windows");
+        assert!(before.len() < 100, "few windows");
         self.not_before = self.not_before.max(answer.now);
         if let Some(leases) = reply.leases.get(&id(SUBSCRIPTION)) {
             #[cfg(feature = "faults")]
-            let leases = &self.counted_up(leases, told);
+            let leases = &self.counted_up(leases, before);
             holding::take(&mut self.book, leases);
         }
         self.pool.is_called = answer.flags.get(&id(SUBSCRIPTION)).is_some_and(is_called);
@@ -140,11 +143,11 @@ impl Process {
     }
 
     #[cfg(feature = "faults")]
-    fn counted_up(&self, leases: &[purser::root::Lease], told: &[Position]) -> Vec<purser::root::Lease> {
+    fn counted_up(&self, leases: &[Lease], before: &[Lease]) -> Vec<Lease> {
         let mut leases = leases.to_vec();
         if has(Fault::GrantsAsDeltas) {
             for lease in &mut leases {
-                let seen = told.iter().find(|position| position.window == lease.window).map(|p| p.granted);
+                let seen = before.iter().find(|before| before.window == lease.window).map(|before| before.granted);
                 let more = lease.granted.saturating_sub(seen.unwrap_or_default());
                 let known = self.book.of(lease.window.start).map(|funds| funds.granted).unwrap_or_default();
                 lease.granted = known.plus(more);
