@@ -30,6 +30,8 @@ endif
 # The feature swaps the engine's locks, so these run apart. The dependencies are built once for both:
 # features that differ only here live side by side in one target folder. 20 000 schedules, some 20 s.
 	$(CARGO) test --locked --features shuttle --test interleavings
+# The simulator must find each seeded mistake; some minutes.
+	$(CARGO) test --locked --features faults --test simulator every_seeded
 ifneq ($(BENCHES),)
 	PURSER_BENCH_SMOKE=1 $(CARGO) test --locked --bench '*'
 endif

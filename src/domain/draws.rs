@@ -131,7 +131,7 @@ impl Draws {
 pub struct MemberDraws {
     windows: SmallVec<[(Timestamp, Draws); 1]>,
     /// What is lent of the limit; only where many sidecars share a pool.
-    #[expect(clippy::box_collection, reason = "one word for each of the many members who have none")]
+    #[expect(clippy::box_collection, reason = "one word for the millions that have none")]
     shares: Option<Box<Vec<Share>>>,
 }
 

@@ -66,6 +66,8 @@ pub struct Meter<L> {
     pub(super) options: Options,
     pub(super) on_pool_spend: AtomicBool,
     pub(super) paced: PacedLock,
+    /// Operations up to this entry may have ended before a restart without anybody knowing.
+    doubted: AtomicU64,
     last_seq: AtomicU64,
     keys: SipHasher13,
     #[cfg(feature = "shuttle")]
@@ -84,6 +86,7 @@ impl<L: Log> Meter<L> {
             options,
             on_pool_spend: AtomicBool::new(false),
             paced: PacedLock::default(),
+            doubted: AtomicU64::new(0),
             last_seq: AtomicU64::new(0),
             keys: SipHasher13::new_with_keys(random.hash_one(1), random.hash_one(2)),
             #[cfg(feature = "shuttle")]
@@ -128,6 +131,16 @@ impl<L: Log> Meter<L> {
     /// may leave the lower one: then a little more is remembered, until the next.
     pub(super) fn note(&self, seq: u64) {
         self.last_seq.store(seq, Ordering::Relaxed);
+    }
+
+    /// From now on, what operations up to the entry `seq` give back is in suspense: they may have given it
+    /// back before a restart, unheard, and it may have been spent.
+    pub fn doubt_through(&self, seq: u64) {
+        self.doubted.store(seq, Ordering::Relaxed);
+    }
+
+    pub(super) fn doubts(&self, seq: u64) -> bool {
+        seq <= self.doubted.load(Ordering::Relaxed)
     }
 
     /// What lies before this is forgotten (I6).

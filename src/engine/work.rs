@@ -12,6 +12,7 @@ use super::meter::Meter;
 use super::operations::{End, Key, Kind, Operations};
 use crate::domain::hold::refunded;
 use crate::domain::{Credits, Drawer, Entry, Fact, Heading, Hold, OperationId, Scopes, Timestamp};
+use crate::lease::holding;
 use crate::root::Sharing;
 
 /// What an end works on.
@@ -155,11 +156,29 @@ impl<L: Log> Work<'_, '_, L> {
     }
 
     fn enter(&mut self, entry: &Entry) -> u64 {
+        let is_doubted = self.operations.get(self.key).is_some_and(|known| self.meter.doubts(known.seq));
         self.scopes.apply(entry);
+        if is_doubted && self.meter.options.sharing == Sharing::Many {
+            self.doubt(entry);
+        }
         let seq = self.meter.log().push(self.room, entry);
         self.meter.note(seq);
         self.operations.note(|id| self.meter.key(id), entry, seq);
         seq
+    }
+
+    /// Puts what an operation of before a restart gives back into suspense.
+    fn doubt(&mut self, entry: &Entry) {
+        for posting in &entry.postings {
+            let unheld = posting.unheld.map_or(Credits::ZERO, |set| set.credits);
+            let kept = posting.spent.checked_add(posting.held.map_or(Credits::ZERO, |set| set.credits));
+            let back = unheld.saturating_sub(kept.unwrap_or(Credits::MAX)).checked_add(posting.refunded);
+            let back = back.unwrap_or(Credits::MAX);
+            holding::doubt(self.scopes.book, posting.window, back);
+            if let Some(member) = &mut self.scopes.member {
+                holding::doubt_member(member, posting.window, back);
+            }
+        }
     }
 
     fn ended(&self, credits: Credits, expires_at: Option<Timestamp>, replayed: bool, seq: u64) -> Ended {

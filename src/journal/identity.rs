@@ -27,6 +27,8 @@ pub struct Identity {
     pub incarnation: u64,
     /// Random, new in each run: tells a copied data folder from the original.
     pub nonce: u128,
+    /// That of the run before; 0: there was none. The file holds but one.
+    pub before: u128,
 }
 
 /// Why there is no identity.
@@ -63,9 +65,13 @@ impl Identity {
         let minted = match Self::load(folder)? {
             Some(last) => {
                 let damaged = || IdentityError::Damaged { place: folder.place(), why: "no incarnation is left" };
-                Self { incarnation: last.incarnation.checked_add(1).ok_or_else(damaged)?, nonce, ..last }
+                let incarnation = last.incarnation.checked_add(1).ok_or_else(damaged)?;
+                Self { incarnation, nonce, before: last.nonce, ..last }
             }
-            None => Self { sidecar: Builder::from_random_bytes(rand::random()).into_uuid(), incarnation: 1, nonce },
+            None => {
+                let sidecar = Builder::from_random_bytes(rand::random()).into_uuid();
+                Self { sidecar, incarnation: 1, nonce, before: 0 }
+            }
         };
         minted.store(folder).map_err(DiskError::on("writing", NAME))?;
         assert!(minted.incarnation > 0, "incarnations count from 1");
@@ -124,7 +130,7 @@ impl Identity {
         }
         let sidecar = Uuid::from_slice(&bytes[16..32]).map_err(|_| "it names no sidecar")?;
         let nonce = u128::from(u64_at(bytes, 48)) << 64 | u128::from(u64_at(bytes, 40));
-        Ok(Self { sidecar, incarnation: u64_at(bytes, 32), nonce })
+        Ok(Self { sidecar, incarnation: u64_at(bytes, 32), nonce, before: 0 })
     }
 }
 
@@ -147,7 +153,8 @@ mod tests {
         assert_eq!((first.incarnation, second.incarnation), (1, 2));
         assert_eq!(first.sidecar, second.sidecar);
         assert_ne!(first.nonce, second.nonce);
-        assert_eq!(Identity::load(&folder).expect("loads"), Some(second));
+        assert_eq!((first.before, second.before), (0, first.nonce));
+        assert_eq!(Identity::load(&folder).expect("loads"), Some(Identity { before: 0, ..second }));
     }
 
     #[test]

@@ -15,15 +15,27 @@ pub enum Proof {
 }
 
 impl Proof {
-    /// What of an account's free credits is in suspense: `tally` is what the journal tells, `free` what
-    /// the root had lent above it. The rest may be returned.
-    pub fn lost(self, tally: &Tally, free: Credits) -> Credits {
-        match self {
+    /// What may have been spent unheard above `tally`, which is what the journal tells. So much is in
+    /// suspense as is free; the rest of it waits for what an older operation gives back, because that
+    /// may have been given back, and spent, before.
+    pub fn doubt(self, tally: &Tally, free: Credits) -> Doubt {
+        let doubt = match self {
             Self::Exact => Credits::ZERO,
-            Self::Ceiling(ceiling) => ceiling.saturating_sub(gross(tally)).min(free),
+            Self::Ceiling(ceiling) => ceiling.saturating_sub(gross(tally)),
             Self::Nothing => free,
-        }
+        };
+        Doubt { lost: doubt.min(free), pending: doubt.saturating_sub(free) }
     }
+}
+
+/// What may have been spent unheard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// In suspense at once.
+    pub lost: Credits,
+    /// To go into suspense when a refund of an older debit gives it back. What an older hold gives back
+    /// always does.
+    pub pending: Credits,
 }
 
 /// What a ceiling bounds: it only rises by new draws, whatever comes back.
@@ -50,14 +62,15 @@ mod tests {
     #[test]
     fn doubt_ends_at_the_ceiling_and_at_what_was_lent() {
         let tally = Tally { spent: credits(30), refunded: credits(5), held: credits(10) };
-        for (proof, free, lost) in [
-            (Proof::Exact, 100, 0),
-            (Proof::Ceiling(credits(60)), 100, 20),
-            (Proof::Ceiling(credits(60)), 15, 15),
-            (Proof::Ceiling(credits(40)), 100, 0),
-            (Proof::Nothing, 100, 100),
+        for (proof, free, lost, pending) in [
+            (Proof::Exact, 100, 0, 0),
+            (Proof::Ceiling(credits(60)), 100, 20, 0),
+            (Proof::Ceiling(credits(60)), 15, 15, 5),
+            (Proof::Ceiling(credits(40)), 100, 0, 0),
+            (Proof::Nothing, 100, 100, 0),
         ] {
-            assert_eq!(proof.lost(&tally, credits(free)), credits(lost), "{proof:?} {free}");
+            let doubt = Doubt { lost: credits(lost), pending: credits(pending) };
+            assert_eq!(proof.doubt(&tally, credits(free)), doubt, "{proof:?} {free}");
         }
     }
 

@@ -58,28 +58,87 @@ pub fn return_ended_of_member(draws: &mut MemberDraws, now: Timestamp) {
 
 /// After a restart: what an earlier incarnation held is not spent of. What is in doubt goes into
 /// suspense, the rest is returned with the first sync. A grant that the store has forgotten is
-/// remembered by what came of it.
-pub fn close(book: &mut Book, proof: impl Fn(Timestamp) -> Proof) {
+/// remembered by what came of it, and where it `may_have_forgotten`, by what may have. Answers by
+/// window what of the doubt is pending.
+pub fn close(
+    book: &mut Book,
+    may_have_forgotten: bool,
+    proof: impl Fn(Timestamp) -> Proof,
+) -> Vec<(Timestamp, Credits)> {
+    let mut pending = Vec::new();
     for funds in &mut book.funds {
-        let tally = funds.draws.tally();
-        let gone = [funds.returned, funds.lost].iter().try_fold(tally.used(), |sum, part| sum.checked_add(*part));
-        funds.granted = funds.granted.max(gone.unwrap_or(Credits::MAX));
+        let (tally, proof) = (funds.draws.tally(), proof(funds.window.start));
+        let gone = funds.returned.plus(funds.lost).plus(tally.used()).plus(tally.held);
+        if let (Proof::Ceiling(_), true) = (proof, may_have_forgotten) {
+            let doubt = proof.doubt(&tally, Credits::MAX).lost;
+            funds.granted = funds.granted.max(gone.plus(doubt));
+        }
+        funds.granted = funds.granted.max(gone);
         let free = funds.lent().saturating_sub(tally.used().plus(tally.held));
-        funds.lost = funds.lost.plus(proof(funds.window.start).lost(&tally, free));
-        let free = funds.lent().saturating_sub(tally.used().plus(tally.held));
-        funds.returned = funds.returned.plus(free);
+        let doubt = proof.doubt(&tally, free);
+        funds.lost = funds.lost.plus(doubt.lost);
+        funds.returned = funds.returned.plus(free.minus(doubt.lost));
         funds.until = Timestamp::MIN;
+        pending.push((funds.window.start, doubt.pending));
     }
+    pending
 }
 
 /// As [`close`], of a member's limit.
-pub fn close_member(draws: &mut MemberDraws, proof: impl Fn(Timestamp) -> Proof) {
-    for share in draws.shares().to_vec() {
-        let start = share.window.start;
-        let none = Draws::default();
-        let of_window = draws.of(start).unwrap_or(&none);
-        let lost = share.lost.plus(proof(start).lost(&of_window.tally(), share.spare(of_window)));
-        draws.lend(Share { lost, until: Timestamp::MIN, ..share });
+pub fn close_member(
+    draws: &mut MemberDraws,
+    may_have_forgotten: bool,
+    proof: impl Fn(Timestamp) -> Proof,
+) -> Vec<(Timestamp, Credits)> {
+    let mut pending = Vec::new();
+    for mut share in draws.shares().to_vec() {
+        let (start, none) = (share.window.start, Draws::default());
+        let (of_window, proof) = (draws.of(start).unwrap_or(&none), proof(start));
+        let tally = of_window.tally();
+        if let (Proof::Ceiling(_), true) = (proof, may_have_forgotten) {
+            let doubt = proof.doubt(&tally, Credits::MAX).lost.plus(tally.used()).plus(tally.held);
+            share.granted = share.granted.max(share.returned.plus(share.lost).plus(doubt));
+        }
+        let doubt = proof.doubt(&tally, share.spare(of_window));
+        draws.lend(Share { lost: share.lost.plus(doubt.lost), until: Timestamp::MIN, ..share });
         draws.give_up(start, Credits::MAX);
+        pending.push((start, doubt.pending));
+    }
+    pending
+}
+
+/// An operation from before a restart with a doubt has given `credits` back. They may have been given
+/// back before unheard, and been spent: they are in suspense, as far as they are free.
+pub fn doubt(book: &mut Book, start: Timestamp, credits: Credits) {
+    if let Some(funds) = book.of(start) {
+        let tally = funds.draws.tally();
+        let free = funds.lent().saturating_sub(tally.used().plus(tally.held));
+        book.lose(start, funds.lost.plus(credits.min(free)));
+    }
+}
+
+/// As [`doubt`], of a member's limit.
+pub fn doubt_member(draws: &mut MemberDraws, start: Timestamp, credits: Credits) {
+    let none = Draws::default();
+    if let Some(&share) = draws.share(start) {
+        let free = share.spare(draws.of(start).unwrap_or(&none));
+        draws.lend(Share { lost: share.lost.plus(credits.min(free)), ..share });
+    }
+}
+
+/// After a restart: in suspense, in all, by what the journal tells of earlier restarts.
+pub fn remember_lost(book: &mut Book, start: Timestamp, lost: Credits) {
+    if let Some(funds) = book.of_mut(start) {
+        let gone = funds.returned.plus(lost).plus(funds.draws.used());
+        funds.granted = funds.granted.max(gone);
+        funds.lost = funds.lost.max(lost);
+    }
+}
+
+/// As [`remember_lost`], of a member's limit.
+pub fn remember_lost_of_member(draws: &mut MemberDraws, start: Timestamp, lost: Credits) {
+    if let Some(&share) = draws.share(start) {
+        let granted = share.granted.max(share.returned.plus(lost));
+        draws.lend(Share { granted, lost, ..share });
     }
 }

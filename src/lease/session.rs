@@ -56,7 +56,9 @@ impl Session {
         }
         self.believed = answer.beat;
         self.confirmed_at = Some(self.sent_at);
-        if self.tells && answer.generation == self.generation {
+        if answer.asks_all {
+            self.told = None;
+        } else if self.tells && answer.generation == self.generation {
             self.told = Some(self.generation);
         }
         self.generation = self.generation.max(answer.generation);
@@ -66,6 +68,12 @@ impl Session {
     /// Whether the root has to be told everything with the next sync.
     pub fn owes_all(&self) -> bool {
         self.told.is_none_or(|told| told < self.generation)
+    }
+
+    /// Goes on spending without a confirmed sync.
+    #[cfg(feature = "faults")]
+    pub fn resume(&mut self, at: u64) {
+        self.confirmed_at = Some(at);
     }
 
     /// Whether what is held may be spent at the instant `at`.

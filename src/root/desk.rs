@@ -62,7 +62,9 @@ impl Desk {
             if position.is_some() || told.is_some() {
                 let holder = account.of_mut(self.sidecar);
                 found.regressions += u64::from(position.is_some_and(|position| holder.saw(position)));
-                found.overdrawn |= !holder.merge(told.unwrap_or_default(), position);
+                let is_sound = holder.merge(told.unwrap_or_default(), position);
+                // What a late report lacks the newest one may have: only that is judged.
+                found.overdrawn |= position.is_some() && self.is_newest && !is_sound;
             }
         }
         subscription.advance(self.now);
@@ -81,8 +83,7 @@ impl Desk {
         let cover = open.burned().checked_add(left).unwrap_or(Credits::MAX);
         let claims = open.claims();
         #[cfg(feature = "faults")]
-        let claims =
-            if super::faults::has(super::faults::Fault::ReclaimByTime) { open.taken_of_ended(now) } else { claims };
+        let claims = if super::faults::has(super::faults::Fault::ReclaimByTime) { open.heard_of(now) } else { claims };
         let funds = Funds { cover, claims, boundary };
         self.lend_of(&mut open.holders, &mut open.short_at, funds, want, now)
     }
@@ -177,9 +178,10 @@ impl Holder {
 
 #[cfg(feature = "faults")]
 impl super::subscription::Account {
-    /// What is claimed where a lease that has run out counts for no more than was heard of it.
-    fn taken_of_ended(&self, now: Timestamp) -> Credits {
-        let claim = |h: &Holder| if now < h.until { h.claim() } else { h.taken() };
+    /// What is claimed where a lease of which nothing was heard for long counts for no more than was heard.
+    fn heard_of(&self, now: Timestamp) -> Credits {
+        let is_silent = |h: &Holder| now.millis_since(h.asked_at) > 600_000;
+        let claim = |h: &Holder| if is_silent(h) { h.taken() } else { h.claim() };
         self.holders.iter().fold(Credits::ZERO, |sum, holder| sum.plus(claim(holder)))
     }
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 /// A mistake that overspends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The root takes back a lease that has run out without the holder's word.
+    /// The root takes back a lease of a holder that has been silent for long.
     ReclaimByTime,
     /// After a failover the root lends before everybody has said what it holds.
     Learning,

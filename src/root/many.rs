@@ -61,6 +61,13 @@ pub(super) fn sync(
         Ok(sidecar) => sidecar.clone(),
         Err(refusal) => return Ok(Err(refusal)),
     };
+    if known.state == State::WrittenOff {
+        return Ok(Err(SyncRefusal::Fenced));
+    }
+    // Also where it has nothing new: what it returned rests on entries that the ledger must have.
+    if request.batch.first > known.last + 1 && !forgets_lives() {
+        return Ok(Err(SyncRefusal::Gap { last: known.last }));
+    }
     let root = follow_generation(rows.root()?, shares);
     let mut sidecar = follow_sidecar(&known, shares, &root, now);
     let root = end_evidence(rows, root, &sidecar)?;
@@ -78,9 +85,10 @@ pub(super) fn sync(
     need(rows, &ids, shares, &tale)?;
 
     let mut synced = Synced { new_from, ..Synced::default() };
-    let mut shared =
-        Shared { beat: shares.beat, generation: root.generation, config: root.config, now, ..Shared::default() };
-    let mut reply = Reply { acked: known.last + (request.batch.entries.len() - new_from) as u64, ..Reply::default() };
+    let (generation, config) = (root.generation, root.config);
+    let asks_all = sidecar.generation < generation;
+    let mut shared = Shared { beat: shares.beat, generation, asks_all, config, now, ..Shared::default() };
+    let mut reply = Reply { acked: last_of(request, known.last, new_from), ..Reply::default() };
     for id in &ids {
         let Some(before) = rows.subscription(id)? else { continue };
         let mut after = before.clone();
@@ -102,6 +110,21 @@ pub(super) fn sync(
     rows.put_root(root);
     reply.shared = Some(Box::new(shared));
     Ok(Ok((reply, synced)))
+}
+
+fn last_of(request: &Request, last: u64, new_from: usize) -> u64 {
+    if forgets_lives() && request.batch.first > last {
+        return request.batch.first + request.batch.entries.len() as u64 - 1;
+    }
+    last + (request.batch.entries.len() - new_from) as u64
+}
+
+/// Whether the mistake is seeded that what is missing of the ledger is passed over.
+pub(super) fn forgets_lives() -> bool {
+    #[cfg(feature = "faults")]
+    return super::faults::has(super::faults::Fault::ForgetLives);
+    #[cfg(not(feature = "faults"))]
+    false
 }
 
 /// Every row is there before the first one is put, so that a run that starts over starts clean. Pools
@@ -173,7 +196,8 @@ pub(super) fn register(
         return Ok(Ok(known));
     }
     let state = if known.state == State::Closed { State::Open } else { known.state };
-    let sidecar = Sidecar { incarnation, nonce, state, beat: 0, config: 0, ..known };
+    let before = known.nonce;
+    let sidecar = Sidecar { incarnation, nonce, before, state, beat: 0, config: 0, ..known };
     rows.put_sidecar(sidecar.clone());
     Ok(Ok(sidecar))
 }

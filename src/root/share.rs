@@ -60,6 +60,9 @@ pub struct Shared {
     pub beat: u64,
     /// The store's generation; an answer below the highest seen is not to be believed.
     pub generation: u64,
+    /// The root has not heard in this generation what the sidecar holds. It says so itself, because a store
+    /// that has forgotten may number a generation twice.
+    pub asks_all: bool,
     /// The newest change of control.
     pub config: u64,
     /// The root's time: a sidecar's own must not be before it.

@@ -49,6 +49,9 @@ pub struct Sidecar {
     pub incarnation: u64,
     /// Its newest incarnation's random part.
     pub nonce: u128,
+    /// The random part of the one before: who does not know it has not the newest journal, and can prove
+    /// nothing.
+    pub before: u128,
     /// The last entry of it that the ledger has.
     pub last: u64,
     /// What people call it: the host it runs on.

@@ -155,7 +155,7 @@ pub(super) fn admit<'a>(registered: Option<&'a Sidecar>, request: &Request) -> R
     if sidecar.incarnation > request.incarnation {
         return Err(SyncRefusal::Fenced);
     }
-    if !request.batch.entries.is_empty() && request.batch.first > sidecar.last + 1 {
+    if !request.batch.entries.is_empty() && request.batch.first > sidecar.last + 1 && !many::forgets_lives() {
         return Err(SyncRefusal::Gap { last: sidecar.last });
     }
     Ok(sidecar)

@@ -1,7 +1,7 @@
 //! Wires the parts of one sidecar, starts its loops, and drains them in order.
 
 pub mod access;
-mod doubt;
+pub mod doubt;
 pub mod loops;
 pub mod recovery;
 
@@ -26,6 +26,7 @@ use crate::tasks::sharer::Sharer;
 use crate::tasks::sync::{self, SyncLoop};
 
 use access::AccessError;
+use doubt::Doubt;
 use loops::Loops;
 use recovery::{OpenError, Opened};
 
@@ -153,7 +154,7 @@ fn bind(addresses: &[Listen], access: &Access) -> Result<Vec<Bound>, StartError>
 
 /// Puts the recovered parts together and starts the loops.
 fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (Arc<Service>, Loops) {
-    let Opened { meter, store, identity, last, marks, config: newest_change } = opened;
+    let Opened { meter, store, identity, last, marks, config: newest_change, doubt } = opened;
     let sharing = store.sharing();
     let (syncing, asks) = Syncing::new();
     let (confirmed, confirmations) = watch::channel(last);
@@ -178,10 +179,19 @@ fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (
     };
     let is_exact = config.journal.durability != Durability::Memory;
     tracing::info!(durability = %config.journal.durability, is_exact, last, "recovered");
-    let sharer = (sharing == Sharing::Many).then(|| Sharer::new(host(), newest_change, clock.instant()));
+    let sharer = (sharing == Sharing::Many)
+        .then(|| Sharer::new(host(), newest_change, clock.instant(), Box::new(move || settle(doubt.as_ref()))));
     let sync = SyncLoop::new(parts, options, asks, confirmed, marks, sharer);
     let loops = Loops::start(sync, &service, config);
     (service, loops)
+}
+
+/// Notes this run once the root has heard of it.
+fn settle(doubt: Option<&(Doubt, u64)>) {
+    let settled = doubt.map_or(Ok(()), |(doubt, through)| doubt.settle(*through));
+    if let Err(error) = settled {
+        tracing::warn!(%error, "this run cannot be noted in the data folder; the next one will doubt what it spent");
+    }
 }
 
 /// What people call this machine.

@@ -14,13 +14,15 @@ use crate::journal::codec::{CodecError, decode};
 use crate::journal::media::file::FileFolder;
 use crate::journal::media::memory::MemoryFolder;
 use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Journal, Seq};
+use crate::lease::Proof;
 use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
 use crate::root::{Row, SOLE, Sharing};
 use crate::service::JournalMeter;
 use crate::store::{self, Loaded, Memory, Postgres, Sqlite, Store, StoreError};
 
-use super::{doubt, millis};
+use super::doubt::Doubt;
+use super::millis;
 
 /// How finely recovery notes which entry was the last at a time.
 const MARK_MILLIS: u64 = 60_000;
@@ -87,6 +89,8 @@ pub struct Opened {
     pub marks: Vec<(Timestamp, u64)>,
     /// The newest change of control that the engine has followed.
     pub config: u64,
+    /// Where many share: to be settled, with the last doubted entry, when the root has heard of this run.
+    pub doubt: Option<(Doubt, u64)>,
 }
 
 /// Opens and recovers. The metric of replaying is set.
@@ -116,7 +120,8 @@ pub async fn open(
     };
     let sharing = store.sharing();
     let registered = store.register(identity.sidecar.as_u128(), identity.incarnation, identity.nonce).await?;
-    let last = registered.map_err(OpenError::Refused)?.last;
+    let registered = registered.map_err(OpenError::Refused)?;
+    let last = registered.last;
     let options = Options {
         retain_millis: millis(config.idempotency.retain),
         entries_max: config.idempotency.entries_max,
@@ -138,16 +143,25 @@ pub async fn open(
     if recovered.records > 0 && recovered.first_seq.0 > last + 1 {
         return Err(OpenError::OtherStore { first: recovered.first_seq.0, last });
     }
+    let has_all = journal.next_seq() > Seq(last);
     journal.skip_to(Seq(last))?;
     clock.not_before(newest);
+    let mut doubt = None;
     if sharing == Sharing::Many {
-        meter.close_leases(doubt::begin(&config.data, config.journal.durability).map_err(folder)?);
+        let known = Doubt::read(&config.data, config.journal.durability, identity.nonce).map_err(folder)?;
+        // Who has not registered the last run, or lacks entries of it, has not its journal.
+        let is_newest = has_all && [identity.before, known.nonce].contains(&registered.before);
+        let proof = if is_newest { known.proof } else { Proof::Nothing };
+        let through = if proof == Proof::Exact { known.through } else { journal.next_seq().before().0 };
+        meter.close_leases(proof);
+        meter.doubt_through(through);
+        doubt = Some((known, through));
     }
     meter.log().open(journal);
     let seconds = clock.since(start).as_secs_f64();
     metrics.journal.replay_seconds.set(seconds);
     tracing::info!(entries = recovered.records, cut = ?recovered.cut, seconds, "journal read");
-    Ok(Opened { meter, store, identity, last, marks, config: newest_change })
+    Ok(Opened { meter, store, identity, last, marks, config: newest_change, doubt })
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {

@@ -38,14 +38,25 @@ pub struct Sharer {
     synced_at: Option<Instant>,
     beat: Duration,
     closes: bool,
+    /// Called once, when the root has first heard of this run.
+    heard: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Sharer {
     /// A conversation that has not begun. `config` is the newest change of control that was loaded.
-    pub fn new(host: String, config: u64, origin: Instant) -> Self {
+    pub fn new(host: String, config: u64, origin: Instant, heard: Box<dyn FnOnce() + Send + Sync>) -> Self {
         let mut session = Session::default();
         session.config = config;
-        Self { host, session, origin, trip_millis: TRIP_MILLIS, synced_at: None, beat: BEAT, closes: false }
+        Self {
+            host,
+            session,
+            origin,
+            trip_millis: TRIP_MILLIS,
+            synced_at: None,
+            beat: BEAT,
+            closes: false,
+            heard: Some(heard),
+        }
     }
 
     /// From now on everything free is returned, and the next sync says that no more is spent.
@@ -87,6 +98,9 @@ impl Sharer {
                 "an answer of the root was not believed"
             );
             return false;
+        }
+        if let Some(heard) = self.heard.take() {
+            heard();
         }
         parts.clock.not_before(shared.now);
         parts.meter.take(reply, parts.clock.now());

@@ -16,6 +16,7 @@ const SIDECARS: Table = Table {
         ("id", Id),
         ("incarnation", Int),
         ("nonce", Id),
+        ("before", Id),
         ("last", Int),
         ("host", Text),
         ("state", Text),
@@ -46,6 +47,7 @@ fn read(row: &PgRow) -> Result<Sidecar, Failure> {
         id: row.word_by(uuid)?,
         incarnation: row.count()?,
         nonce: row.word_by(uuid)?,
+        before: row.word_by(uuid)?,
         last: row.count()?,
         host: row.any_text()?,
         state: row.word()?,
@@ -88,7 +90,8 @@ pub async fn root(conn: &mut PgConnection) -> Result<Option<Root>, Failure> {
 pub async fn save(conn: &mut PgConnection, rows: &[&Sidecar]) -> Result<(), Failure> {
     let save = SIDECARS.save(conn, rows, |arrays| {
         arrays.put(rows, |row| text(row.id)).put_count(rows, |row| row.incarnation);
-        arrays.put(rows, |row| text(row.nonce)).put_count(rows, |row| row.last);
+        arrays.put(rows, |row| text(row.nonce)).put(rows, |row| text(row.before));
+        arrays.put_count(rows, |row| row.last);
         arrays.put(rows, |row| kept(&row.host)).put(rows, |row| row.state.as_str());
         arrays.put_count(rows, |row| row.generation).put_count(rows, |row| row.beat);
         arrays.put_count(rows, |row| row.config).put(rows, |row| Time::from(row.synced_at));

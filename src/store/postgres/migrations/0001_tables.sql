@@ -16,6 +16,7 @@ CREATE TABLE sidecars (
     id          uuid        NOT NULL PRIMARY KEY,
     incarnation bigint      NOT NULL,
     nonce       uuid        NOT NULL,
+    before      uuid        NOT NULL,
     last        bigint      NOT NULL CHECK (last >= 0),
     host        text        NOT NULL,
     state       text        NOT NULL CHECK (state IN ('open', 'closed', 'quarantined', 'written_off')),

@@ -1,0 +1,139 @@
+//! The end of a run: failures stop, messages arrive, everything is told. Then nothing is stranded but
+//! what is in suspense, every draw is charged, and what is free can be drawn anywhere.
+
+use purser::domain::{Credits, OperationId};
+
+use super::network::Message;
+use super::process::{Phase, Waiting};
+use super::world::World;
+
+/// How often everybody syncs until nothing moves any more.
+const ROUNDS: u32 = 14;
+
+impl World {
+    pub fn heal(&mut self) {
+        self.under_way.clear();
+        // Of several processes of one sidecar the last that was started stays.
+        for at in 0..self.processes.len() {
+            let id = self.processes[at].id;
+            if self.processes[at + 1..].iter().any(|other| other.id == id && other.phase != Phase::Gone) {
+                self.processes[at].phase = Phase::Gone;
+            }
+        }
+        for _ in 0..ROUNDS {
+            self.settle_down();
+            self.pass_millis(4_000);
+        }
+        self.check();
+        self.nothing_is_stranded();
+        self.every_draw_is_charged();
+        self.what_is_free_can_be_drawn();
+    }
+
+    /// Everybody lives, ends what is open, and syncs.
+    fn settle_down(&mut self) {
+        for at in 0..self.processes.len() {
+            let now = self.processes[at].now(&self.shared, self.start);
+            let process = &mut self.processes[at];
+            match process.phase {
+                Phase::Gone => continue,
+                Phase::Starting => {
+                    let nonce = u128::from(self.random.next());
+                    process.mint(nonce, &self.store);
+                    continue;
+                }
+                Phase::Registering => {
+                    self.register(at, now);
+                    continue;
+                }
+                Phase::Running => process.follow(&self.store),
+            }
+            let holds: Vec<OperationId> = process.holds.keys().cloned().collect();
+            for hold in holds {
+                process.end(&hold, None, &mut self.shared, now);
+            }
+            process.waiting = None;
+            self.exchange(at);
+        }
+        let lost: Vec<u128> = self.store.sidecars().map(|sidecar| sidecar.id).collect();
+        for id in lost {
+            if !self.processes.iter().any(|process| process.id == id && process.phase != Phase::Gone) {
+                self.give_up(id);
+            }
+        }
+    }
+
+    /// A process syncs until everything it had is told.
+    fn exchange(&mut self, at: usize) {
+        for _ in 0..200 {
+            let now = self.processes[at].now(&self.shared, self.start);
+            let request = self.processes[at].request(&mut self.shared, now);
+            let is_last = request.shares.is_some();
+            let confirmed = self.processes[at].confirmed;
+            let sender = (at, self.processes[at].serial);
+            self.hand_over(Message::Ask(sender, Box::new(request)));
+            let answer = self.under_way.pop().expect("every request is answered");
+            self.hand_over(answer);
+            if is_last && self.processes[at].confirmed >= confirmed || self.processes[at].phase != Phase::Running {
+                return;
+            }
+        }
+        panic!("process {at} never comes to an end");
+    }
+
+    fn nothing_is_stranded(&self) {
+        let row = self.store.subscription();
+        for account in &row.accounts {
+            for holder in &account.holders {
+                let is_alive = self.processes.iter().any(|p| p.id == holder.sidecar && p.phase == Phase::Running);
+                assert!(!is_alive || holder.free().is_zero(), "{} are stranded: {holder:?}", holder.free());
+                assert!(!is_alive || holder.held.is_zero(), "holds stay: {holder:?}");
+            }
+        }
+    }
+
+    /// What was answered is in the ledger where nothing was lost, and covered by suspense where it was.
+    fn every_draw_is_charged(&self) {
+        let truth = &self.shared.truth;
+        for account in &self.store.subscription().accounts {
+            let really = truth.taken.get(&account.window.start).copied().unwrap_or_default();
+            let used = account.spent().minus(account.refunded()).micros();
+            let charged = used + account.held().micros() + account.suspense().micros();
+            let stays = account.out().micros().max(charged);
+            // What was settled above all that was lent may be lost with the journal's end: no ceiling bounds it.
+            assert!(stays + truth.owed >= really, "{really} were allowed, {stays} are charged");
+            if !truth.is_lossy {
+                assert_eq!((used, account.suspense()), (really, Credits::ZERO), "every draw is told, none is doubted");
+            }
+        }
+    }
+
+    fn what_is_free_can_be_drawn(&mut self) {
+        let Some(at) = self.processes.iter().position(|process| process.phase == Phase::Running) else { return };
+        let row = self.store.subscription();
+        let open = row.open_account();
+        let left = row.left(self.store.now.max(open.window.start));
+        let free = open.burned().plus(left).saturating_sub(open.claims());
+        let debt = row.accounts.iter().any(|account| !account.debt().is_zero());
+        if free.is_zero() || debt || !open.window.contains(self.store.now) {
+            return;
+        }
+        let before = self.shared.truth.allowed;
+        for _ in 0..4 {
+            let now = self.processes[at].now(&self.shared, self.start);
+            let asked = Waiting { user: 0, credits: free, is_hold: false };
+            self.processes[at].ask(asked, &mut self.shared, now);
+            if self.shared.truth.allowed > before {
+                return;
+            }
+            self.exchange(at);
+            if self.shared.truth.allowed > before {
+                self.check();
+                return;
+            }
+            self.pass_millis(1_000);
+        }
+        let row = self.store.subscription();
+        panic!("{free} are free and cannot be drawn: {row:?}\n{:?}", self.processes[at].book);
+    }
+}

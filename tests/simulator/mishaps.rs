@@ -1,0 +1,97 @@
+//! What people change and what breaks.
+
+use purser::domain::{Credits, OperationId, Timestamp};
+use purser::root::operate::identify;
+use purser::root::{Command, Patch};
+
+use super::network::Message;
+use super::process::{Before, Phase};
+use super::world::{Chaos, SUBSCRIPTION, TEAM, World, credits, id, team, user};
+
+impl World {
+    pub fn change(&mut self) {
+        match self.random.below(6) {
+            0 => {
+                self.purchases += 1;
+                let id_of = OperationId::new(&format!("p{}", self.purchases)).expect("an id");
+                let hours = self.random.below(30 * 24) + 1;
+                let expires_at = self.random.once_in(2).then(|| self.store.now.plus_millis(hours * 3_600_000));
+                let bought = credits(1 + self.random.below(40));
+                self.control(&Command::Purchase {
+                    subscription: id(SUBSCRIPTION),
+                    id: id_of,
+                    credits: bought,
+                    expires_at,
+                });
+            }
+            1 => {
+                self.terms.seats = 1 + self.random.below(4) as u32;
+                let terms = self.terms.clone();
+                self.control(&Command::PutSubscription { id: id(SUBSCRIPTION), terms });
+            }
+            2 | 3 => {
+                let limit = credits(self.random.below(60));
+                let cap = self.shared.truth.caps.entry("bob").or_default();
+                *cap = (*cap).max(limit.micros());
+                self.limit("bob", Some(limit));
+            }
+            _ => {
+                let limit = self.random.once_in(2).then(|| credits(20));
+                self.limit("cyd", limit);
+            }
+        }
+    }
+
+    fn limit(&mut self, name: &str, limit: Option<Credits>) {
+        let patch = Patch { limit: Some(limit), ..Patch::default() };
+        self.control(&Command::PatchMember { team: team(TEAM), user: user(name), patch });
+    }
+
+    pub fn break_something(&mut self) {
+        let at = self.any();
+        let now = self.processes[at].now(&self.shared, self.start);
+        let kinds = if matches!(self.chaos, Chaos::TakeOvers | Chaos::RollBacks) { 10 } else { 6 };
+        match self.random.below(kinds) {
+            0..3 => self.crash(at, false, now),
+            3 | 4 => self.crash(at, true, now),
+            5 => {
+                self.processes[at].skew_millis += self.random.below(4_000) as i64 - 2_000;
+                let back = self.random.below(3_000) as i64;
+                let stepped = self.store.now.millis() - back;
+                self.store.now = Timestamp::from_millis(stepped).expect("this century");
+            }
+            _ if self.chaos == Chaos::TakeOvers => self.take_over(at, now),
+            _ => {
+                let commits = 1 + self.random.below(8) as usize;
+                let lost = self.store.roll_back(commits);
+                let identity = self.store.identity.to_string();
+                self.store.run(|rows| identify(rows, &identity));
+                // What was on its way to the server that is gone does not reach the next one.
+                self.under_way.retain(|message| matches!(message, Message::Answer(..)));
+                self.shared.truth.is_rolled_back |= lost > 0;
+                self.tell(|| format!("the store forgets {lost} commits"));
+            }
+        }
+    }
+
+    pub fn crash(&mut self, at: usize, is_host: bool, now: Timestamp) {
+        let process = &self.processes[at];
+        if process.phase == Phase::Gone {
+            return;
+        }
+        let successor = process.crashed(is_host, now);
+        self.shared.truth.is_lossy |= successor.before == Before::Cut;
+        self.tell(|| format!("process {at} dies {is_host}: {:?}", successor.before));
+        self.processes[at] = successor;
+    }
+
+    fn take_over(&mut self, at: usize, now: Timestamp) {
+        if self.processes.len() >= 8 || self.processes[at].phase == Phase::Gone {
+            return;
+        }
+        self.shared.truth.is_lossy = true;
+        let successor = self.processes[at].copied(now);
+        self.tell(|| format!("process {at} is copied to {}", self.processes.len()));
+        self.processes.push(successor);
+    }
+}

@@ -1,0 +1,178 @@
+//! What the root promises many sidecars, step by step, where a random story says too little.
+
+use std::collections::BTreeMap;
+
+use purser::domain::{Credits, Timestamp, Window};
+use purser::root::operate::{forgive_funds, identify, write_off};
+use purser::root::sync::{Batch, Reply, Request, SyncRefusal, register, sync};
+use purser::root::{Flags, MemberShare, Position, Shares, Want};
+
+use super::store::Store;
+use super::world::{SUBSCRIPTION, TEAM, World, id, team, user};
+
+fn credits(whole: u32) -> Credits {
+    Credits::from_credits(whole).expect("small")
+}
+
+fn want(goal: u32) -> Want {
+    Want { goal: credits(goal), step: credits(1), ..Want::default() }
+}
+
+const ONE: u128 = 11;
+const TWO: u128 = 12;
+
+/// A sidecar by hand.
+struct Hand {
+    id: u128,
+    beat: u64,
+    generation: u64,
+    config: u64,
+    positions: Vec<Position>,
+}
+
+impl Hand {
+    fn new(store: &mut Store, id: u128) -> Self {
+        store.run(|rows| register(rows, id, 1, id)).expect("the first incarnation");
+        Self { id, beat: 0, generation: 0, config: 1_000, positions: Vec::new() }
+    }
+
+    fn shares(&mut self) -> Shares {
+        self.beat += 1;
+        let (beat, generation, config) = (self.beat, self.generation, self.config);
+        let funds = BTreeMap::from([(id(SUBSCRIPTION), self.positions.clone())]);
+        Shares { beat, generation, config, funds, tells_all: true, ..Shares::default() }
+    }
+
+    fn send(&mut self, store: &mut Store, shares: Shares) -> Result<Reply, SyncRefusal> {
+        let batch = Batch { first: 1, entries: Vec::new() };
+        let shares = Some(shares);
+        let request = Request { sidecar: self.id, incarnation: 1, batch, shares, ..Request::default() };
+        let now = store.now;
+        let (reply, _) = store.run(|rows| sync(rows, &request, now))?;
+        if let Some(lease) = reply.leases.get(&id(SUBSCRIPTION)).and_then(|leases| leases.last()) {
+            let (granted, returned, lost) = (lease.granted, lease.returned, lease.lost);
+            self.positions = vec![Position { window: lease.window, granted, returned, lost }];
+        }
+        Ok(reply)
+    }
+
+    /// Asks for so much; answers what it was lent in all, and how the pool stands.
+    fn ask(&mut self, store: &mut Store, goal: u32) -> (Credits, Flags) {
+        let mut shares = self.shares();
+        shares.wants.insert(id(SUBSCRIPTION), want(goal));
+        let reply = self.send(store, shares).expect("it is registered");
+        let granted = reply.leases[&id(SUBSCRIPTION)].last().expect("a window").granted;
+        (granted, reply.shared.expect("one of many").flags[&id(SUBSCRIPTION)])
+    }
+}
+
+/// A store with 600 credits in a pool, and two sidecars.
+fn world() -> (World, Hand, Hand) {
+    let mut world = World::new(0, false);
+    let terms = world.store.subscription().terms.clone();
+    let seats = purser::root::Terms { seats: 3, credits_per_seat: credits(200), ..terms };
+    world.control(&purser::root::Command::PutSubscription { id: id(SUBSCRIPTION), terms: seats });
+    let others: Vec<_> = world.store.sidecars().map(|sidecar| sidecar.id).collect();
+    others.into_iter().for_each(|id| world.give_up(id));
+    let (one, two) = (Hand::new(&mut world.store, ONE), Hand::new(&mut world.store, TWO));
+    (world, one, two)
+}
+
+#[test]
+fn each_is_lent_its_goal_and_a_repeated_or_late_sync_lends_nothing() {
+    let (mut world, mut one, mut two) = world();
+    let store = &mut world.store;
+    assert_eq!(one.ask(store, 50).0, credits(50));
+    assert_eq!(two.ask(store, 70).0, credits(70));
+    one.beat -= 1;
+    assert_eq!(one.ask(store, 90).0, credits(50), "the same beat again");
+    assert_eq!(one.ask(store, 90).0, credits(90), "up to the goal");
+}
+
+#[test]
+fn what_is_returned_can_be_lent_to_another_and_not_before() {
+    let (mut world, mut one, mut two) = world();
+    let store = &mut world.store;
+    for _ in 0..60 {
+        one.ask(store, 10_000);
+    }
+    let (lent, flags) = two.ask(store, 1);
+    assert!(lent < credits(3) && flags.tight, "near exhaustion only what waits is lent: {lent}");
+    store.now = store.now.plus_millis(20 * 60_000);
+    assert!(two.ask(store, 100).0 < credits(3), "time gives nothing back");
+    one.positions[0].returned = one.positions[0].granted;
+    let shares = one.shares();
+    one.send(store, shares).expect("it is registered");
+    assert_eq!(two.ask(store, 100).0, credits(100));
+}
+
+#[test]
+fn who_returns_what_it_was_not_lent_is_quarantined() {
+    let (mut world, mut one, _) = world();
+    let store = &mut world.store;
+    one.ask(store, 50);
+    one.positions[0].returned = credits(51);
+    let (granted, flags) = one.ask(store, 60);
+    assert!(flags.withheld && granted == credits(50), "lent nothing more");
+    let account = store.subscription().open_account().clone();
+    assert_eq!(account.of(ONE).returned, Credits::ZERO, "nor believed");
+}
+
+#[test]
+fn another_store_lends_nothing_until_everybody_has_told() {
+    let (mut world, mut one, mut two) = world();
+    let store = &mut world.store;
+    one.ask(store, 50);
+    store.run(|rows| identify(rows, "another"));
+    two.generation = 1;
+    assert!(two.ask(store, 10).1.withheld, "one has not told");
+    one.generation = 1;
+    assert_eq!(one.ask(store, 60).0, credits(60), "the last one to tell");
+    assert_eq!(two.ask(store, 10).0, credits(10));
+}
+
+#[test]
+fn who_is_written_off_is_fenced_and_forgiving_gives_back_what_it_held() {
+    let (mut world, mut one, mut two) = world();
+    let store = &mut world.store;
+    one.ask(store, 50);
+    let forgive = |store: &mut Store| store.run(|rows| forgive_funds(rows, &id(SUBSCRIPTION), ONE));
+    assert_eq!(forgive(store), Credits::ZERO, "it may live");
+    assert!(store.run(|rows| write_off(rows, ONE)));
+    assert_eq!(forgive(store), credits(50));
+    assert_eq!(forgive(store), Credits::ZERO, "once");
+    assert_eq!(store.subscription().open_account().claims(), Credits::ZERO);
+    let shares = one.shares();
+    let again = store.run(|rows| register(rows, ONE, 2, 9));
+    assert_eq!(again, Err(SyncRefusal::Fenced), "for ever");
+    assert_eq!(one.send(store, shares).err(), Some(SyncRefusal::Fenced), "it stops when it hears");
+    assert_eq!(two.ask(store, 10).0, credits(10));
+}
+
+#[test]
+fn a_new_limit_counts_what_those_who_have_not_heard_may_draw() {
+    let (mut world, mut one, mut two) = world();
+    (one.config, two.config) = (world.store.config().0, world.store.config().0);
+    one.ask(&mut world.store, 15);
+    let limit = purser::root::Patch { limit: Some(Some(credits(20))), ..Default::default() };
+    world.control(&purser::root::Command::PatchMember { team: team(TEAM), user: user("cyd"), patch: limit });
+    let (store, window) = (&mut world.store, one.positions[0].window);
+    assert!(two.ask(store, 10).1.withheld, "nor is a pool lent to who has not heard");
+    two.config = store.config().0;
+    assert_eq!(limit_of(&mut two, store, window), credits(5), "20 less the 15 that the other may draw");
+    one.config = two.config;
+    one.ask(store, 15);
+    assert_eq!(limit_of(&mut two, store, window), credits(20));
+}
+
+/// Waits for 20 of the limit of cyd, who settles for 1; answers what was lent of it in all.
+fn limit_of(hand: &mut Hand, store: &mut Store, window: Window) -> Credits {
+    let person = (team(TEAM), user("cyd"));
+    let mut shares = hand.shares();
+    let wanted = Want { least: credits(1), waiting: credits(20), ..want(20) };
+    shares.members.insert(person.clone(), MemberShare { positions: Vec::new(), want: Some((window, wanted)) });
+    let reply = hand.send(store, shares).expect("it is registered");
+    let lease = &reply.shared.expect("one of many").members[&person];
+    assert!(Timestamp::MIN < window.start && lease.limit == Some(credits(20)));
+    lease.leases.last().map_or(Credits::ZERO, |lease| lease.granted)
+}
