@@ -94,12 +94,13 @@ pub(super) fn sync(
         rows.put_subscription(after);
     }
     limits::sync(rows, &desk, shares, &tale, &ids, &mut shared)?;
-    if synced.overdrawn && sidecar.state != State::WrittenOff {
+    if synced.overdrawn {
         sidecar.state = State::Quarantined;
     }
     sidecar.last = reply.acked;
     rows.put_sidecar(sidecar);
     rows.put_root(root);
+    shared.regressions = synced.regressions;
     reply.shared = Some(Box::new(shared));
     Ok(Ok((reply, synced)))
 }

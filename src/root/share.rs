@@ -62,6 +62,8 @@ pub struct Shared {
     pub generation: u64,
     /// The newest change of control.
     pub config: u64,
+    /// Accounts of the sidecar of which the store had forgotten that it lent.
+    pub regressions: u64,
     /// The root's time: a sidecar's own must not be before it.
     pub now: Timestamp,
     /// How each subscription stands.
