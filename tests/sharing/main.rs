@@ -1,5 +1,7 @@
 //! Several sidecars on one store: whole servers in one process, asked through their services.
 
+mod cut;
+mod operating;
 mod world;
 
 use std::time::Duration;
