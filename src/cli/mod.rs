@@ -21,9 +21,7 @@ mod team;
 mod tree;
 pub mod welcome;
 
-pub use client_args::{
-    BalanceArgs, ClientArgs, DemoArgs, EntriesArgs, ForgiveArgs, ReconcileArgs, SidecarsArgs,
-};
+pub use client_args::{BalanceArgs, ClientArgs, DemoArgs, EntriesArgs, ForgiveArgs, ReconcileArgs, SidecarsArgs};
 pub use config_args::ConfigArgs;
 pub use control_args::{
     AccessArg, MemberChange, RoleArg, SubscriptionArgs, SubscriptionCommand, TeamArgs, TeamCommand, TermsArgs,

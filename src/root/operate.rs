@@ -21,19 +21,24 @@ pub enum Leased {
 /// Writes a sidecar off for an operator, who may `force` it on one that lives. Doing it again changes
 /// nothing.
 pub fn give_up(rows: &mut Rows, id: u128, force: bool, now: Timestamp) -> Result<Result<Done, Refusal>, Missing> {
-    // The store numbers what changed by this row.
+    let known = rows.sidecar(id)?.filter(|known| known.id == id).cloned();
+    // Stores number what changed by this row; it comes after the sidecar's, as in a sync.
     rows.root()?;
-    let Some(known) = rows.sidecar(id)?.filter(|known| known.id == id).cloned() else {
+    let Some(known) = known else {
         return Ok(Err(Refusal::NotFound { what: "sidecar", name: id_text(id) }));
     };
     let conflict = |detail: String| Ok(Err(Refusal::Conflict { code: "sidecar_in_use", detail }));
     if rows.sharing() == Sharing::Sole {
-        return conflict("the store serves this sidecar alone: who starts on it next takes over all that is lent".into());
+        return conflict(
+            "the store serves this sidecar alone: who starts on it next takes over all that is lent".into(),
+        );
     }
     let is_alive = known.state == State::Open && now.millis_since(known.synced_at) < ALIVE_MILLIS;
     if is_alive && !force {
         let (name, host, at) = (id_text(id), &known.host, known.synced_at);
-        return conflict(format!("sidecar {name} on {host} synced at {at}: stop it first, or force it to be written off"));
+        return conflict(format!(
+            "sidecar {name} on {host} synced at {at}: stop it first, or force it to be written off"
+        ));
     }
     if known.state == State::WrittenOff {
         return Ok(Ok(Done { outcome: Outcome::Changed, changes: Vec::new() }));
@@ -54,6 +59,7 @@ pub fn came_back(change: &Change) -> Credits {
 /// Gives back what a written-off sidecar has free or in suspense of one account. Doing it again gives
 /// nothing back.
 pub fn forgive(rows: &mut Rows, leased: &Leased, sidecar: u128) -> Result<Done, Missing> {
+    rows.sidecar(sidecar)?;
     rows.root()?;
     let (credits, change) = match leased {
         Leased::Funds(id) => {

@@ -7,9 +7,7 @@ use async_trait::async_trait;
 use purser::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use purser::root::sync::{Reply, Request, SyncRefusal};
 use purser::root::{Actor, MemberFunds, Sharing, Sidecar, Subscription};
-use purser::store::{
-    Audit, Changes, Controlled, Filter, Holding, LedgerEntry, Rule, Store, StoreError, Visitor,
-};
+use purser::store::{Audit, Changes, Controlled, Filter, Holding, LedgerEntry, Rule, Store, StoreError, Visitor};
 use tokio::sync::watch;
 
 pub struct Cut {

@@ -85,6 +85,8 @@ async fn what_a_vanished_sidecar_strands_comes_back_when_it_is_forgiven() {
     for _ in 0..5 {
         second.debit("ana", credits(1)).await.expect("it goes on from its part, unheard");
     }
+    second.debit("ana", credits(500)).await.expect_err("it cannot get more");
+    assert_eq!(metric(&second, "purser_leases_denied_total"), 1.0);
 
     let (stranded, _) = lent_to(first, id).await;
     let more_than_is_left = credits(991).minus(stranded);
@@ -102,6 +104,18 @@ async fn what_a_vanished_sidecar_strands_comes_back_when_it_is_forgiven() {
     line.cut(false);
     soon("the forgiven one is fenced", async || second.service().unready().is_some()).await;
     second.debit("ana", credits(1)).await.expect_err("it decides nothing any more");
+    assert_eq!(metric(&second, "purser_fenced"), 1.0);
+    assert!(metric(&second, r#"purser_sync_failures_total{store="memory"}"#) >= 1.0);
+    for name in [
+        r#"purser_sync_seconds_count{store="memory"}"#,
+        r#"purser_leases_asked_total{of="pool"}"#,
+        r#"purser_leases_asked_total{of="limit"}"#,
+        "purser_leases_waited_total",
+        "purser_urgent_syncs_total",
+    ] {
+        assert!(metric(first, name) >= 1.0, "{name}");
+    }
+    assert_eq!((metric(first, "purser_fenced"), metric(first, "purser_lease_regressions_total")), (0.0, 0.0));
     let (flushed, start) = second.restart(world.store()).await;
     let fenced = matches!(start, Err(StartError::Open(OpenError::Refused(_))));
     assert!(!flushed && fenced, "its entries came too late, and it is refused when it starts again");
@@ -113,6 +127,14 @@ async fn what_a_vanished_sidecar_strands_comes_back_when_it_is_forgiven() {
 
 async fn listed(sidecar: &Sidecar) -> Vec<SidecarNow> {
     sidecar.service().sidecars().await.expect("the store is there")
+}
+
+/// A number of a sidecar's page of metrics.
+fn metric(sidecar: &Sidecar, name: &str) -> f64 {
+    sidecar.service().metrics().run_upkeep();
+    let page = sidecar.service().metrics().render();
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+    line.unwrap_or_else(|| panic!("{name} is not in {page}")).parse().expect("a number")
 }
 
 /// What a sidecar has free of the pool and of limits, as the store knows it.

@@ -54,7 +54,14 @@ pub struct Ask {
 impl Ask {
     /// A request without a body; ids in `path` are [`encoded`].
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: Bytes::new(), accept: "application/json", actor: None, wait: ANSWER_WAIT }
+        Self {
+            method,
+            path: path.into(),
+            body: Bytes::new(),
+            accept: "application/json",
+            actor: None,
+            wait: ANSWER_WAIT,
+        }
     }
 
     /// A `GET`.
