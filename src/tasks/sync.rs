@@ -157,8 +157,8 @@ impl SyncLoop {
                 Err(error) => {
                     self.syncs.failures.increment(1);
                     if matches!(error, SyncError::Refused(_)) {
-                        self.parts.health.refuse();
                         self.parts.metrics.leases.fenced.set(1.0);
+                        self.parts.health.refuse();
                         tracing::error!(%error, "nothing is decided here any more");
                         return false;
                     }

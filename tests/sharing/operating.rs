@@ -38,7 +38,7 @@ async fn every_sidecar_shows_the_same_balances_while_all_hold_parts() {
     for sidecar in &world.sidecars {
         sidecar.debit_soon("ana", credits(10)).await;
         sidecar.debit_soon("bo", credits(20)).await;
-        holds.push(sidecar.hold("ana", credits(5)).await.expect("there is enough"));
+        holds.push(sidecar.hold_soon("ana", credits(5)).await);
     }
     for sidecar in &world.sidecars {
         soon("the pool's balance agrees", async || {
@@ -75,6 +75,7 @@ async fn what_a_vanished_sidecar_strands_comes_back_when_it_is_forgiven() {
     let mut all = listed(first).await.into_iter().map(|now| now.sidecar.id);
     let id = all.find(|id| !known.contains(id)).expect("it has registered");
     second.debit_soon("ana", credits(10)).await;
+    second.hold_soon("ana", credits(3)).await;
     second.service().flush().await.expect("the store is there");
     soon("it is lent parts to go on from", async || {
         let (funds, limits) = lent_to(first, id).await;
@@ -86,10 +87,13 @@ async fn what_a_vanished_sidecar_strands_comes_back_when_it_is_forgiven() {
         second.debit("ana", credits(1)).await.expect("it goes on from its part, unheard");
     }
     second.debit("ana", credits(500)).await.expect_err("it cannot get more");
+    second.service().sidecars().await.expect_err("the store is away");
+    second.service().reconcile().await.expect_err("the store is away");
+    second.service().forgive(id, true, &ops()).await.expect_err("the store is away");
     assert_eq!(metric(&second, "purser_leases_denied_total"), 1.0);
 
     let (stranded, _) = lent_to(first, id).await;
-    let more_than_is_left = credits(991).minus(stranded);
+    let more_than_is_left = credits(988).minus(stranded);
     first.debit("ana", more_than_is_left).await.expect_err("what is stranded is not there");
     let refused = first.service().forgive(id, false, &ops()).await.expect("the store is there");
     assert!(matches!(refused, Err(Refusal::Conflict { code: "sidecar_in_use", .. })), "{refused:?}");
@@ -97,15 +101,31 @@ async fn what_a_vanished_sidecar_strands_comes_back_when_it_is_forgiven() {
     assert_eq!(forgiven.funds, stranded, "{forgiven:?}");
     assert!(forgiven.limits >= credits(5), "{forgiven:?}");
     // With the 5 that nobody heard of, 1 005 of 1 000 are allowed: the bound that forgiving breaks.
-    first.debit_soon("ana", credits(990)).await;
-    let FundsBalance { used, remaining, .. } = pool(first).await;
-    assert_eq!((used, remaining), (credits(1_000), Credits::ZERO));
+    first.debit_soon("ana", credits(987)).await;
+    let FundsBalance { used, held, remaining, .. } = pool(first).await;
+    assert_eq!((used, held, remaining), (credits(997), credits(3), Credits::ZERO), "its open hold stays charged");
 
     line.cut(false);
     soon("the forgiven one is fenced", async || second.service().unready().is_some()).await;
     second.debit("ana", credits(1)).await.expect_err("it decides nothing any more");
-    assert_eq!(metric(&second, "purser_fenced"), 1.0);
-    assert!(metric(&second, r#"purser_sync_failures_total{store="memory"}"#) >= 1.0);
+    check_metrics(first, &second);
+    let (flushed, start) = second.restart(world.store()).await;
+    let fenced = matches!(start, Err(StartError::Open(OpenError::Refused(_))));
+    assert!(!flushed && fenced, "its entries came too late, and it is refused when it starts again");
+    let (third, _) = world.add().await;
+    third.debit("ana", credits(1)).await.expect_err("the pool is spent");
+    assert!(third.stop().await);
+    world.stop(credits(997)).await;
+}
+
+async fn listed(sidecar: &Sidecar) -> Vec<SidecarNow> {
+    sidecar.service().sidecars().await.expect("the store is there")
+}
+
+/// One that shared a pool with one that was fenced.
+fn check_metrics(first: &Sidecar, fenced: &Sidecar) {
+    assert_eq!(metric(fenced, "purser_fenced"), 1.0);
+    assert!(metric(fenced, r#"purser_sync_failures_total{store="memory"}"#) >= 1.0);
     for name in [
         r#"purser_sync_seconds_count{store="memory"}"#,
         r#"purser_leases_asked_total{of="pool"}"#,
@@ -116,17 +136,6 @@ async fn what_a_vanished_sidecar_strands_comes_back_when_it_is_forgiven() {
         assert!(metric(first, name) >= 1.0, "{name}");
     }
     assert_eq!((metric(first, "purser_fenced"), metric(first, "purser_lease_regressions_total")), (0.0, 0.0));
-    let (flushed, start) = second.restart(world.store()).await;
-    let fenced = matches!(start, Err(StartError::Open(OpenError::Refused(_))));
-    assert!(!flushed && fenced, "its entries came too late, and it is refused when it starts again");
-    let (third, _) = world.add().await;
-    third.debit("ana", credits(1)).await.expect_err("the pool is spent");
-    assert!(third.stop().await);
-    world.stop(credits(1_000)).await;
-}
-
-async fn listed(sidecar: &Sidecar) -> Vec<SidecarNow> {
-    sidecar.service().sidecars().await.expect("the store is there")
 }
 
 /// A number of a sidecar's page of metrics.

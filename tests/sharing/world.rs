@@ -145,6 +145,18 @@ impl Sidecar {
         panic!("{member} was denied {credits} for too long");
     }
 
+    /// As [`Self::debit_soon`], a hold.
+    pub async fn hold_soon(&self, member: &str, credits: Credits) -> OperationId {
+        for _ in 0..RETRIES_MAX {
+            match self.hold(member, credits).await {
+                Ok(id) => return id,
+                Err(denial) => assert!(denial.reason.retryable(), "{denial:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{member} was denied a hold of {credits} for too long");
+    }
+
     pub async fn hold(&self, member: &str, credits: Credits) -> Result<OperationId, Box<Denial>> {
         self.draw(member, credits, Some(60_000)).await
     }
