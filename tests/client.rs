@@ -4,13 +4,16 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
+use purser::domain::{Credits, SubscriptionId, Timestamp};
+use purser::root::{Actor, Done, Outcome, Rows};
+use purser::store::{Sqlite, Store, sqlite};
 use serde_json::Value;
 
 /// A server with data of its own, killed at the end.
 struct Server {
     process: Child,
     url: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -29,7 +32,7 @@ impl Server {
         assert!(lines.any(|line| line.contains("listening")), "it says where it listens");
         // Read on, or the server would be stopped by a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url, _folder: folder }
+        Self { process, url, folder }
     }
 
     /// Runs a command: its exit code, its JSON lines, its standard error.
@@ -123,6 +126,64 @@ fn a_refusal_says_why_and_ends_with_1() {
         assert!(stderr.contains(why), "{args:?}: {stderr}");
     }
     assert_eq!(server.run(&["team", "bulk", "acme", "--all"]).0, Some(64), "nothing is to change");
+}
+
+#[test]
+fn an_operator_sees_the_sidecars_and_gives_up_none_that_is_needed() {
+    let server = Server::start();
+    server.done(&SUBSCRIBE);
+    let sidecars = server.done(&["sidecars"]);
+    let [one] = &sidecars[..] else { panic!("{sidecars:?}") };
+    assert_eq!((&one["state"], &one["lent"], &one["incarnation"]), (&"open".into(), &"1000".into(), &1.into()));
+    let own = one["id"].as_str().expect("an id");
+    let other = "0b8a1f6e-3c55-4d0a-9f0e-5f7a1c2d3e4f";
+    for (args, why) in [
+        (&["forgive", own, "--force"][..], "purser: sidecar_in_use: "),
+        (&["forgive", other], "purser: not_found: "),
+        (&["forgive", "acme"], "purser: invalid_value: "),
+        (&["sidecars", "--actor", "olga"], "purser: forbidden: "),
+        (&["reconcile", "--actor", "olga"], "purser: forbidden: "),
+    ] {
+        let (code, lines, stderr) = server.run(args);
+        assert_eq!((code, lines.len()), (Some(1), 0), "{args:?}: {stderr}");
+        assert!(stderr.contains(why), "{args:?}: {stderr}");
+    }
+    assert_eq!(server.run(&["forgive"]).0, Some(64), "whom?");
+}
+
+#[test]
+fn reconciling_ends_with_1_where_the_books_differ() {
+    let server = Server::start();
+    server.done(&SUBSCRIBE);
+    server.done(&["team", "create", "acme", "--owner", "olga"]);
+    let audit = server.done(&["reconcile"]);
+    assert_eq!((&audit[0]["differences"], &audit[0]["listed"]), (&0.into(), &serde_json::json!([])), "{audit:?}");
+    assert!(audit[0]["entries"].as_u64() > Some(2), "{audit:?}");
+
+    spoil(&server.folder.path().join("data/purser.db"));
+    let (code, lines, stderr) = server.run(&["reconcile"]);
+    assert_eq!((code, &lines[0]["differences"]), (Some(1), &1.into()), "{lines:?} {stderr}");
+    assert!(stderr.contains("differ in 1"), "{stderr}");
+}
+
+/// Changes a table behind the server's back, without an entry in the ledger.
+fn spoil(file: &std::path::Path) {
+    let rule = |rows: &mut Rows| {
+        let id = SubscriptionId::new("sub_1").expect("an id");
+        let mut subscription = rows.subscription(&id)?.expect("it is there").clone();
+        let account = subscription.accounts.last_mut().expect("one is open");
+        account.holders[0].spent = Credits::from_credits(1).expect("an amount");
+        rows.put_subscription(subscription);
+        Ok(Ok(Done { outcome: Outcome::Changed, changes: Vec::new() }))
+    };
+    let spoiling = async {
+        let store = Sqlite::open(sqlite::Options::new(file)).await.expect("the store opens");
+        let spoilt = store.control(&rule, &Actor::Service("nobody".to_owned()), Timestamp::MIN).await;
+        spoilt.expect("the store is there").answer.expect("nothing refuses it");
+        store.close().await;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(spoiling);
 }
 
 #[test]

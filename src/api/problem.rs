@@ -86,6 +86,8 @@ codes! {
     TooManyMembers = "too_many_members", CONFLICT, "Too many members";
     /// Too many purchases are neither spent nor expired.
     TooManyPurchases = "too_many_purchases", CONFLICT, "Too many purchases";
+    /// The sidecar lives, or is the only one that the store serves.
+    SidecarInUse = "sidecar_in_use", CONFLICT, "Sidecar in use";
     /// The body is larger than the route takes.
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "Too large";
     /// The body's media type is not `application/json`.

@@ -86,6 +86,38 @@ pub struct EntriesArgs {
     pub client: ClientArgs,
 }
 
+/// `purser sidecars`: every sidecar of the store and what it holds.
+#[derive(Args, Clone, Debug)]
+pub struct SidecarsArgs {
+    /// Where to ask.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `purser forgive`: gives a sidecar up.
+#[derive(Args, Clone, Debug)]
+pub struct ForgiveArgs {
+    /// The sidecar's id, as `purser sidecars` shows it
+    #[arg(value_name = "SIDECAR")]
+    pub sidecar: String,
+
+    /// Also one that synced within the last minute
+    #[arg(long)]
+    pub force: bool,
+
+    /// Where to ask.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `purser reconcile`: compares the ledger with the tables.
+#[derive(Args, Clone, Debug)]
+pub struct ReconcileArgs {
+    /// Where to ask.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
 /// `purser demo`: teams, members and traffic over real HTTP, then an audit.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
@@ -150,6 +182,9 @@ mod tests {
         Team(TeamArgs),
         Subscription(SubscriptionArgs),
         Demo(DemoArgs),
+        Sidecars(SidecarsArgs),
+        Forgive(ForgiveArgs),
+        Reconcile(ReconcileArgs),
     }
 
     #[test]

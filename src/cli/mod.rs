@@ -12,6 +12,7 @@ mod config_args;
 mod control_args;
 mod demo;
 mod entries;
+mod operators;
 mod output;
 mod pages;
 mod serve;
@@ -20,7 +21,7 @@ mod team;
 mod tree;
 pub mod welcome;
 
-pub use client_args::{BalanceArgs, ClientArgs, DemoArgs, EntriesArgs};
+pub use client_args::{BalanceArgs, ClientArgs, DemoArgs, EntriesArgs, ForgiveArgs, ReconcileArgs, SidecarsArgs};
 pub use config_args::ConfigArgs;
 pub use control_args::{
     AccessArg, MemberChange, RoleArg, SubscriptionArgs, SubscriptionCommand, TeamArgs, TeamCommand, TermsArgs,
@@ -56,6 +57,15 @@ enum Command {
     Team(TeamArgs),
     /// Create, show and change subscriptions, buy credits
     Subscription(SubscriptionArgs),
+    /// List the sidecars that share the store, and what they hold
+    Sidecars(SidecarsArgs),
+    /// Give up a sidecar that is gone for ever: what it held comes back
+    ///
+    /// It is fenced should it come back. What it spent after its last sync is in no ledger and can now be spent a second
+    /// time, up to what comes back: that is the one bound that this breaks.
+    Forgive(ForgiveArgs),
+    /// Recompute every balance from the ledger; exit code 1 where any differs
+    Reconcile(ReconcileArgs),
     /// Try purser out: teams, real HTTP traffic, latencies, and an audit of every balance
     Demo(DemoArgs),
 }
@@ -74,6 +84,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Entries(args) => wait_for(entries::run(&args)),
         Command::Team(args) => wait_for(team::run(&args)),
         Command::Subscription(args) => wait_for(subscription::run(&args)),
+        Command::Sidecars(args) => wait_for(operators::sidecars(&args)),
+        Command::Forgive(args) => wait_for(operators::forgive(&args)),
+        Command::Reconcile(args) => wait_for(operators::reconcile(&args)),
         Command::Demo(args) => demo::run(&args),
     };
     done.unwrap_or_else(|error| {

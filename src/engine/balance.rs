@@ -49,6 +49,10 @@ pub struct Totals {
     pub oldest: Option<Timestamp>,
     /// Debt of all books, in micro-credits.
     pub debt_micros: i64,
+    /// What may be spent of all books, in micro-credits.
+    pub free_micros: i64,
+    /// What of all books is in suspense here, in micro-credits.
+    pub lost_micros: i64,
 }
 
 impl<L: Log> Meter<L> {
@@ -125,17 +129,20 @@ impl<L: Log> Meter<L> {
         }
     }
 
-    /// Sums of teams, subscriptions and debt; holds and operations are added by [`Meter::tend`].
+    /// Sums of teams, subscriptions and their books; holds and operations are added by [`Meter::tend`].
     pub fn totals(&self, now: Timestamp) -> Totals {
         // Copied out first: a map's own lock is never held while waiting for another.
         let books: Vec<_> = self.books.iter().map(|cell| Arc::clone(&cell)).collect();
-        let debt = books.iter().map(|cell| cell.lock().book.debt(now).micros());
-        Totals {
-            teams: self.teams.len() as u64,
-            subscriptions: books.len() as u64,
-            debt_micros: debt.fold(0, i64::saturating_add),
-            ..Totals::default()
+        let (teams, subscriptions) = (self.teams.len() as u64, books.len() as u64);
+        let mut totals = Totals { teams, subscriptions, ..Totals::default() };
+        for cell in &books {
+            let book = &cell.lock().book;
+            let lost = book.funds.iter().map(|funds| funds.lost.micros());
+            totals.debt_micros = totals.debt_micros.saturating_add(book.debt(now).micros());
+            totals.free_micros = totals.free_micros.saturating_add(book.free(now).micros());
+            totals.lost_micros = lost.fold(totals.lost_micros, i64::saturating_add);
         }
+        totals
     }
 }
 

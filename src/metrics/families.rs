@@ -11,7 +11,7 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts by size, in [`DECISION_BUCKETS`].
+    /// Counts by size, in [`DECISION_BUCKETS`] or [`SYNC_BUCKETS`].
     Histogram,
 }
 
@@ -36,6 +36,10 @@ pub const DECISION_BUCKETS: [f64; 16] = [
     0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005,
     0.01, 0.05, 0.25, 1.0,
 ];
+
+/// Upper bounds of `purser_sync_seconds`: SQLite takes a millisecond, a server across the network a few,
+/// a large batch a good part of a second; what takes longer than `store.timeout` has failed.
+pub const SYNC_BUCKETS: [f64; 13] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 const fn family(
     name: &'static str,
@@ -86,10 +90,27 @@ pub(super) const FLUSH_LAG: Family = family(
     &[],
     "Age of the oldest entry that the store has not confirmed.",
 );
-pub(super) const FLUSH_SECONDS: Family =
-    family("purser_flush_seconds", Gauge, Seconds, &[], "How long the last flush that the store confirmed took.");
-pub(super) const FLUSH_FAILURES: Family =
-    family("purser_flush_failures_total", Counter, Count, &[], "Flushes that failed or timed out; each is repeated.");
+pub(super) const SYNC_SECONDS: Family = family(
+    "purser_sync_seconds",
+    Histogram,
+    Seconds,
+    &["store"],
+    "How long a sync with the store took that it confirmed, by store.",
+);
+pub(super) const SYNC_FAILURES: Family = family(
+    "purser_sync_failures_total",
+    Counter,
+    Count,
+    &["store"],
+    "Syncs that failed or timed out, by store; each is repeated.",
+);
+pub(super) const URGENT_SYNCS: Family = family(
+    "purser_urgent_syncs_total",
+    Counter,
+    Count,
+    &[],
+    "Syncs that were made at once because a decision waited for credits to be lent.",
+);
 pub(super) const JOURNAL_BYTES: Family =
     family("purser_journal_bytes", Gauge, Bytes, &[], "Size of all files of the journal.");
 pub(super) const JOURNAL_FAILED: Family = family(
@@ -121,6 +142,55 @@ pub(super) const REMEMBERED_AGE: Family = family(
 );
 pub(super) const LEASES_WAITED: Family =
     family("purser_leases_waited_total", Counter, Count, &[], "Decisions that waited for credits to be lent.");
+pub(super) const LEASES_DENIED: Family = family(
+    "purser_leases_denied_total",
+    Counter,
+    Count,
+    &[],
+    "Decisions denied as unavailable because no credits were lent in time.",
+);
+pub(super) const LEASES_HELD: Family = family(
+    "purser_lease_credits",
+    Gauge,
+    Count,
+    &[],
+    "Credits that are lent to this sidecar and free: what it may spend alone, and what is stranded if it is lost.",
+);
+pub(super) const LEASES_ASKED: Family = family(
+    "purser_leases_asked_total",
+    Counter,
+    Count,
+    &["of"],
+    "Requests to be lent more of an account, by what it is: pool or limit. A wallet counts as a pool.",
+);
+pub(super) const SUSPENSE: Family = family(
+    "purser_suspense_credits",
+    Gauge,
+    Count,
+    &[],
+    "Credits lent to this sidecar of which a crash took the knowledge whether they were spent.",
+);
+pub(super) const REGRESSIONS: Family = family(
+    "purser_lease_regressions_total",
+    Counter,
+    Count,
+    &[],
+    "Leases of this sidecar that the store had forgotten and learnt of again; anything but 0 needs a look at the store.",
+);
+pub(super) const GENERATION: Family = family(
+    "purser_store_generation",
+    Gauge,
+    Count,
+    &[],
+    "Rises whenever the store may have forgotten what it lent: it was restored, or another took its place.",
+);
+pub(super) const FENCED: Family = family(
+    "purser_fenced",
+    Gauge,
+    Count,
+    &[],
+    "1 when the store refuses this sidecar, because a newer run of it has registered or it was written off; else 0.",
+);
 pub(super) const HTTP_REQUESTS: Family = family(
     "purser_http_requests_total",
     Counter,
@@ -142,7 +212,7 @@ pub(super) const BUILD_INFO: Family =
     family("purser_build_info", Gauge, Count, &["version"], "Always 1; the label says which version runs.");
 
 /// Every metric there is.
-pub const FAMILIES: [Family; 22] = [
+pub const FAMILIES: [Family; 30] = [
     DECISIONS,
     DECISION_SECONDS,
     OPEN_HOLDS,
@@ -150,8 +220,9 @@ pub const FAMILIES: [Family; 22] = [
     UNFLUSHED_CREDITS,
     UNFLUSHED_ENTRIES,
     FLUSH_LAG,
-    FLUSH_SECONDS,
-    FLUSH_FAILURES,
+    SYNC_SECONDS,
+    SYNC_FAILURES,
+    URGENT_SYNCS,
     JOURNAL_BYTES,
     JOURNAL_FAILED,
     REPLAY_SECONDS,
@@ -160,6 +231,13 @@ pub const FAMILIES: [Family; 22] = [
     REMEMBERED_OPERATIONS,
     REMEMBERED_AGE,
     LEASES_WAITED,
+    LEASES_DENIED,
+    LEASES_HELD,
+    LEASES_ASKED,
+    SUSPENSE,
+    REGRESSIONS,
+    GENERATION,
+    FENCED,
     HTTP_REQUESTS,
     CONNECTIONS,
     CONNECTIONS_REFUSED,

@@ -9,9 +9,13 @@
 
 mod families;
 mod http;
+mod leases;
+mod syncs;
 
-pub use families::{DECISION_BUCKETS, FAMILIES, Family, Kind};
+pub use families::{DECISION_BUCKETS, FAMILIES, Family, Kind, SYNC_BUCKETS};
 pub use http::Route;
+pub use leases::Leases;
+pub use syncs::Syncs;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +40,8 @@ pub struct Metrics {
     pub holds: Holds,
     /// The way to the store.
     pub flush: Flush,
+    /// What is lent to this sidecar.
+    pub leases: Leases,
     /// The local file of entries.
     pub journal: Journal,
     /// What the books hold, computed now and then.
@@ -54,8 +60,6 @@ pub struct Decisions {
     denied: [Counter; Reason::ALL.len()],
     /// Seconds from reading a request to a durable decision.
     pub seconds: Histogram,
-    /// Decisions that waited for credits to be lent.
-    pub leases_waited: Counter,
 }
 
 impl Decisions {
@@ -95,10 +99,6 @@ pub struct Flush {
     pub unflushed_entries: Gauge,
     /// Age in seconds of the oldest of them, 0 without any.
     pub lag_seconds: Gauge,
-    /// Seconds that the last confirmed flush took.
-    pub seconds: Gauge,
-    /// Flushes that failed.
-    pub failures: Counter,
 }
 
 /// The local file of entries.
@@ -136,11 +136,16 @@ pub struct Connections {
 
 impl Metrics {
     /// Makes every handle, so that every metric is shown from the start with 0. Only the requests
-    /// come with their first answer.
+    /// come with their first answer, and the syncs with their store.
     pub fn new() -> Self {
-        let bounded = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Full(families::DECISION_SECONDS.name.to_owned()), &DECISION_BUCKETS);
-        let recorder = bounded.expect("there are buckets").upkeep_timeout(UPKEEP_INTERVAL).build_recorder();
+        let mut builder = PrometheusBuilder::new().upkeep_timeout(UPKEEP_INTERVAL);
+        for (family, bounds) in
+            [(&families::DECISION_SECONDS, &DECISION_BUCKETS[..]), (&families::SYNC_SECONDS, &SYNC_BUCKETS)]
+        {
+            let matcher = Matcher::Full(family.name.to_owned());
+            builder = builder.set_buckets_for_metric(matcher, bounds).expect("there are buckets");
+        }
+        let recorder = builder.build_recorder();
         for family in &FAMILIES {
             describe(&recorder, family);
         }
@@ -149,6 +154,7 @@ impl Metrics {
             decisions: Decisions::new(&recorder),
             holds: Holds::new(&recorder),
             flush: Flush::new(&recorder),
+            leases: Leases::new(&recorder),
             journal: Journal::new(&recorder),
             books: Books::new(&recorder),
             connections: Connections {
@@ -169,6 +175,11 @@ impl Metrics {
     /// Moves the samples of histograms into their buckets.
     pub fn run_upkeep(&self) {
         self.handle.run_upkeep();
+    }
+
+    /// The syncs with one store; make it once, where the loop is made.
+    pub fn syncs(&self, store: &'static str) -> Syncs {
+        Syncs::new(&self.recorder, store)
     }
 
     /// The counters of one route of the HTTP interface; make it once, where the route is made.
@@ -193,7 +204,6 @@ impl Decisions {
             allowed: of("allow", "none"),
             denied: Reason::ALL.map(|reason| of("deny", reason.as_str())),
             seconds: recorder.register_histogram(&Key::from_name(families::DECISION_SECONDS.name), &METADATA),
-            leases_waited: counter(recorder, &families::LEASES_WAITED, vec![]),
         }
     }
 }
@@ -216,8 +226,6 @@ impl Flush {
             unflushed_credits: gauge(recorder, &families::UNFLUSHED_CREDITS, vec![]),
             unflushed_entries: gauge(recorder, &families::UNFLUSHED_ENTRIES, vec![]),
             lag_seconds: gauge(recorder, &families::FLUSH_LAG, vec![]),
-            seconds: gauge(recorder, &families::FLUSH_SECONDS, vec![]),
-            failures: counter(recorder, &families::FLUSH_FAILURES, vec![]),
         }
     }
 }

@@ -12,6 +12,7 @@ fn page() -> String {
     metrics.decisions.allowed.increment(2);
     metrics.decisions.denied(Reason::Held).increment(1);
     metrics.decisions.seconds.record(0.000_003);
+    metrics.syncs("sqlite").seconds.record(0.003);
     metrics.route("/v1/teams/{team}").answered(200);
     metrics.route("/v1/teams/{team}").answered(418);
     metrics.run_upkeep();
@@ -56,7 +57,9 @@ fn every_sample_belongs_to_a_family_and_has_its_labels() {
 
 #[test]
 fn every_metric_is_shown_before_anything_happened() {
-    let page = Metrics::new().render();
+    let metrics = Metrics::new();
+    let _syncs = metrics.syncs("sqlite");
+    let page = metrics.render();
     for family in FAMILIES.iter().filter(|family| family.name != "purser_http_requests_total") {
         assert!(page.contains(&format!("# TYPE {} ", family.name)), "{} in {page}", family.name);
     }

@@ -267,6 +267,33 @@ pub enum Change {
         /// The allowed models.
         models: BTreeSet<Model>,
     },
+    /// An operator gave a sidecar up.
+    SidecarWrittenOff {
+        /// The sidecar's id.
+        sidecar: u128,
+        /// The host that it ran on.
+        host: String,
+    },
+    /// What a sidecar that was given up held of a subscription came back.
+    FundsForgiven {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The sidecar's id.
+        sidecar: u128,
+        /// How much came back.
+        credits: Credits,
+    },
+    /// What a sidecar that was given up held of a member's limit came back.
+    LimitForgiven {
+        /// The team.
+        team: TeamId,
+        /// The member.
+        user: UserId,
+        /// The sidecar's id.
+        sidecar: u128,
+        /// How much came back.
+        credits: Credits,
+    },
 }
 
 impl Change {
@@ -281,6 +308,9 @@ impl Change {
             Self::MemberPut { .. } => "member_put",
             Self::MemberRemoved { .. } => "member_removed",
             Self::WhitelistPut { .. } => "whitelist_put",
+            Self::SidecarWrittenOff { .. } => "sidecar_written_off",
+            Self::FundsForgiven { .. } => "funds_forgiven",
+            Self::LimitForgiven { .. } => "limit_forgiven",
         }
     }
 }

@@ -61,9 +61,6 @@ pub(super) fn sync(
         Ok(sidecar) => sidecar.clone(),
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if known.state == State::WrittenOff {
-        return Ok(Err(SyncRefusal::Fenced));
-    }
     // Also where it has nothing new: what it returned rests on entries that the ledger must have.
     if request.batch.first > known.last + 1 && !forgets_lives() {
         return Ok(Err(SyncRefusal::Gap { last: known.last }));
@@ -102,12 +99,13 @@ pub(super) fn sync(
         rows.put_subscription(after);
     }
     limits::sync(rows, &desk, shares, &tale, &ids, &mut shared)?;
-    if synced.overdrawn && sidecar.state != State::WrittenOff {
+    if synced.overdrawn {
         sidecar.state = State::Quarantined;
     }
     sidecar.last = reply.acked;
     rows.put_sidecar(sidecar);
     rows.put_root(root);
+    shared.regressions = synced.regressions;
     reply.shared = Some(Box::new(shared));
     Ok(Ok((reply, synced)))
 }

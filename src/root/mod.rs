@@ -1,6 +1,7 @@
 //! The rules by which credits are granted and lent, pure: a store locks rows, loads them, runs a
 //! rule of this module and saves what it changed, all in one transaction.
 
+pub mod across;
 pub mod burn;
 pub mod command;
 pub mod control;
@@ -21,6 +22,7 @@ pub mod sync;
 pub mod view;
 pub mod windows;
 
+pub use across::Across;
 pub use command::{Actor, Change, Command, Done, Outcome, Patch, Refusal, Selection, Settings};
 pub use control::control;
 pub use funds::{Lease, Report};

@@ -65,6 +65,8 @@ pub struct Shared {
     pub asks_all: bool,
     /// The newest change of control.
     pub config: u64,
+    /// Accounts of the sidecar of which the store had forgotten that it lent.
+    pub regressions: u64,
     /// The root's time: a sidecar's own must not be before it.
     pub now: Timestamp,
     /// How each subscription stands.

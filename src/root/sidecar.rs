@@ -40,6 +40,13 @@ impl std::str::FromStr for State {
     }
 }
 
+/// A sidecar's id as people read it and as its data folder has it: a UUID.
+pub fn id_text(id: u128) -> String {
+    let hex = format!("{id:032x}");
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    parts.join("-")
+}
+
 /// A sidecar that has registered, and how far its entries have come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sidecar {

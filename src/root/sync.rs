@@ -12,7 +12,7 @@ use super::holder::{Holder, SOLE};
 use super::many;
 use super::rows::{Missing, Rows, Sharing};
 use super::share::{Shared, Shares};
-use super::sidecar::Sidecar;
+use super::sidecar::{Sidecar, State};
 use super::subscription::{Grant, Subscription};
 use crate::domain::{Credits, Entry, SubscriptionId, Tally, TeamId, Timestamp, UserId};
 
@@ -65,8 +65,8 @@ impl Reply {
 /// Why the root does not take a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SyncRefusal {
-    /// A newer incarnation of this sidecar has registered; this one must stop.
-    #[error("a newer incarnation of this sidecar has registered")]
+    /// A newer incarnation of this sidecar has registered, or an operator has given it up: it must stop.
+    #[error("a newer incarnation of this sidecar has registered, or an operator has written it off")]
     Fenced,
     /// The sidecar has not registered, or another one has.
     #[error("this sidecar is not registered")]
@@ -153,6 +153,10 @@ pub(super) fn admit<'a>(registered: Option<&'a Sidecar>, request: &Request) -> R
         return Err(SyncRefusal::RegisterFirst);
     }
     if sidecar.incarnation > request.incarnation {
+        return Err(SyncRefusal::Fenced);
+    }
+    if sidecar.state == State::WrittenOff {
+        // What it held has been or will be given to others: it must not spend on.
         return Err(SyncRefusal::Fenced);
     }
     if !request.batch.entries.is_empty() && request.batch.first > sidecar.last + 1 && !many::forgets_lives() {

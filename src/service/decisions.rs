@@ -63,7 +63,10 @@ impl Service {
         if let Drawn::Short(subscription) = &drawn {
             drawn = match self.lease_for(draw, subscription.clone()).await? {
                 Some(drawn) => drawn,
-                None => return Ok(self.meter.unavailable(draw)),
+                None => {
+                    self.metrics.leases.denied.increment(1);
+                    return Ok(self.meter.unavailable(draw));
+                }
             };
         }
         match &drawn {
@@ -79,7 +82,7 @@ impl Service {
     /// Asks the root for what a draw lacks, and draws again, until it is decided or has waited long
     /// enough: `None`.
     async fn lease_for(&self, draw: &Draw, mut subscription: SubscriptionId) -> Result<Option<Drawn>, DrawFault> {
-        self.metrics.decisions.leases_waited.increment(1);
+        self.metrics.leases.waited.increment(1);
         let start = self.clock.instant();
         loop {
             let left = self.options.lease_wait.saturating_sub(self.clock.since(start));
@@ -196,7 +199,7 @@ impl Service {
 
     /// Waits a little for a new lease; who asks again sees whether it came.
     async fn lease(&self, subscription: SubscriptionId) {
-        self.metrics.decisions.leases_waited.increment(1);
+        self.metrics.leases.waited.increment(1);
         if let Err(unable) = self.syncing.sync(Some(subscription), self.options.lease_wait).await {
             tracing::debug!(%unable, "no lease in time");
         }

@@ -3,10 +3,12 @@
 //!
 //! Nothing is decided here and nothing of the wire is known. The engine decides, the root rules.
 
+mod across;
 pub mod balances;
 pub mod control;
 pub mod decisions;
 pub mod health;
+pub mod operators;
 pub mod records;
 mod refollow;
 pub mod syncing;
@@ -24,9 +26,10 @@ use crate::journal::{Journal, Seq};
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 
-pub use balances::FundsBalance;
+pub use balances::{FundsBalance, LentOut, MemberView};
 pub use decisions::{EndError, Together};
 pub use health::Health;
+pub use operators::{Forgiven, Held, SidecarNow};
 pub use syncing::{Asks, Syncing};
 
 /// The engine over the journal.

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::Member;
+use crate::root::sidecar::id_text;
 use crate::root::{Change, Status, Terms};
 
 /// The detail of a change, where it has more to say than the entry's own columns.
@@ -15,6 +16,10 @@ pub fn of(change: &Change) -> Option<String> {
         Change::MemberPut { member, .. } => of_member(member),
         Change::WhitelistPut { enabled, models, .. } => {
             json!({ "enabled": enabled, "models": models.iter().map(|m| m.as_str()).collect::<Vec<_>>() })
+        }
+        Change::SidecarWrittenOff { sidecar, host } => json!({ "sidecar": id_text(*sidecar), "host": host }),
+        Change::FundsForgiven { sidecar, .. } | Change::LimitForgiven { sidecar, .. } => {
+            json!({ "sidecar": id_text(*sidecar) })
         }
         Change::Assigned { .. } | Change::Unassigned { .. } | Change::MemberRemoved { .. } => return None,
     };

@@ -33,11 +33,17 @@ pub enum Kind {
     MemberRemoved,
     /// A whitelist was replaced.
     WhitelistPut,
+    /// A sidecar was given up.
+    SidecarWrittenOff,
+    /// What a sidecar that was given up held of a subscription came back.
+    FundsForgiven,
+    /// What a sidecar that was given up held of a member's limit came back.
+    LimitForgiven,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Debited,
         Self::Held,
         Self::Extended,
@@ -53,6 +59,9 @@ impl Kind {
         Self::MemberPut,
         Self::MemberRemoved,
         Self::WhitelistPut,
+        Self::SidecarWrittenOff,
+        Self::FundsForgiven,
+        Self::LimitForgiven,
     ];
 
     /// The word on the wire and in the ledger.
@@ -73,6 +82,9 @@ impl Kind {
             Self::MemberPut => "member_put",
             Self::MemberRemoved => "member_removed",
             Self::WhitelistPut => "whitelist_put",
+            Self::SidecarWrittenOff => "sidecar_written_off",
+            Self::FundsForgiven => "funds_forgiven",
+            Self::LimitForgiven => "limit_forgiven",
         }
     }
 

@@ -194,6 +194,15 @@ impl LedgerEntry {
             }
             Change::MemberRemoved { team, user } => (Kind::MemberRemoved, Some(team.clone()), None, Some(user.clone())),
             Change::WhitelistPut { team, .. } => (Kind::WhitelistPut, Some(team.clone()), None, None),
+            Change::SidecarWrittenOff { .. } => (Kind::SidecarWrittenOff, None, None, None),
+            Change::FundsForgiven { subscription, credits, .. } => {
+                row.credits = Some(*credits);
+                (Kind::FundsForgiven, None, Some(subscription.clone()), None)
+            }
+            Change::LimitForgiven { team, user, credits, .. } => {
+                row.credits = Some(*credits);
+                (Kind::LimitForgiven, Some(team.clone()), None, Some(user.clone()))
+            }
         };
         row
     }

@@ -248,6 +248,20 @@ impl Store for Memory {
         (self.sharing() == Sharing::Many).then(|| self.pushes.subscribe())
     }
 
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    async fn sidecars(&self) -> Result<Vec<Sidecar>, StoreError> {
+        Ok(self.tables.lock().sidecars.values().cloned().collect())
+    }
+
+    async fn member_funds(&self, team: &TeamId, users: &[UserId]) -> Result<Vec<MemberFunds>, StoreError> {
+        let tables = self.tables.lock();
+        let funds = users.iter().filter_map(|user| tables.member_funds.get(&(team.clone(), user.clone())));
+        Ok(funds.cloned().collect())
+    }
+
     async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
         Ok(self.tables.lock().subscriptions.get(id).cloned())
     }

@@ -9,6 +9,7 @@ mod deadline;
 pub mod detail;
 pub mod error;
 pub mod hold;
+pub mod holding;
 pub mod kind;
 pub mod ledger;
 pub mod memory;
@@ -22,11 +23,12 @@ use tokio::sync::watch;
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{Reply, Request, SyncRefusal};
-use crate::root::{Actor, Done, Key, Missing, Refusal, Row, Rows, Sharing, Sidecar};
+use crate::root::{Actor, Done, Key, MemberFunds, Missing, Refusal, Row, Rows, SOLE, Sharing, Sidecar};
 
 pub use audit::{Audit, Difference};
 pub use error::StoreError;
 pub use hold::Hold;
+pub use holding::Holding;
 pub use kind::Kind;
 pub use ledger::{LedgerEntry, Moves};
 pub use memory::Memory;
@@ -99,6 +101,23 @@ pub trait Store: Send + Sync + 'static {
     /// called back. `None`: nothing is pushed, the next beat tells.
     fn pushes(&self) -> Option<watch::Receiver<u64>> {
         None
+    }
+
+    /// The word for this kind of store in metrics.
+    fn name(&self) -> &'static str;
+
+    /// Sidecars that ever registered, by id; of a store that serves one, that one.
+    async fn sidecars(&self) -> Result<Vec<Sidecar>, StoreError>;
+
+    /// What is lent of these members' limits and what they drew, in any order; none of who drew nothing.
+    /// A store that serves one sidecar lends no limits.
+    async fn member_funds(&self, _team: &TeamId, _users: &[UserId]) -> Result<Vec<MemberFunds>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Hands over what every sidecar holds, account by account. Takes as long as [`Store::load`].
+    async fn holdings(&self, now: Timestamp, visit: &mut (dyn FnMut(Holding) + Send)) -> Result<(), StoreError> {
+        self.load(SOLE, now, &mut |row| holding::holdings(&row).into_iter().for_each(&mut *visit)).await
     }
 
     /// A subscription as it was last saved.

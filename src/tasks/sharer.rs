@@ -11,6 +11,7 @@ use crate::domain::Timestamp;
 use crate::engine::log::charged;
 use crate::engine::pace::{Round, Telling, Waits};
 use crate::lease::Session;
+use crate::metrics::Leases;
 use crate::root::Shares;
 use crate::root::sync::{Batch, Reply};
 use crate::service::Parts;
@@ -81,8 +82,10 @@ impl Sharer {
     }
 
     /// What goes with the last batch.
-    pub fn begin(&mut self, telling: Telling, instant: Instant) -> Shares {
+    pub fn begin(&mut self, telling: Telling, metrics: &Leases, instant: Instant) -> Shares {
         let Telling { funds, wants, members, .. } = telling;
+        metrics.asked_of_pool.increment(wants.len() as u64);
+        metrics.asked_of_limit.increment(members.values().filter(|share| share.want.is_some()).count() as u64);
         let sent_at = self.millis(instant);
         Shares { closes: self.closes, funds, wants, members, ..self.session.begin(&self.host, sent_at) }
     }
@@ -102,6 +105,8 @@ impl Sharer {
         if let Some(heard) = self.heard.take() {
             heard();
         }
+        parts.metrics.leases.regressions.increment(shared.regressions);
+        parts.metrics.leases.generation.set(shared.generation as f64);
         parts.clock.not_before(shared.now);
         parts.meter.take(reply, parts.clock.now());
         let trip = instant.saturating_duration_since(sent_at).as_millis();
@@ -137,6 +142,7 @@ impl SyncLoop {
     /// Hands over everything that was entered before; the last batch carries what is held and wanted.
     pub(super) async fn share(&mut self, sharer: &mut Sharer, waits: &Waits) -> Result<(), SyncError> {
         let telling = sharer.tell(&self.parts, waits, self.parts.clock.now());
+        let is_urgent = waits.books.values().any(|waiting| !waiting.all.is_zero());
         let instant = self.parts.clock.instant();
         let mut is_due = telling.is_due || !waits.books.is_empty() || sharer.is_due(instant);
         if std::mem::take(&mut self.is_pushed) {
@@ -151,6 +157,9 @@ impl SyncLoop {
             let is_last = self.reader.next_seq() > through;
             if entries.is_empty() && !is_due {
                 return Ok(());
+            }
+            if is_last && is_urgent {
+                self.parts.metrics.leases.urgent_syncs.increment(1);
             }
             let charged: i64 = entries.iter().map(charged).sum();
             let shared = self.hand_over(sharer, Batch { first, entries }, telling.take_if(|_| is_last)).await;
@@ -175,7 +184,7 @@ impl SyncLoop {
     ) -> Result<Reply, SyncError> {
         let (sent_at, is_last) = (self.parts.clock.instant(), telling.is_some());
         let shares = match telling {
-            Some(telling) => sharer.begin(telling, sent_at),
+            Some(telling) => sharer.begin(telling, &self.parts.metrics.leases, sent_at),
             None => sharer.within(),
         };
         let (reply, _order) = self.exchange(batch, BTreeMap::new(), Some(shares)).await?;

@@ -13,6 +13,7 @@ use crate::domain::{Credits, Entry, SubscriptionId, Timestamp};
 use crate::engine::log::charged;
 use crate::journal::codec::{CodecError, decode};
 use crate::journal::{Failed, Journal, ReadError, Reader, Seq};
+use crate::metrics::Syncs;
 use crate::root::Shares;
 use crate::root::sync::{Batch, Reply, Request, SyncRefusal};
 use crate::service::syncing::Ask;
@@ -74,6 +75,7 @@ pub enum SyncError {
 pub struct SyncLoop {
     pub(super) parts: Parts,
     options: Options,
+    syncs: Syncs,
     asks: Asks,
     pub(super) confirmed: watch::Sender<u64>,
     pub(super) reader: Reader,
@@ -106,10 +108,12 @@ impl SyncLoop {
         // Before the first mark nothing is old.
         let marks = if marks.is_empty() { vec![(Timestamp::MIN, 0)] } else { marks };
         let marks = marks.into();
+        let syncs = parts.metrics.syncs(parts.store.name());
         let (charged_micros, behind_since, is_pushed, push_after) = (0, None, false, parts.clock.instant());
         Self {
             parts,
             options,
+            syncs,
             asks,
             confirmed,
             reader,
@@ -151,8 +155,9 @@ impl SyncLoop {
             pause = match synced {
                 Ok(()) => interval,
                 Err(error) => {
-                    self.parts.metrics.flush.failures.increment(1);
+                    self.syncs.failures.increment(1);
                     if matches!(error, SyncError::Refused(_)) {
+                        self.parts.metrics.leases.fenced.set(1.0);
                         self.parts.health.refuse();
                         tracing::error!(%error, "nothing is decided here any more");
                         return false;
@@ -263,14 +268,14 @@ impl SyncLoop {
         wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
         shares: Option<Shares>,
     ) -> Result<(Reply, OwnedMutexGuard<()>), SyncError> {
-        let Parts { meter, store, clock, metrics, order, .. } = &self.parts;
+        let Parts { meter, store, clock, order, .. } = &self.parts;
         let Options { sidecar, incarnation, .. } = self.options;
         let request = Request { sidecar, incarnation, batch, wants, shares };
         let order = Arc::clone(order).lock_owned().await;
         let start = clock.instant();
         let syncing = tokio::time::timeout(self.options.timeout, store.sync(&request, clock.now()));
         let reply = syncing.await.map_err(|_| SyncError::Timeout)??.map_err(SyncError::Refused)?;
-        metrics.flush.seconds.set(clock.since(start).as_secs_f64());
+        self.syncs.seconds.record(clock.since(start));
         if request.shares.is_none() {
             meter.lend(&reply.leases);
         }

@@ -55,6 +55,8 @@ async fn step(meter: &Meter<JournalLog>, clock: &Clock, metrics: &Metrics) {
 fn show(totals: &Totals, clock: &Clock, metrics: &Metrics) {
     metrics.holds.open.set(totals.open_holds as f64);
     metrics.books.debt_credits.set(totals.debt_micros as f64 / 1e6);
+    metrics.leases.held_credits.set(totals.free_micros as f64 / 1e6);
+    metrics.leases.suspense_credits.set(totals.lost_micros as f64 / 1e6);
     metrics.books.remembered_operations.set(totals.operations as f64);
     let age = totals.oldest.map_or(0, |oldest| clock.now().millis_since(oldest));
     metrics.books.remembered_age_seconds.set(age as f64 / 1e3);

@@ -5,6 +5,7 @@ mod bulk;
 mod hang_up;
 mod ledger;
 mod lists;
+mod operators;
 mod resources;
 mod roles;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,6 +17,7 @@ use purser::config::{Config, Listen, Live};
 use purser::domain::{Ask, OperationId, TeamId, UserId};
 use purser::engine::{Draw, Drawn};
 use purser::server::Server;
+use purser::store::Store;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -91,6 +93,11 @@ fn hash(token: &str) -> String {
 impl Sidecar {
     /// An empty sidecar on 22 November 2026.
     pub async fn start() -> Self {
+        Self::start_on(None).await
+    }
+
+    /// The same on a store that is there already.
+    pub async fn start_on(store: Option<Arc<dyn Store>>) -> Self {
         let place = tempfile::tempdir().expect("a folder");
         let tokens = place.path().join("tokens");
         fs::write(&tokens, format!("admin root {}\ngateway edge {}\n", hash("admin"), hash("gateway")))
@@ -99,7 +106,7 @@ impl Sidecar {
         config.server.http = vec!["127.0.0.1:0".parse().expect("an address")];
         config.auth.tokens_file = Live(Some(tokens));
         let clock = Clock::manual("2026-11-22T12:00:00Z".parse().expect("a time"));
-        let server = Server::start(&config, clock.clock()).await.expect("starts");
+        let server = Server::start_on(&config, clock.clock(), store).await.expect("starts");
         let Listen::Tcp(address) = &server.addresses()[0] else { panic!("a TCP address") };
         let base = format!("http://{address}");
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -110,12 +117,18 @@ impl Sidecar {
     /// its member mia, who draws on the pool up to 50.
     pub async fn with_team() -> Self {
         let sidecar = Self::start().await;
+        sidecar.found().await;
+        sidecar
+    }
+
+    /// Makes the team of [`Self::with_team`].
+    pub async fn found(&self) {
+        let sidecar = self;
         sidecar.put("/v1/subscriptions/sub_1", terms()).await.expect(201);
         sidecar.put("/v1/teams/acme", json!({ "owner": "olga" })).await.expect(201);
         sidecar.put("/v1/teams/acme/members/adam", json!({ "role": "admin" })).await.expect(201);
         let mia = json!({ "access": "credits", "limit": "50" });
         sidecar.put("/v1/teams/acme/members/mia", mia).await.expect(201);
-        sidecar
     }
 
     pub fn address(&self) -> &str {

@@ -1,6 +1,8 @@
 //! Several sidecars on one store: whole servers in one process, asked through their services, on the
 //! specification in memory and on a real PostgreSQL.
 
+mod cut;
+mod operating;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use purser::clock::Clock;
@@ -10,10 +10,12 @@ use purser::config::{Config, Listen};
 use purser::domain::{Access, Ask, Credits, Denial, Features, OperationId, SubscriptionId, TeamId, Timestamp, UserId};
 use purser::engine::{Draw, Drawn, Scope};
 use purser::root::{Actor, Command, Patch, Rollover, Settings, Status, Terms};
-use purser::server::Server;
+use purser::server::{Server, StartError};
+use purser::service::Service;
 use purser::store::{Memory, Postgres, Store};
 use tempfile::TempDir;
 
+use crate::cut::Cut;
 use crate::postgres;
 
 /// The longest that a sidecar may take to stop.
@@ -25,13 +27,14 @@ const RETRIES_MAX: usize = 25;
 pub struct World {
     pub sidecars: Vec<Arc<Sidecar>>,
     store: Arc<dyn Store>,
+    added: AtomicUsize,
 }
 
 pub struct Sidecar {
     server: Server,
     name: usize,
     asked: AtomicU64,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Where the record is.
@@ -65,7 +68,18 @@ impl World {
         for name in 0..sidecars {
             started.push(Arc::new(Sidecar::start(name, open().await).await));
         }
-        Self { sidecars: started, store: open().await }
+        Self { sidecars: started, store: open().await, added: AtomicUsize::new(sidecars) }
+    }
+
+    /// One more sidecar, and the line between it and the store.
+    pub async fn add(&self) -> (Sidecar, Arc<Cut>) {
+        let line = Cut::new(Arc::clone(&self.store));
+        let name = self.added.fetch_add(1, Ordering::Relaxed);
+        (Sidecar::start(name, Arc::clone(&line) as Arc<dyn Store>).await, line)
+    }
+
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
     }
 
     /// A team with a pool of `pool` credits and its members with their limits, made through the first
@@ -102,12 +116,12 @@ impl World {
     /// tables say the same.
     pub async fn stop(self, spent: Credits) {
         let lent = async |world: &Self| world.lent().await;
-        let Self { sidecars, store } = self;
+        let Self { sidecars, store, added } = self;
         for sidecar in sidecars {
             let sidecar = Arc::into_inner(sidecar).expect("nobody asks any more");
             assert!(sidecar.server.stop(STOP).await.flushed, "everything is in the store");
         }
-        let world = Self { sidecars: Vec::new(), store };
+        let world = Self { sidecars: Vec::new(), store, added };
         assert_eq!(lent(&world).await, Credits::ZERO, "who stops returns everything");
         let row = world.store.subscription(&subscription()).await.expect("the store is there").expect("it was put");
         let used = row.accounts.iter().map(|account| account.spent().minus(account.refunded()));
@@ -120,10 +134,24 @@ impl World {
 impl Sidecar {
     async fn start(name: usize, store: Arc<dyn Store>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
-        config.server.http = vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
-        let server = Server::start_on(&config, Clock::system(), Some(store)).await.expect("a sidecar starts");
-        Self { server, name, asked: AtomicU64::new(0), _folder: folder }
+        let server = start(&folder, store).await.expect("a sidecar starts");
+        Self { server, name, asked: AtomicU64::new(0), folder }
+    }
+
+    pub fn service(&self) -> &Service {
+        self.server.service()
+    }
+
+    /// Stops it; answers whether everything is in the store.
+    pub async fn stop(self) -> bool {
+        self.server.stop(STOP).await.flushed
+    }
+
+    /// Stops it and starts it again with the same data folder; answers whether everything was in the
+    /// store before, and what came of the start.
+    pub async fn restart(self, store: Arc<dyn Store>) -> (bool, Result<Server, StartError>) {
+        let flushed = self.server.stop(STOP).await.flushed;
+        (flushed, start(&self.folder, store).await)
     }
 
     pub async fn debit(&self, member: &str, credits: Credits) -> Result<(), Box<Denial>> {
@@ -140,6 +168,18 @@ impl Sidecar {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("{member} was denied {credits} for too long");
+    }
+
+    /// As [`Self::debit_soon`], a hold.
+    pub async fn hold_soon(&self, member: &str, credits: Credits) -> OperationId {
+        for _ in 0..RETRIES_MAX {
+            match self.hold(member, credits).await {
+                Ok(id) => return id,
+                Err(denial) => assert!(denial.reason.retryable(), "{denial:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{member} was denied a hold of {credits} for too long");
     }
 
     pub async fn hold(&self, member: &str, credits: Credits) -> Result<OperationId, Box<Denial>> {
@@ -164,6 +204,12 @@ impl Sidecar {
     }
 }
 
+async fn start(folder: &TempDir, store: Arc<dyn Store>) -> Result<Server, StartError> {
+    let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
+    config.server.http = vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
+    Server::start_on(&config, Clock::system(), Some(store)).await
+}
+
 pub fn credits(whole: u32) -> Credits {
     Credits::from_credits(whole).expect("every u32 fits")
 }
@@ -172,11 +218,11 @@ pub fn user(name: &str) -> UserId {
     UserId::new(name).expect("a name")
 }
 
-fn team() -> TeamId {
+pub fn team() -> TeamId {
     TeamId::new("acme").expect("a name")
 }
 
-fn subscription() -> SubscriptionId {
+pub fn subscription() -> SubscriptionId {
     SubscriptionId::new("sub").expect("a name")
 }
 

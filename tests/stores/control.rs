@@ -38,10 +38,13 @@ fn every_change_is_kept_under_its_own_word() {
         },
         Change::TeamPut { team: team.clone(), name: "T".to_owned(), owner: user("ana") },
         Change::Assigned { team: team.clone(), subscription: subscription.clone() },
-        Change::Unassigned { team: team.clone(), subscription },
+        Change::Unassigned { team: team.clone(), subscription: subscription.clone() },
         Change::MemberPut { team: team.clone(), member: Member::new(user("bob")) },
         Change::MemberRemoved { team: team.clone(), user: user("bob") },
-        Change::WhitelistPut { team, enabled: true, models: Default::default() },
+        Change::WhitelistPut { team: team.clone(), enabled: true, models: Default::default() },
+        Change::SidecarWrittenOff { sidecar: 7, host: "h".to_owned() },
+        Change::FundsForgiven { subscription, sidecar: 7, credits: credits("2.5") },
+        Change::LimitForgiven { team, user: user("bob"), sidecar: 7, credits: credits("1") },
     ];
     on_every_store(async |store| {
         control(&*store, |_| done(changes.clone())).await;

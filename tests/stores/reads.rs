@@ -1,7 +1,10 @@
 //! Pages and filters.
 
-use purser::domain::Member;
-use purser::store::{Filter, Kind, Scope, Store};
+use purser::domain::{Credits, Member};
+use purser::root::operate::Leased;
+use purser::root::sidecar::State;
+use purser::root::{SOLE, Sharing};
+use purser::store::{Filter, Holding, Kind, Scope, Store};
 
 use crate::support::*;
 
@@ -78,5 +81,29 @@ fn teams_and_members_are_paged_by_id() {
         assert_eq!(members("t2", None).await, ["bob"]);
         assert_eq!(store.team(&team_id("none")).await, Ok(None));
         assert_eq!(store.subscription(&sub("none")).await, Ok(None));
+    });
+}
+
+#[test]
+fn sidecars_are_listed_with_what_they_hold() {
+    on_every_store(async |store| {
+        assert_eq!(store.sidecars().await.expect("the store reads"), []);
+        let mut engine = seeded(&*store).await;
+        engine.debit("d1", "1000").hold("h1", "500");
+        report(&*store, &engine.all()).await;
+        let sidecars = store.sidecars().await.expect("the store reads");
+        let known: Vec<_> = sidecars.iter().map(|row| (row.id, row.incarnation, row.last, row.state)).collect();
+        assert_eq!(known, [(7, 1, 2, State::Open)]);
+        if store.sharing() == Sharing::Many {
+            // What many are lent is tried in tests/sharing.
+            return;
+        }
+        let mut held = Vec::new();
+        store.holdings(now(), &mut |holding| held.push(holding)).await.expect("the store reads");
+        let leased = Leased::Funds(sub("s"));
+        let expected = Holding { sidecar: SOLE, leased, lent: credits("3500"), suspense: Credits::ZERO };
+        assert_eq!(held, [expected]);
+        let funds = store.member_funds(&team_id("t"), &[user("ana"), user("bob")]).await;
+        assert_eq!(funds.expect("the store reads"), [], "one sidecar needs no part of a limit");
     });
 }

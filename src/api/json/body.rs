@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use axum::extract::{FromRef, FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, OptionalFromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, request::Parts};
@@ -61,16 +61,28 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = <Self as OptionalFromRequest<S>>::from_request(request, state).await?;
+        body.ok_or_else(|| Problem::new(Code::EmptyBody, "The body is empty; this route takes a JSON object."))
+    }
+}
+
+impl<S: Sync, const BULK: bool> OptionalFromRequest<S> for Body<BULK>
+where
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
         let limits = BodyLimits::from_ref(state);
         let bytes_max = if BULK { limits.bulk_bytes_max } else { limits.body_bytes_max };
         let (parts, body) = request.into_parts();
         check_length(&parts, bytes_max)?;
         let bytes = collect(body, bytes_max).await?;
         if bytes.is_empty() {
-            return Err(Problem::new(Code::EmptyBody, "The body is empty; this route takes a JSON object."));
+            return Ok(None);
         }
         check_media_type(&parts.headers)?;
-        Ok(Self(bytes))
+        Ok(Some(Self(bytes)))
     }
 }
 
@@ -85,7 +97,7 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Body::<BULK>::from_request(request, state).await?.read().map(Self)
+        <Body<BULK> as FromRequest<S>>::from_request(request, state).await?.read().map(Self)
     }
 }
 

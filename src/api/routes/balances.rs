@@ -13,8 +13,8 @@ use crate::api::problem::{Code, Problem};
 use crate::api::state::App;
 use crate::api::wire::{Amount, Wire, WireSubscription, WireTeam, WireTime, WireUser};
 use crate::domain::{Features, TeamId, UserId, Window};
-use crate::engine::balance::{MemberBalance, Standing};
-use crate::service::FundsBalance;
+use crate::engine::balance::Standing;
+use crate::service::{FundsBalance, LentOut, MemberView};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -48,6 +48,9 @@ struct MemberBalanceBody {
     remaining: Left,
     /// The payer's window; null where there is no payer.
     window: Option<WindowBody>,
+    /// What of the limit is lent to sidecars.
+    #[serde(flatten)]
+    lent: LentBody,
 }
 
 /// What a subscription unlocks.
@@ -67,6 +70,31 @@ struct WindowBody {
     start: WireTime,
     /// The first instant after it.
     end: WireTime,
+}
+
+/// What many sidecars hold of an account. All is left out where the store serves one sidecar.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = LentOut)]
+pub struct LentBody {
+    /// Part of what remains: lent to sidecars and free, so that only they may spend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lent: Option<Amount>,
+    /// Not part of what remains: a crash or a lost disk took the knowledge whether it was spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspense: Option<Amount>,
+    /// All that sidecars did until then is counted: the oldest last sync of those that hold something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<WireTime>,
+}
+
+impl From<Option<LentOut>> for LentBody {
+    fn from(lent: Option<LentOut>) -> Self {
+        Self {
+            lent: lent.map(|lent| Amount(lent.credits)),
+            suspense: lent.map(|lent| Amount(lent.suspense)),
+            as_of: lent.map(|lent| Wire(lent.as_of)),
+        }
+    }
 }
 
 /// Credits that pay: a team's pool, or a user's own.
@@ -99,6 +127,9 @@ struct FundsBody {
     seats: u32,
     /// The current window; null without a subscription.
     window: Option<WindowBody>,
+    /// What of it is lent to sidecars.
+    #[serde(flatten)]
+    lent: LentBody,
 }
 
 /// A member's balance
@@ -183,7 +214,7 @@ fn no_team(team: &TeamId) -> Problem {
 }
 
 impl MemberBalanceBody {
-    fn new(team: TeamId, balance: MemberBalance) -> Self {
+    fn new(team: TeamId, MemberView { balance, lent }: MemberView) -> Self {
         Self {
             team: Wire(team),
             member: Wire(balance.member.user),
@@ -195,6 +226,7 @@ impl MemberBalanceBody {
             held: Amount(balance.held),
             remaining: balance.remaining.into(),
             window: balance.window.map(WindowBody::from),
+            lent: lent.into(),
         }
     }
 }
@@ -214,7 +246,7 @@ impl From<Window> for WindowBody {
 
 impl From<FundsBalance> for FundsBody {
     fn from(balance: FundsBalance) -> Self {
-        let FundsBalance { subscription, view, used, held, remaining } = balance;
+        let FundsBalance { subscription, view, used, held, remaining, lent } = balance;
         Self {
             subscription: Some(Wire(subscription.id)),
             monthly: Amount(view.monthly),
@@ -227,6 +259,7 @@ impl From<FundsBalance> for FundsBody {
             debt: Amount(view.debt),
             seats: subscription.terms.seats,
             window: Some(view.window.into()),
+            lent: lent.into(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod faults;
 mod guard;
 mod health;
 pub mod openapi;
+mod operators;
 
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
@@ -50,4 +51,5 @@ fn areas() -> OpenApiRouter<App> {
         .merge(authorize::routes())
         .merge(balances::routes())
         .merge(control::routes())
+        .merge(operators::routes())
 }

@@ -48,12 +48,20 @@ pub struct Ask {
     body: Bytes,
     accept: &'static str,
     actor: Option<HeaderValue>,
+    wait: Duration,
 }
 
 impl Ask {
     /// A request without a body; ids in `path` are [`encoded`].
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: Bytes::new(), accept: "application/json", actor: None }
+        Self {
+            method,
+            path: path.into(),
+            body: Bytes::new(),
+            accept: "application/json",
+            actor: None,
+            wait: ANSWER_WAIT,
+        }
     }
 
     /// A `GET`.
@@ -75,6 +83,13 @@ impl Ask {
     #[must_use]
     pub fn accept(mut self, media_type: &'static str) -> Self {
         self.accept = media_type;
+        self
+    }
+
+    /// Waits so long for the answer instead of [`ANSWER_WAIT`].
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
         self
     }
 
@@ -149,8 +164,8 @@ impl Client {
             let bytes = body.collect().await.map_err(|error| away(error.to_string()))?.to_bytes();
             Ok(Response::from_parts(parts, bytes))
         };
-        let late = || away(format!("no answer within {} s", ANSWER_WAIT.as_secs()));
-        tokio::time::timeout(ANSWER_WAIT, exchange).await.map_err(|_| late())?
+        let late = || away(format!("no answer within {} s", ask.wait.as_secs()));
+        tokio::time::timeout(ask.wait, exchange).await.map_err(|_| late())?
     }
 
     fn request(&self, ask: &Ask) -> Result<Request<Full<Bytes>>, ClientError> {

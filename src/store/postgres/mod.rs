@@ -52,7 +52,7 @@ use super::{Controlled, Rule, Store};
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal, Synced};
-use crate::root::{Actor, Key, Row, Rows, Sharing, Sidecar};
+use crate::root::{Actor, Key, MemberFunds, Row, Rows, Sharing, Sidecar};
 
 pub use options::Options;
 
@@ -212,7 +212,7 @@ impl Store for Postgres {
         incarnation: u64,
         nonce: u128,
     ) -> Result<Result<Sidecar, SyncRefusal>, StoreError> {
-        self.verb("registering the sidecar", self.register_now(id, incarnation, nonce)).await
+        self.verb("registering the sidecar", Box::pin(self.register_now(id, incarnation, nonce))).await
     }
 
     async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
@@ -230,6 +230,21 @@ impl Store for Postgres {
 
     fn sharing(&self) -> Sharing {
         Sharing::Many
+    }
+
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    async fn sidecars(&self) -> Result<Vec<Sidecar>, StoreError> {
+        let work = read!(self, READ, |conn| sidecars::all(conn).await?);
+        self.verb("reading the sidecars", work).await
+    }
+
+    async fn member_funds(&self, team: &TeamId, users: &[UserId]) -> Result<Vec<MemberFunds>, StoreError> {
+        let people: Vec<_> = users.iter().map(|user| (team.clone(), user.clone())).collect();
+        let work = read!(self, SCAN, |conn| member_funds::by_people(conn, &people.iter().collect::<Vec<_>>()).await?);
+        self.verb("reading what members drew", work).await
     }
 
     async fn changes(&self, since: u64) -> Result<Changes, StoreError> {

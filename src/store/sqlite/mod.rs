@@ -194,6 +194,18 @@ impl Store for Sqlite {
         self.scan("loading", work).await
     }
 
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn sidecars(&self) -> Result<Vec<Sidecar>, StoreError> {
+        let work = async {
+            let mut conn = self.readers.acquire().await?;
+            Ok(fetch::sidecar(&mut conn).await?.into_iter().collect())
+        };
+        self.verb("reading the sidecar", work).await
+    }
+
     async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
         let work = async {
             let mut tx = self.readers.begin().await?;

@@ -17,11 +17,13 @@ use super::{Asking, change, sight};
 use crate::api::ids::InPath;
 use crate::api::json::Json;
 use crate::api::problem::Problem;
+use crate::api::routes::balances::LentBody;
 use crate::api::state::App;
 use crate::api::wire::{Amount, Patch as Field, Wire, WireTeam, WireUser};
-use crate::domain::{Credits, Member, Role, TeamId, UserId};
+use crate::domain::{Credits, Role, TeamId, UserId};
 use crate::engine::balance::{MemberBalance, Standing};
 use crate::root::{Command, Patch, Settings};
+use crate::service::MemberView;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -102,10 +104,14 @@ pub struct MemberNow {
     used: Amount,
     /// What its open holds on the pool set aside.
     held: Amount,
+    /// What of the limit is lent to sidecars.
+    #[serde(flatten)]
+    lent: LentBody,
 }
 
-impl MemberNow {
-    fn new(member: Member, used: Credits, held: Credits) -> Self {
+impl From<MemberView> for MemberNow {
+    fn from(MemberView { balance, lent }: MemberView) -> Self {
+        let MemberBalance { member, used, held, .. } = balance;
         Self {
             role: member.role.into(),
             access: member.access.into(),
@@ -115,13 +121,8 @@ impl MemberNow {
             used: Amount(used),
             held: Amount(held),
             member: Wire(member.user),
+            lent: lent.into(),
         }
-    }
-}
-
-impl From<MemberBalance> for MemberNow {
-    fn from(balance: MemberBalance) -> Self {
-        Self::new(balance.member, balance.used, balance.held)
     }
 }
 
@@ -134,8 +135,9 @@ struct Members {
 }
 
 /// The member after a change, which the engine has followed.
-fn after(app: &App, team: &TeamId, user: &UserId) -> Result<MemberNow, Problem> {
-    app.service.member_now(team, user).map(MemberNow::from).ok_or_else(|| not_found("member", user))
+async fn after(app: &App, team: &TeamId, user: &UserId) -> Result<MemberNow, Problem> {
+    let changed = app.service.member_changed(team, user).await;
+    changed.map(MemberNow::from).ok_or_else(|| not_found("member", user))
 }
 
 /// Adds a member or replaces its settings as a whole; what it used stays.
@@ -160,7 +162,7 @@ async fn put(
     };
     let command = Command::PutMember { team: team.clone(), user: user.clone(), settings };
     let changed = change(&app, actor, command).await?;
-    Ok(changed.answer(after(&app, &team, &user)?))
+    Ok(changed.answer(after(&app, &team, &user).await?))
 }
 
 /// Changes some of a member's settings. Everybody may change the own `opted_out`.
@@ -183,7 +185,7 @@ async fn patch(
         opted_out: body.opted_out,
     };
     let changed = change(&app, actor, Command::PatchMember { team: team.clone(), user: user.clone(), patch }).await?;
-    Ok(changed.answer(after(&app, &team, &user)?))
+    Ok(changed.answer(after(&app, &team, &user).await?))
 }
 
 /// Takes a member out of the team; its seat becomes free, what it used is kept.
@@ -220,10 +222,7 @@ async fn list(
     parameters.finish()?;
     let mut page = app.service.members(&team, after.as_ref(), limit + 1).await.map_err(|e| unable(&e))?;
     let next_cursor = question.page(&mut page, limit, |member| member.user.to_string());
-    if let Some(any) = page.first() {
-        app.service.refresh_pool(&team, &any.user).await.map_err(|e| unable(&e))?;
-    }
     // The engine has followed every change that the store answers, and may know of later ones.
-    let now = |member: Member| app.service.member_now(&team, &member.user).map(MemberNow::from);
-    Ok(Answer(Members { members: page.into_iter().filter_map(now).collect(), next_cursor }))
+    let views = app.service.member_views(&team, &page).await.map_err(|e| unable(&e))?;
+    Ok(Answer(Members { members: views.into_iter().map(MemberNow::from).collect(), next_cursor }))
 }

@@ -7,7 +7,7 @@ mod bulk;
 pub mod entries;
 mod members;
 mod query;
-mod refusal;
+pub mod refusal;
 mod sight;
 mod subscriptions;
 mod teams;

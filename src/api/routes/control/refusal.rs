@@ -51,6 +51,7 @@ mod tests {
             ("no_feature", 409),
             ("too_many_members", 409),
             ("too_many_purchases", 409),
+            ("sidecar_in_use", 409),
             ("id_reused", 422),
         ] {
             let problem = problem(Refusal::Conflict { code, detail: "it is so".to_owned() });
