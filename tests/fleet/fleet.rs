@@ -116,6 +116,14 @@ impl Fleet {
         outcome
     }
 
+    /// Draws that a sidecar has allowed so far, by its metrics.
+    pub fn answered(&self, at: usize) -> u64 {
+        let metrics = self.client(at).text("/metrics", "text/plain");
+        let allowed =
+            metrics.lines().filter(|line| line.starts_with("purser_decisions_total") && line.contains("allow"));
+        allowed.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+    }
+
     /// Asks every sidecar to stop; all exit with 0.
     pub fn stop(self) {
         for sidecar in self.sidecars.into_iter().flatten() {

@@ -83,6 +83,35 @@ fn a_kill_of_any_sidecar_loses_nothing_that_was_answered() {
     fleet.stop();
 }
 
+#[test]
+fn sidecars_go_on_while_the_server_is_away_and_lose_nothing() {
+    let fleet = Fleet::start(2, "os");
+    load::seed(&fleet.client(0));
+    fleet.wait_for_team();
+    let mut promised = Vec::<Promise>::new();
+    for cycle in 0..outages(4) {
+        let loads: Vec<Load> = (0..2).map(|at| Load::start(fleet.purser(at), cycle * 2 + at as u64)).collect();
+        thread::sleep(Duration::from_millis(1_500));
+        postgres::server().crash();
+        thread::sleep(Duration::from_millis(300 + cycle * 131 % 700));
+        let before: u64 = (0..2).map(|at| fleet.answered(at)).sum();
+        thread::sleep(Duration::from_millis(200));
+        let during = (0..2).map(|at| fleet.answered(at)).sum::<u64>() - before;
+        assert!(during > 0, "decisions go on from leases");
+        postgres::server().restart();
+        thread::sleep(Duration::from_millis(1_000));
+        loads.into_iter().for_each(|load| promised.extend(load.stop()));
+    }
+    thread::sleep(Duration::from_secs(3));
+    verify::nothing_is_lost(&fleet, &promised);
+    println!("{} outages, {} operations answered, 0 lost", outages(4), promised.len());
+    fleet.stop();
+}
+
+fn outages(in_ci: u64) -> u64 {
+    cycles(in_ci * 3) / 3
+}
+
 /// The number of kills: `in_ci`, or `CAMPAIGN_CYCLES`.
 fn cycles(in_ci: u64) -> u64 {
     let wanted = std::env::var("CAMPAIGN_CYCLES").ok().and_then(|text| text.parse().ok());
