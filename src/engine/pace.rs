@@ -13,7 +13,7 @@ use crate::domain::{
 };
 use crate::lease::{Demand, Plan, Standing, holding, plan};
 use crate::root::sync::Reply;
-use crate::root::{Flags, MemberShare, Position, Want};
+use crate::root::{Flags, Lease, MemberLease, MemberShare, Position, Want};
 
 /// For how long after the root had nothing draws are denied without asking it again: long enough for others
 /// to return what they do not need, which the root has called for.
@@ -234,43 +234,63 @@ impl<L: Log> Meter<L> {
         telling.members.insert(person, MemberShare { positions: holding::member_positions(draws), want });
     }
 
-    /// Takes the root's answer over. Accounts that are idle here and of which nothing is held are not
-    /// told of any more.
-    pub fn take(&self, reply: &Reply, now: Timestamp) {
+    /// Takes the root's answer over; answers whether something is free here that was called back. Accounts
+    /// that are idle here and of which nothing is held are not told of any more.
+    pub fn take(&self, reply: &Reply, now: Timestamp) -> bool {
         let none = Default::default();
         let shared = reply.shared.as_deref().unwrap_or(&none);
+        let mut is_called = false;
         for (id, leases) in &reply.leases {
-            let Some(cell) = self.book_cell(id) else { continue };
-            let BookCell { book, pace, .. } = &mut *cell.lock();
-            holding::take(book, leases);
-            let known = pace.as_mut();
-            let is_done = known.is_some_and(|pace| {
-                pace.take(shared.flags.get(id).copied().unwrap_or_default(), now);
-                pace.is_idle(now) && book.funds.iter().all(is_returned)
-            });
-            if is_done {
-                *pace = None;
-                self.paced.lock().books.remove(id);
+            if let Some(cell) = self.book_cell(id) {
+                let flags = shared.flags.get(id).copied().unwrap_or_default();
+                is_called |= self.take_book(&mut cell.lock(), leases, flags, now);
             }
         }
         for (person, lease) in &shared.members {
-            let Some(cell) = self.team_cell(&person.0) else { continue };
-            let mut cell = cell.lock();
-            let Some(MemberCell { draws, pace, .. }) = cell.members.get_mut(&person.1) else { continue };
-            holding::take_member(draws, &lease.leases);
-            let is_done = pace.as_mut().is_some_and(|pace| {
-                pace.take(lease.flags, now);
-                let is_returned = |share| draws.of(share).is_none_or(|draws| draws.tally().held.is_zero());
-                let shares = draws.shares();
-                pace.is_idle(now)
-                    && shares.iter().all(|share| is_returned(share.window.start))
-                    && shares.iter().all(|share| spare(draws, share.window).is_zero())
-            });
-            if is_done {
-                *pace = None;
-                self.paced.lock().members.remove(person);
+            if let Some(cell) = self.team_cell(&person.0)
+                && let Some(member) = cell.lock().members.get_mut(&person.1)
+            {
+                is_called |= self.take_member(person, member, lease, now);
             }
         }
+        is_called
+    }
+
+    fn take_book(&self, cell: &mut BookCell, leases: &[Lease], flags: Flags, now: Timestamp) -> bool {
+        let BookCell { book, pace, .. } = cell;
+        holding::take(book, leases);
+        let is_done = pace.as_mut().is_some_and(|pace| {
+            pace.take(flags, now);
+            pace.is_idle(now) && book.funds.iter().all(is_returned)
+        });
+        if is_done {
+            *pace = None;
+            self.paced.lock().books.remove(&book.subscription);
+        }
+        flags.recall && !book.free(now).is_zero()
+    }
+
+    fn take_member(
+        &self,
+        person: &(TeamId, UserId),
+        cell: &mut MemberCell,
+        lease: &MemberLease,
+        now: Timestamp,
+    ) -> bool {
+        let MemberCell { draws, pace, .. } = cell;
+        holding::take_member(draws, &lease.leases);
+        let shares = draws.shares();
+        let is_done = pace.as_mut().is_some_and(|pace| {
+            pace.take(lease.flags, now);
+            let is_free = |start| draws.of(start).is_none_or(|draws| draws.tally().held.is_zero());
+            pace.is_idle(now)
+                && shares.iter().all(|share| is_free(share.window.start) && spare(draws, share.window).is_zero())
+        });
+        if is_done {
+            *pace = None;
+            self.paced.lock().members.remove(person);
+        }
+        lease.flags.recall && shares.iter().any(|share| !lent_free(draws, share.window, now).is_zero())
     }
 }
 

@@ -171,6 +171,7 @@ fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (
     let options = sync::Options {
         sidecar: identity.sidecar.as_u128(),
         incarnation: identity.incarnation,
+        nonce: identity.nonce,
         interval: config.store.flush_interval,
         entries_max: config.store.batch_entries_max as usize,
         timeout: config.store.timeout,

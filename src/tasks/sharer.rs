@@ -39,6 +39,8 @@ pub struct Sharer {
     synced_at: Option<Instant>,
     beat: Duration,
     closes: bool,
+    /// Something is free here that others were denied: it is returned at once.
+    pub is_called: bool,
     /// Called once, when the root has first heard of this run.
     heard: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
@@ -56,6 +58,7 @@ impl Sharer {
             synced_at: None,
             beat: BEAT,
             closes: false,
+            is_called: false,
             heard: Some(heard),
         }
     }
@@ -108,7 +111,7 @@ impl Sharer {
         parts.metrics.leases.regressions.increment(shared.regressions);
         parts.metrics.leases.generation.set(shared.generation as f64);
         parts.clock.not_before(shared.now);
-        parts.meter.take(reply, parts.clock.now());
+        self.is_called = parts.meter.take(reply, parts.clock.now());
         let trip = instant.saturating_duration_since(sent_at).as_millis();
         self.trip_millis = (self.trip_millis * 7 + u64::try_from(trip).unwrap_or(u64::MAX / 8).max(1)).div_ceil(8);
         self.synced_at = Some(instant);

@@ -26,6 +26,9 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 /// The longest pause between two tries while the store is away.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// The pause before what was called back is returned: another answer may be on its way.
+const CALLED_PAUSE: Duration = Duration::from_millis(2);
+
 /// How finely the loop knows which entry was the last at a time.
 const MARK_MILLIS: u64 = 60_000;
 
@@ -36,6 +39,8 @@ pub struct Options {
     pub sidecar: u128,
     /// The incarnation's counter.
     pub incarnation: u64,
+    /// Its random part.
+    pub nonce: u128,
     /// The longest that an entry waits for the store while it answers.
     pub interval: Duration,
     /// Entries of one batch.
@@ -153,10 +158,11 @@ impl SyncLoop {
                 return synced.is_ok();
             }
             pause = match synced {
+                Ok(()) if self.sharer.as_ref().is_some_and(|sharer| sharer.is_called) => CALLED_PAUSE,
                 Ok(()) => interval,
                 Err(error) => {
                     self.syncs.failures.increment(1);
-                    if matches!(error, SyncError::Refused(_)) {
+                    if matches!(error, SyncError::Refused(_)) && !self.came_back(&error).await {
                         self.parts.metrics.leases.fenced.set(1.0);
                         self.parts.health.refuse();
                         tracing::error!(%error, "nothing is decided here any more");
@@ -167,6 +173,28 @@ impl SyncLoop {
                 }
             };
         }
+    }
+
+    /// After a refusal of a store that many share: whether it has only lost what it knew of this sidecar,
+    /// which can be told again from the journal.
+    async fn came_back(&mut self, error: &SyncError) -> bool {
+        let last = match error {
+            SyncError::Refused(SyncRefusal::Gap { last }) if self.sharer.is_some() => *last,
+            SyncError::Refused(SyncRefusal::RegisterFirst) if self.sharer.is_some() => {
+                let Options { sidecar, incarnation, nonce, .. } = self.options;
+                match self.parts.store.register(sidecar, incarnation, nonce).await {
+                    Ok(Ok(registered)) => registered.last,
+                    Ok(Err(_)) => return false,
+                    // It is away; the next sync asks again.
+                    Err(_) => return true,
+                }
+            }
+            _ => return false,
+        };
+        tracing::error!(last, "the store has lost entries of this sidecar; they are told again from the journal");
+        self.confirmed.send_replace(last);
+        self.read_again();
+        true
     }
 
     /// One sync for all who ask now.
