@@ -12,6 +12,7 @@ pub mod kind;
 pub mod ledger;
 pub mod memory;
 pub mod read;
+pub mod redis;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ use crate::root::subscription::Subscription;
 use crate::root::sync::{Reply, Request, SyncRefusal};
 use crate::root::{Actor, Done, Key, Missing, Refusal, Row, Rows, Sharing, Sidecar};
 
+pub use self::redis::Redis;
 pub use audit::{Audit, Difference};
 pub use error::StoreError;
 pub use hold::Hold;

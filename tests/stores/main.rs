@@ -6,6 +6,8 @@ mod cut;
 mod file;
 mod flush_rate;
 mod reads;
+#[path = "../support/redis.rs"]
+mod redis;
 mod round_trip;
 mod support;
 mod sync;

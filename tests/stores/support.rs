@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use purser::domain::{
     Credits, Drawer, Entry, Fact, Member, OperationId, Payer, Posting, Set, SubscriptionId, Tally, Team, TeamId,
@@ -11,9 +12,11 @@ use purser::domain::{
 };
 use purser::root::subscription::{Rollover, Status, Subscription, Terms};
 use purser::root::sync::{Batch, Request, granted};
-use purser::root::{Actor, Change, Done, Missing, Outcome, Refusal, Rows};
-use purser::store::sqlite::Options;
-use purser::store::{Controlled, Loaded, Memory, Sqlite, Store, StoreError};
+use purser::root::{Actor, Change, Done, Missing, Outcome, Refusal, Rows, Shares, Want};
+use purser::store::redis::{Options, Target};
+use purser::store::{Controlled, Loaded, Memory, Redis, Sqlite, Store, StoreError, sqlite};
+
+use crate::redis;
 
 /// What [`Store::control`] takes, owned.
 pub type Ruled = Result<Result<Done, Refusal>, Missing>;
@@ -25,11 +28,49 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// Runs a test on every store.
 pub fn on_every_store(test: impl AsyncFn(Arc<dyn Store>)) {
+    on_every_sole_store(&test);
+    on_every_shared_store(&test);
+}
+
+/// Runs a test on every store that serves one sidecar.
+pub fn on_every_sole_store(test: impl AsyncFn(Arc<dyn Store>)) {
     block_on(async {
         test(Arc::new(Memory::default())).await;
         let (_folder, file) = new_file();
         test(Arc::new(open(&file).await)).await;
     });
+}
+
+/// Runs a test on every store that many sidecars share.
+pub fn on_every_shared_store(test: impl AsyncFn(Arc<dyn Store>)) {
+    block_on(async {
+        test(Arc::new(Memory::shared())).await;
+        test(Arc::new(open_redis(redis_server()).await)).await;
+    });
+}
+
+/// The Redis of this test process.
+pub fn redis_server() -> &'static redis::Server {
+    static SERVER: std::sync::OnceLock<redis::Server> = std::sync::OnceLock::new();
+    SERVER.get_or_init(redis::Server::start)
+}
+
+/// An empty store on a server that others may be using.
+pub async fn open_redis(server: &redis::Server) -> Redis {
+    static STORES: AtomicU32 = AtomicU32::new(0);
+    let prefix = format!("{{test{}}}", STORES.fetch_add(1, Ordering::Relaxed));
+    reopen_redis(server, &prefix).await
+}
+
+/// The store under a prefix.
+pub async fn reopen_redis(server: &redis::Server, prefix: &str) -> Redis {
+    let options = Options { prefix: prefix.to_owned(), ..Options::new(target(server.port())) };
+    Redis::open(options).await.expect("the store opens")
+}
+
+/// A server on loopback.
+pub fn target(port: u16) -> Target {
+    Target { nodes: vec![("127.0.0.1".to_owned(), port)], ..Target::default() }
 }
 
 pub fn new_file() -> (tempfile::TempDir, PathBuf) {
@@ -39,7 +80,7 @@ pub fn new_file() -> (tempfile::TempDir, PathBuf) {
 }
 
 pub async fn open(file: &std::path::Path) -> Sqlite {
-    Sqlite::open(Options::new(file)).await.expect("the store opens")
+    Sqlite::open(sqlite::Options::new(file)).await.expect("the store opens")
 }
 
 pub fn at(text: &str) -> Timestamp {
@@ -147,10 +188,11 @@ pub async fn seeded(store: &dyn Store) -> Engine {
     Engine::new()
 }
 
-/// All rows of a store, as a start sees them.
+/// All rows of a store, as a start sees them, but for the root's.
 pub async fn loaded(store: &dyn Store, now: Timestamp) -> Vec<Loaded> {
     let mut rows = Vec::new();
-    store.load(1, now, &mut |row| rows.push(row)).await.expect("the store loads");
+    let mut visit = |row| rows.extend((!matches!(row, Loaded::Root(_))).then_some(row));
+    store.load(7, now, &mut visit).await.expect("the store loads");
     rows
 }
 
@@ -264,7 +306,7 @@ impl Engine {
             incarnation: 1,
             batch: Batch { first: first as u64, entries: self.entries[first - 1..last].to_vec() },
             wants: BTreeMap::from([(sub("s"), Vec::new())]),
-            shares: None,
+            shares: Some(Shares { wants: BTreeMap::from([(sub("s"), Want::default())]), ..Shares::default() }),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Reports of a sidecar: taken once, in order, from the newest incarnation, as a whole.
 
+use purser::domain::Tally;
 use purser::root::sync::{Request, SyncRefusal};
 use purser::store::{Filter, Kind, Loaded, Store};
 
@@ -8,6 +9,18 @@ use crate::support::*;
 async fn positions(store: &dyn Store) -> Vec<u64> {
     let entries = store.entries(&Filter::default(), None, 1_000).await.expect("the ledger is read");
     entries.iter().filter_map(|entry| entry.seq).collect()
+}
+
+/// What members drew, by window, as a store of either kind tells it.
+fn drawn(row: &Loaded) -> Vec<Tally> {
+    match row {
+        Loaded::Draws { tally, .. } => vec![*tally],
+        Loaded::MemberFunds(row) => {
+            let holders = row.accounts.iter().flat_map(|account| &account.holders);
+            holders.map(|h| Tally { spent: h.spent, refunded: h.refunded, held: h.held }).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 #[test]
@@ -93,12 +106,7 @@ fn open_holds_and_draws_are_there_at_the_next_start() {
             .collect();
         let (soon, later) = (now().plus_millis(60_000), now().plus_millis(90_000));
         assert_eq!(holds, [("h1", credits("5"), soon, u64::MAX), ("h2", credits("6"), later, u64::MAX)]);
-        let held: Vec<_> = rows
-            .iter()
-            .filter_map(
-                |row| if let Loaded::Draws { tally, .. } = row { Some((tally.spent, tally.held)) } else { None },
-            )
-            .collect();
+        let held: Vec<_> = rows.iter().flat_map(drawn).map(|tally| (tally.spent, tally.held)).collect();
         assert_eq!(held, [(credits("1"), credits("11"))]);
     });
 }
@@ -117,7 +125,7 @@ fn a_hold_extended_after_its_batch_keeps_the_new_expiry() {
 
 #[test]
 fn draws_of_windows_long_past_are_left_out_unless_they_are_held() {
-    on_every_store(async |store| {
+    on_every_sole_store(async |store| {
         let mut engine = seeded(&*store).await;
         engine.debit("d1", "1");
         report(&*store, &engine.request(1, 1)).await;

@@ -1,0 +1,119 @@
+//! Reads everything: for a start, page by page behind the root's row, and for an audit, all rows as of
+//! one instant and then the ledger up to there.
+
+use std::collections::BTreeMap;
+
+use redis::Value;
+
+use super::failure::Failure;
+use super::fetch::{loose, of_value};
+use super::keys::{Keys, hex};
+use super::link::Link;
+use super::lists::{ask, row, rows, scan};
+use super::rows::{Json, hold_of};
+use super::text::Text;
+use crate::domain::{Member, Team, TeamId};
+use crate::root::{Key, MemberFunds, Root, Sidecar, Subscription};
+use crate::store::audit::{Audit, Recount};
+use crate::store::read::{Loaded, Visitor};
+
+/// Rows that are read at once; bounds what one answer holds.
+const SCAN: usize = 1_000;
+
+/// How often an audit begins again because another sidecar came in.
+const TRIES_MAX: usize = 20;
+
+/// Visits all rows, and the holds of one sidecar. The root's row is read first: every later change of
+/// control is told by the changes since then, and the sidecar's own parts change by its own reports only.
+pub async fn load(link: &Link, keys: &Keys, sidecar: u128, visit: Visitor<'_>) -> Result<(), Failure> {
+    let root = keys.slot(&Key::Root).expect("it is one row");
+    visit(Loaded::Root(row::<Root>(link, &root).await?.unwrap_or_default()));
+    each(link, &keys.subscriptions(), |row: Subscription| visit(Loaded::Subscription(Box::new(row)))).await?;
+    let mut teams = Vec::new();
+    each(link, &keys.teams(), |row: Team| teams.push(row)).await?;
+    let ids: Vec<TeamId> = teams.iter().map(|team| team.id.clone()).collect();
+    teams.into_iter().for_each(|team| visit(Loaded::Team(team)));
+    for team in ids {
+        each(link, &keys.members(&team), |row: Member| visit(Loaded::Member(team.clone(), row))).await?;
+    }
+    each(link, &keys.funds(), |row: MemberFunds| visit(Loaded::MemberFunds(Box::new(row)))).await?;
+    let hash = keys.holds(sidecar);
+    let holds: BTreeMap<String, String> = ask(link, redis::cmd("HGETALL").arg(&hash)).await?;
+    for (field, value) in holds {
+        visit(Loaded::Hold(Box::new(hold_of(&value, &format!("{hash} {field}"))?)));
+    }
+    Ok(())
+}
+
+/// Every row of a hash, in the order of the fields.
+async fn each<T: Json>(link: &Link, hash: &str, mut visit: impl FnMut(T)) -> Result<(), Failure> {
+    let mut fields: Vec<String> = ask(link, redis::cmd("HKEYS").arg(hash)).await?;
+    // A slash comes before what may follow in a longer id; the parts decide, not the whole.
+    fields.sort_by(|one, other| one.split('/').cmp(other.split('/')));
+    for page in fields.chunks(SCAN) {
+        rows(link, hash, page).await?.into_iter().for_each(&mut visit);
+    }
+    Ok(())
+}
+
+/// Recomputes every sum from the ledger and compares it with the rows.
+pub async fn audit(link: &Link, keys: &Keys) -> Result<Audit, Failure> {
+    for _ in 0..TRIES_MAX {
+        let Some(still) = still(link, keys).await? else { continue };
+        let mut recount = Recount::default();
+        let mut after = None;
+        while after.unwrap_or(0) < still.position {
+            let entries = scan(link, &keys.ledger(), false, after, SCAN).await?;
+            let Some(last) = entries.last() else { break };
+            after = Some(last.position);
+            entries.iter().filter(|entry| entry.position <= still.position).for_each(|entry| recount.take(entry));
+        }
+        still.sidecars.iter().for_each(|sidecar| recount.check_sidecar(sidecar.id, Some(sidecar)));
+        still.rows.iter().for_each(|row| recount.check(row));
+        return Ok(recount.finish());
+    }
+    Err(Failure::away("auditing", &link.place(), "new sidecars kept coming in"))
+}
+
+/// All rows that an audit compares, as of one instant.
+struct Still {
+    position: u64,
+    sidecars: Vec<Sidecar>,
+    rows: Vec<Loaded>,
+}
+
+async fn still(link: &Link, keys: &Keys) -> Result<Option<Still>, Failure> {
+    let known: Vec<String> = ask(link, redis::cmd("HKEYS").arg(keys.sidecars())).await?;
+    let ids: Vec<u128> = known.iter().filter_map(|id| u128::of_text(id)).collect();
+    let mut commands = redis::pipe();
+    commands.atomic().cmd("GET").arg(keys.meta());
+    for hash in [keys.sidecars(), keys.subscriptions(), keys.funds()] {
+        commands.cmd("HGETALL").arg(hash);
+    }
+    for id in &ids {
+        commands.cmd("HGETALL").arg(keys.holds(*id));
+    }
+    let mut answers = link.read(&commands).await?.into_iter();
+    let mut next = || answers.next().unwrap_or(Value::Nil);
+    let meta: Option<String> = of_value(next())?;
+    let position = meta.as_deref().and_then(|meta| meta.rsplit(' ').next()?.parse().ok()).unwrap_or(0);
+    let sidecars: Vec<Sidecar> = hash(next(), &keys.sidecars())?;
+    if sidecars.iter().any(|sidecar| !known.contains(&hex(sidecar.id))) {
+        return Ok(None);
+    }
+    let subscriptions: Vec<Subscription> = hash(next(), &keys.subscriptions())?;
+    let funds: Vec<MemberFunds> = hash(next(), &keys.funds())?;
+    let mut rows: Vec<_> = subscriptions.into_iter().map(|row| Loaded::Subscription(Box::new(row))).collect();
+    rows.extend(funds.into_iter().map(|row| Loaded::MemberFunds(Box::new(row))));
+    for _ in &ids {
+        for (field, value) in of_value::<BTreeMap<String, String>>(next())? {
+            rows.push(Loaded::Hold(Box::new(hold_of(&value, &field)?)));
+        }
+    }
+    Ok(Some(Still { position, sidecars, rows }))
+}
+
+fn hash<T: Json>(answer: Value, key: &str) -> Result<Vec<T>, Failure> {
+    let found: BTreeMap<String, String> = of_value(answer)?;
+    found.iter().map(|(field, value)| loose(value, &format!("{key} {field}"))).collect()
+}
