@@ -1,12 +1,40 @@
 //! Several sidecars on one store: whole servers in one process, asked through their services.
 
+#[path = "../support/redis.rs"]
+mod redis;
 mod world;
 
 use std::time::Duration;
 
 use purser::domain::Credits;
 use tokio::task::JoinSet;
-use world::{World, credits};
+use world::{Backend, World, credits};
+
+/// Each of these promises on every store that many share.
+macro_rules! on_every_store {
+    ($($promise:ident)*) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::$promise(super::Backend::Memory).await;
+            })*
+        }
+        mod on_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::$promise(super::Backend::Redis).await;
+            })*
+        }
+    };
+}
+
+on_every_store! {
+    a_pool_is_spent_to_the_last_credit_and_no_further
+    a_members_limit_is_spent_to_the_last_credit_and_no_further
+    a_change_through_one_sidecar_is_in_effect_at_the_others_within_a_beat
+    what_a_sidecar_does_not_need_is_there_for_another
+    a_hold_is_settled_where_it_was_given_and_what_it_leaves_is_shared
+}
 
 /// Every sidecar asks for one credit at a time until all of them have been denied for a while; answers
 /// how many were allowed.
@@ -30,17 +58,15 @@ async fn exhaust(world: &World, member: &'static str) -> u64 {
     asking.join_all().await.into_iter().sum()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pool_is_spent_to_the_last_credit_and_no_further() {
-    let world = World::start(4).await;
+async fn a_pool_is_spent_to_the_last_credit_and_no_further(backend: Backend) {
+    let world = World::start(4, backend).await;
     world.team(2_000, &[("ana", None)]).await;
     assert_eq!(exhaust(&world, "ana").await, 2_000);
     world.stop(credits(2_000)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_members_limit_is_spent_to_the_last_credit_and_no_further() {
-    let world = World::start(4).await;
+async fn a_members_limit_is_spent_to_the_last_credit_and_no_further(backend: Backend) {
+    let world = World::start(4, backend).await;
     world.team(5_000, &[("ana", Some(700)), ("bo", None)]).await;
     assert_eq!(exhaust(&world, "ana").await, 700);
     for sidecar in &world.sidecars {
@@ -49,9 +75,8 @@ async fn a_members_limit_is_spent_to_the_last_credit_and_no_further() {
     world.stop(credits(704)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_through_one_sidecar_is_in_effect_at_the_others_within_a_beat() {
-    let world = World::start(3).await;
+async fn a_change_through_one_sidecar_is_in_effect_at_the_others_within_a_beat(backend: Backend) {
+    let world = World::start(3, backend).await;
     world.team(1_000, &[("ana", Some(0))]).await;
     for sidecar in &world.sidecars {
         sidecar.debit("ana", credits(1)).await.expect_err("the limit is zero");
@@ -64,9 +89,8 @@ async fn a_change_through_one_sidecar_is_in_effect_at_the_others_within_a_beat()
     world.stop(credits(30)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_sidecar_does_not_need_is_there_for_another() {
-    let world = World::start(2).await;
+async fn what_a_sidecar_does_not_need_is_there_for_another(backend: Backend) {
+    let world = World::start(2, backend).await;
     world.team(1_000, &[("ana", None)]).await;
     let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
     for _ in 0..20 {
@@ -78,9 +102,8 @@ async fn what_a_sidecar_does_not_need_is_there_for_another() {
     world.stop(credits(1_000)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hold_is_settled_where_it_was_given_and_what_it_leaves_is_shared() {
-    let world = World::start(2).await;
+async fn a_hold_is_settled_where_it_was_given_and_what_it_leaves_is_shared(backend: Backend) {
+    let world = World::start(2, backend).await;
     world.team(100, &[("ana", Some(100))]).await;
     let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
     let hold = first.hold("ana", credits(80)).await.expect("there is enough");

@@ -1,4 +1,4 @@
-//! Sidecars on one store in memory, each with a data folder of its own.
+//! Sidecars on one store, each with a data folder of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,8 +11,11 @@ use purser::domain::{Access, Ask, Credits, Denial, Features, OperationId, Subscr
 use purser::engine::{Draw, Drawn, Scope};
 use purser::root::{Actor, Command, Patch, Rollover, Settings, Status, Terms};
 use purser::server::Server;
-use purser::store::{Memory, Store};
+use purser::store::redis::{Options, Target};
+use purser::store::{Memory, Redis, Store};
 use tempfile::TempDir;
+
+use crate::redis;
 
 /// The longest that a sidecar may take to stop.
 const STOP: Duration = Duration::from_secs(10);
@@ -20,9 +23,44 @@ const STOP: Duration = Duration::from_secs(10);
 /// So often a draw is tried again, every 100 ms.
 const RETRIES_MAX: usize = 25;
 
+/// Which store they share.
+#[derive(Clone, Copy, Debug)]
+pub enum Backend {
+    /// The specification.
+    Memory,
+    /// A Redis of the test's own.
+    Redis,
+}
+
+/// A store that can be connected to any number of times.
+enum Shop {
+    Memory(Arc<Memory>),
+    Redis(redis::Server),
+}
+
+impl Shop {
+    fn open(backend: Backend) -> Self {
+        match backend {
+            Backend::Memory => Self::Memory(Arc::new(Memory::shared())),
+            Backend::Redis => Self::Redis(redis::Server::start()),
+        }
+    }
+
+    async fn connect(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Redis(server) => {
+                let target = Target { nodes: vec![("127.0.0.1".to_owned(), server.port())], ..Target::default() };
+                Arc::new(Redis::open(Options::new(target)).await.expect("the store opens"))
+            }
+        }
+    }
+}
+
 pub struct World {
     pub sidecars: Vec<Arc<Sidecar>>,
     store: Arc<dyn Store>,
+    _backend: Shop,
 }
 
 pub struct Sidecar {
@@ -33,13 +71,15 @@ pub struct Sidecar {
 }
 
 impl World {
-    pub async fn start(sidecars: usize) -> Self {
-        let store: Arc<dyn Store> = Arc::new(Memory::shared());
+    /// Sidecars that share a store, each by a connection of its own where there are connections.
+    pub async fn start(sidecars: usize, backend: Backend) -> Self {
+        let backend = Shop::open(backend);
+        let store = backend.connect().await;
         let mut started = Vec::new();
         for name in 0..sidecars {
-            started.push(Arc::new(Sidecar::start(name, Arc::clone(&store)).await));
+            started.push(Arc::new(Sidecar::start(name, backend.connect().await).await));
         }
-        Self { sidecars: started, store }
+        Self { sidecars: started, store, _backend: backend }
     }
 
     /// A team with a pool of `pool` credits and its members with their limits, made through the first
@@ -76,12 +116,12 @@ impl World {
     /// tables say the same.
     pub async fn stop(self, spent: Credits) {
         let lent = async |world: &Self| world.lent().await;
-        let Self { sidecars, store } = self;
+        let Self { sidecars, store, _backend } = self;
         for sidecar in sidecars {
             let sidecar = Arc::into_inner(sidecar).expect("nobody asks any more");
             assert!(sidecar.server.stop(STOP).await.flushed, "everything is in the store");
         }
-        let world = Self { sidecars: Vec::new(), store };
+        let world = Self { sidecars: Vec::new(), store, _backend };
         assert_eq!(lent(&world).await, Credits::ZERO, "who stops returns everything");
         let row = world.store.subscription(&subscription()).await.expect("the store is there").expect("it was put");
         let used = row.accounts.iter().map(|account| account.spent().minus(account.refunded()));
