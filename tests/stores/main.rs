@@ -5,9 +5,13 @@ mod control;
 mod cut;
 mod file;
 mod flush_rate;
+mod peer;
+#[path = "../support/proxy.rs"]
+mod proxy;
 mod reads;
 #[path = "../support/redis.rs"]
 mod redis;
+mod redis_life;
 mod round_trip;
 mod support;
 mod sync;

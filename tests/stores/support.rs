@@ -13,7 +13,7 @@ use purser::domain::{
 use purser::root::subscription::{Rollover, Status, Subscription, Terms};
 use purser::root::sync::{Batch, Request, granted};
 use purser::root::{Actor, Change, Done, Missing, Outcome, Refusal, Rows, Shares, Want};
-use purser::store::redis::{Options, Target};
+use purser::store::redis::{Discovery, Options, Target};
 use purser::store::{Controlled, Loaded, Memory, Redis, Sqlite, Store, StoreError, sqlite};
 
 use crate::redis;
@@ -66,6 +66,13 @@ pub async fn open_redis(server: &redis::Server) -> Redis {
 pub async fn reopen_redis(server: &redis::Server, prefix: &str) -> Redis {
     let options = Options { prefix: prefix.to_owned(), ..Options::new(target(server.port())) };
     Redis::open(options).await.expect("the store opens")
+}
+
+/// The store in a Cluster of which these nodes are named.
+pub async fn opened_cluster(nodes: &[redis::Server]) -> Redis {
+    let nodes = nodes.iter().map(|node| ("127.0.0.1".to_owned(), node.port())).collect();
+    let target = Target { nodes, discovery: Discovery::Cluster, ..Target::default() };
+    Redis::open(Options::new(target)).await.expect("the store opens")
 }
 
 /// A server on loopback.

@@ -204,5 +204,8 @@ pub fn cluster() -> Vec<Server> {
     create.args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)));
     let output = create.args(["--cluster-replicas", "0", "--cluster-yes"]).output().expect("redis-cli runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    while !nodes.iter().all(|node| node.run("CLUSTER INFO").contains("cluster_state:ok")) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     nodes
 }

@@ -84,12 +84,10 @@ fn text(error: &RedisError) -> String {
 
 fn of_redis(error: &RedisError, doing: &'static str, server: &str) -> StoreError {
     let cause = text(error);
-    match error.code() {
-        Some("WRONGTYPE") => return StoreError::corrupt(doing, server, cause),
-        // OOM, MISCONF, NOREPLICAS, NOAUTH and NOPERM end when somebody sees to the server.
-        Some(_) => return StoreError::unavailable(doing, server, cause),
-        None => {}
+    if cause.contains("WRONGTYPE") {
+        return StoreError::corrupt(doing, server, cause);
     }
+    // What the server says itself, such as OOM, MISCONF, NOREPLICAS or NOAUTH, ends when somebody sees to it.
     match error.kind() {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => StoreError::corrupt(doing, server, cause),
         ErrorKind::Client | ErrorKind::InvalidClientConfig => StoreError::rejected(doing, server, cause),
