@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::RedisUrl;
+
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Listen {
@@ -62,17 +64,20 @@ pub enum StoreUrl {
     SqliteInData,
     /// The embedded store in a file of its own.
     Sqlite(PathBuf),
+    /// A Redis, which many sidecars may share.
+    Redis(Box<RedisUrl>),
     /// Nothing outlives the process; for tests and trials.
     Memory,
 }
 
-/// `sqlite:`, `sqlite:PATH`, `memory:`. A refusal repeats no more than the scheme, because the rest
+/// `sqlite:`, `sqlite:PATH`, `redis://...` and its kin, `memory:`. A refusal repeats no more than the scheme, because the rest
 /// may hold a password.
 impl FromStr for StoreUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let allowed = "allowed are \"sqlite:\" (a file in the data folder), \"sqlite:PATH\" and \"memory:\"";
+        let allowed =
+            "allowed are \"sqlite:\" (a file in the data folder), \"sqlite:PATH\", \"redis://...\" and \"memory:\"";
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(format!("has no scheme; {allowed}"));
         };
@@ -80,7 +85,10 @@ impl FromStr for StoreUrl {
             ("sqlite", "") => Ok(Self::SqliteInData),
             ("sqlite", path) => Ok(Self::Sqlite(path.into())),
             ("memory", "") => Ok(Self::Memory),
-            ("postgres" | "postgresql" | "redis" | "rediss", _) => {
+            (_, _) if scheme.starts_with("redis") => {
+                text.parse().map(|url| Self::Redis(Box::new(url))).map_err(|why| format!("{why}; {allowed}"))
+            }
+            ("postgres" | "postgresql", _) => {
                 Err(format!("names a {scheme}: store, which this version does not have yet; {allowed}"))
             }
             ("memory", _) => Err(format!("says more than \"memory:\"; {allowed}")),
@@ -94,6 +102,7 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::SqliteInData => write!(f, "sqlite:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Redis(url) => write!(f, "{url}"),
             Self::Memory => write!(f, "memory:"),
         }
     }
@@ -123,10 +132,10 @@ mod tests {
 
     #[test]
     fn stores_read_back_as_written() {
-        for text in ["sqlite:", "sqlite:/var/lib/purser/p.db", "memory:"] {
+        for text in ["sqlite:", "sqlite:/var/lib/purser/p.db", "memory:", "redis://h:6379", "redis+cluster://a:1,b:2"] {
             assert_eq!(text.parse::<StoreUrl>().expect(text).to_string(), text);
         }
-        for bad in ["", "sqlite", "memory:x", "mysql://h", "postgres://u:secret@h/d", "rediss://:secret@h"] {
+        for bad in ["", "sqlite", "memory:x", "mysql://h", "postgres://u:secret@h/d", "rediss://:secret@h/x"] {
             let why = bad.parse::<StoreUrl>().expect_err(bad);
             assert!(why.contains("allowed are") && !why.contains("secret"), "{why}");
         }

@@ -16,6 +16,7 @@ mod live;
 mod names;
 mod read;
 mod reader;
+mod redis_url;
 mod sections;
 mod show;
 mod sources;
@@ -25,6 +26,7 @@ pub use address::{Listen, StoreUrl};
 pub use choices::{Durability, LogFormat, LogLevel};
 pub use error::{ConfigError, Fault, Place};
 pub use live::Live;
+pub use redis_url::{RedisKind, RedisUrl};
 pub use sections::{Audit, Auth, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Log, Server, Store, Whitelist};
 pub use sources::{Flags, Loaded, load};
 
@@ -80,17 +82,17 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The configuration as a file that would lead to it, every key written out.
+    /// The configuration as a file that would lead to it, every key written out; a password is hidden.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("numbers, texts and tables are all that a configuration holds")
     }
 
-    /// The path of the embedded store's file; `None` for the store in memory.
+    /// The path of the embedded store's file; `None` for other stores.
     pub fn store_file(&self) -> Option<PathBuf> {
         match &self.store.url {
             StoreUrl::SqliteInData => Some(self.data.join("purser.db")),
             StoreUrl::Sqlite(path) => Some(path.clone()),
-            StoreUrl::Memory => None,
+            StoreUrl::Redis(_) | StoreUrl::Memory => None,
         }
     }
 

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, StoreUrl};
+use crate::config::{self, Config, RedisKind, RedisUrl, StoreUrl};
 use crate::domain::{Entry, Hold, Set, Timestamp};
 use crate::engine::meter::Meter;
 use crate::engine::recover::{Disagreement, Drawn, OpenHold};
@@ -18,7 +19,8 @@ use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
 use crate::root::{Row, SOLE, Sharing};
 use crate::service::JournalMeter;
-use crate::store::{self, Loaded, Memory, Sqlite, Store, StoreError};
+use crate::store::redis::{Discovery, Target};
+use crate::store::{self, Loaded, Memory, Redis, Sqlite, Store, StoreError};
 
 use super::{doubt, millis};
 
@@ -151,6 +153,9 @@ pub async fn open(
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    if let StoreUrl::Redis(url) = &config.store.url {
+        return Ok(Arc::new(Redis::open(redis_options(url, config.store.timeout)).await?));
+    }
     let Some(file) = config.store_file() else {
         debug_assert!(matches!(config.store.url, StoreUrl::Memory), "only the memory store has no file");
         return Ok(Arc::new(Memory::default()));
@@ -158,6 +163,30 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let mut options = store::sqlite::Options::new(file);
     options.verb_timeout = config.store.timeout;
     Ok(Arc::new(Sqlite::open(options).await?))
+}
+
+fn redis_options(url: &RedisUrl, verb_timeout: Duration) -> store::redis::Options {
+    let discovery = match url.kind {
+        RedisKind::Single => Discovery::Direct,
+        RedisKind::Cluster => Discovery::Cluster,
+        RedisKind::Sentinel => Discovery::Sentinel {
+            master: url.master.clone(),
+            user: url.sentinel_user.clone(),
+            password: url.sentinel_password.clone(),
+        },
+    };
+    let target = Target {
+        nodes: url.nodes.clone(),
+        discovery,
+        user: url.user.clone(),
+        password: url.password.clone(),
+        database: i64::from(url.database),
+        tls: url.tls,
+        ca: url.ca.clone(),
+    };
+    let mut options = store::redis::Options { verb_timeout, ..store::redis::Options::new(target) };
+    options.prefix = url.prefix.clone().unwrap_or(options.prefix);
+    options
 }
 
 fn options_of(journal: &config::Journal) -> journal::Options {

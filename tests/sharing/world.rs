@@ -46,12 +46,24 @@ impl Shop {
         }
     }
 
+    /// The store itself, to look into.
     async fn connect(&self) -> Arc<dyn Store> {
         match self {
             Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
             Self::Redis(server) => {
                 let target = Target { nodes: vec![("127.0.0.1".to_owned(), server.port())], ..Target::default() };
                 Arc::new(Redis::open(Options::new(target)).await.expect("the store opens"))
+            }
+        }
+    }
+
+    /// How a sidecar comes to it: as a whole, or by the URL in its configuration.
+    fn of(&self, config: &mut Config) -> Option<Arc<dyn Store>> {
+        match self {
+            Self::Memory(store) => Some(Arc::clone(store) as Arc<dyn Store>),
+            Self::Redis(server) => {
+                config.store.url = format!("redis://127.0.0.1:{}", server.port()).parse().expect("it is a URL");
+                None
             }
         }
     }
@@ -77,7 +89,7 @@ impl World {
         let store = backend.connect().await;
         let mut started = Vec::new();
         for name in 0..sidecars {
-            started.push(Arc::new(Sidecar::start(name, backend.connect().await).await));
+            started.push(Arc::new(Sidecar::start(name, &backend).await));
         }
         Self { sidecars: started, store, _backend: backend }
     }
@@ -132,11 +144,12 @@ impl World {
 }
 
 impl Sidecar {
-    async fn start(name: usize, store: Arc<dyn Store>) -> Self {
+    async fn start(name: usize, shop: &Shop) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
         config.server.http = vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
-        let server = Server::start_on(&config, Clock::system(), Some(store)).await.expect("a sidecar starts");
+        let store = shop.of(&mut config);
+        let server = Server::start_on(&config, Clock::system(), store).await.expect("a sidecar starts");
         Self { server, name, asked: AtomicU64::new(0), _folder: folder }
     }
 
