@@ -216,7 +216,6 @@ impl FromStr for RedisUrl {
     }
 }
 
-
 /// The URL without its passwords.
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -88,6 +88,27 @@ impl Server {
         Self::guarded(port, folder, &words, READY)
     }
 
+    /// A copy of the server on a port.
+    pub fn replica_of(port: u16) -> Self {
+        let replica = Self::with(&["--appendonly", "yes", "--replicaof", &format!("127.0.0.1 {port}")]);
+        replica.wait_for_link();
+        replica
+    }
+
+    /// Waits until a copy has everything.
+    pub fn wait_for_link(&self) {
+        self.wait_until("INFO replication", "master_link_status:up");
+    }
+
+    /// Waits until an answer contains a text.
+    pub fn wait_until(&self, words: &str, text: &str) {
+        let started = std::time::Instant::now();
+        while !self.run(words).contains(text) {
+            assert!(started.elapsed() < PATIENCE, "{words} never said {text}, but\n{}", self.run(words));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A node of a Cluster.
     pub fn node() -> Self {
         Self::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--appendonly", "yes"])
@@ -100,7 +121,7 @@ impl Server {
         let file = folder.join("sentinel.conf");
         let config = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {master} 1\n\
-             sentinel down-after-milliseconds main 700\nsentinel failover-timeout main 5000\n",
+             sentinel down-after-milliseconds main 2500\nsentinel failover-timeout main 5000\n",
             folder.display()
         );
         std::fs::write(&file, config).expect("the Sentinel is configured");
@@ -204,8 +225,6 @@ pub fn cluster() -> Vec<Server> {
     create.args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)));
     let output = create.args(["--cluster-replicas", "0", "--cluster-yes"]).output().expect("redis-cli runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    while !nodes.iter().all(|node| node.run("CLUSTER INFO").contains("cluster_state:ok")) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    nodes.iter().for_each(|node| node.wait_until("CLUSTER INFO", "cluster_state:ok"));
     nodes
 }
