@@ -20,6 +20,7 @@ run: ## build, start on 127.0.0.1:8080 with data in ./data
 	$(CARGO) run --locked --profile $(PROFILE) -- serve --config config/dev.toml --demo-team
 
 test: $(TOOLS)/promtool ## run all tests, the doc tests and every benchmark once
+	@scripts/redis
 ifneq ($(NEXTEST),)
 	PROMTOOL='$(PROMTOOL)' $(CARGO) nextest run --locked --no-fail-fast --no-tests=fail
 else

@@ -11,6 +11,7 @@ mod proxy;
 mod reads;
 #[path = "../support/redis.rs"]
 mod redis;
+mod redis_access;
 mod redis_life;
 mod round_trip;
 mod support;

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How long a server may take to start or stop on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often within this time somebody looks.
+const LOOKS_MAX: u32 = 2_000;
+
 /// What the guard runs. `$1` is the folder of the server, `$2` what to start and what follows its options.
 const GUARD: &str = r#"
 # Nobody hears what is said once the tests have ended.
@@ -79,9 +82,22 @@ impl Server {
 
     /// A server with options of its own.
     pub fn with(options: &[&str]) -> Self {
+        let port = free_port();
+        Self::on(port, &[&["--port", &port.to_string()], options].concat())
+    }
+
+    /// A server that takes only encrypted connections: its certificate, its key, and who vouches for it.
+    pub fn encrypted(certificate: &str, key: &str, ca: &str) -> Self {
+        let port = free_port();
+        let files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", ca];
+        let ports = ["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no"];
+        Self::on(port, &[&ports[..], &files].concat())
+    }
+
+    fn on(port: u16, options: &[&str]) -> Self {
         needs("redis-server", "redis-server");
-        let (port, folder) = (free_port(), folder());
-        let own = ["redis-server", "--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"];
+        let folder = folder();
+        let own = ["redis-server", "--bind", "127.0.0.1", "--save", "", "--dir"];
         let mut words: Vec<String> = own.iter().map(|word| (*word).to_owned()).collect();
         words.push(folder.display().to_string());
         words.extend(options.iter().map(|word| (*word).to_owned()));
@@ -102,11 +118,13 @@ impl Server {
 
     /// Waits until an answer contains a text.
     pub fn wait_until(&self, words: &str, text: &str) {
-        let started = std::time::Instant::now();
-        while !self.run(words).contains(text) {
-            assert!(started.elapsed() < PATIENCE, "{words} never said {text}, but\n{}", self.run(words));
-            std::thread::sleep(Duration::from_millis(20));
+        for _ in 0..LOOKS_MAX {
+            if self.run(words).contains(text) {
+                return;
+            }
+            std::thread::sleep(PATIENCE / LOOKS_MAX);
         }
+        panic!("{words} never said {text}, but\n{}", self.run(words));
     }
 
     /// A node of a Cluster.

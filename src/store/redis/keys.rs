@@ -80,7 +80,12 @@ impl Keys {
 
     /// A hash: a sidecar's open holds.
     pub fn holds(&self, sidecar: u128) -> String {
-        self.named(&format!("holds:{}", hex(sidecar)))
+        self.holds_of() + &hex(sidecar)
+    }
+
+    /// What the names of the hashes of holds have before the sidecar's id.
+    pub fn holds_of(&self) -> String {
+        self.named("holds:")
     }
 
     /// A stream: a team's entries.

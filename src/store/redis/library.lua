@@ -126,5 +126,20 @@ local function commit(keys, args)
     return { 'DONE' }
 end
 
+-- All rows that an audit compares, as of one instant: meta, the hashes that are named after the sidecars',
+-- and every sidecar's holds, whose hashes are named by the second argument and the sidecar's id.
+local function rows(keys, args)
+    local sidecars = redis.call('HGETALL', args[1])
+    local found = { redis.call('GET', keys[1]) or '', sidecars }
+    for index = 3, #args do
+        found[#found + 1] = redis.call('HGETALL', args[index])
+    end
+    for index = 1, #sidecars, 2 do
+        found[#found + 1] = redis.call('HGETALL', args[2] .. sidecars[index])
+    end
+    return found
+end
+
+redis.register_function { function_name = 'purser_1_rows', callback = rows, flags = { 'no-writes' } }
 redis.register_function { function_name = 'purser_1_fence', callback = fence, flags = { 'no-writes' } }
 redis.register_function { function_name = 'purser_1_commit', callback = commit }

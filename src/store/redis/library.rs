@@ -3,6 +3,7 @@
 use redis::{Cmd, Value};
 
 use super::failure::Failure;
+use super::keys::Keys;
 use super::link::Link;
 
 /// The library's text. Its first line names it with its version: another text needs another version, so
@@ -47,6 +48,14 @@ pub fn fence(answer: Value) -> Result<Fence, Failure> {
         ["STALE", ..] => Ok(Fence::Lost),
         _ => Err(Failure::value("the fence", format!("answers {words:?}"))),
     }
+}
+
+/// Asks for all rows that an audit compares, as of one instant.
+pub fn ask_rows(names: &Keys) -> Cmd {
+    let mut command = redis::cmd("FCALL_RO");
+    command.arg("purser_1_rows").arg(1).arg(names.meta()).arg(names.sidecars()).arg(names.holds_of());
+    command.arg(names.subscriptions()).arg(names.funds());
+    command
 }
 
 /// Commits. Sent once more, the same payload does no harm.

@@ -82,7 +82,8 @@ pub async fn changes(link: &Link, keys: &Keys, since: u64) -> Result<Changes, Fa
     let set = keys.changed();
     let root = keys.slot(&Key::Root).expect("it is one row");
     let mut commands = redis::pipe();
-    commands.atomic().cmd("HGET").arg(&root.key).arg(&root.field);
+    // The root's row first: all changes up to its number were there before it.
+    commands.cmd("HGET").arg(&root.key).arg(&root.field);
     commands.cmd("ZRANGE").arg(&set).arg(format!("({since}")).arg("+inf").arg("BYSCORE");
     commands.arg("LIMIT").arg(0).arg(CHANGES).arg("WITHSCORES");
     let mut answers = link.read(&commands).await?.into_iter();

@@ -7,11 +7,11 @@ use redis::Value;
 
 use super::failure::Failure;
 use super::fetch::{loose, of_value};
-use super::keys::{Keys, hex};
+use super::keys::Keys;
+use super::library;
 use super::link::Link;
 use super::lists::{ask, row, rows, scan};
 use super::rows::{Json, hold_of};
-use super::text::Text;
 use crate::domain::{Member, Team, TeamId};
 use crate::root::{Key, MemberFunds, Root, Sidecar, Subscription};
 use crate::store::audit::{Audit, Recount};
@@ -19,9 +19,6 @@ use crate::store::read::{Loaded, Visitor};
 
 /// Rows that are read at once; bounds what one answer holds.
 const SCAN: usize = 1_000;
-
-/// How often an audit begins again because another sidecar came in.
-const TRIES_MAX: usize = 20;
 
 /// Visits all rows, and the holds of one sidecar. The root's row is read first: every later change of
 /// control is told by the changes since then, and the sidecar's own parts change by its own reports only.
@@ -58,21 +55,24 @@ async fn each<T: Json>(link: &Link, hash: &str, mut visit: impl FnMut(T)) -> Res
 
 /// Recomputes every sum from the ledger and compares it with the rows.
 pub async fn audit(link: &Link, keys: &Keys) -> Result<Audit, Failure> {
-    for _ in 0..TRIES_MAX {
-        let Some(still) = still(link, keys).await? else { continue };
-        let mut recount = Recount::default();
-        let mut after = None;
-        while after.unwrap_or(0) < still.position {
-            let entries = scan(link, &keys.ledger(), false, after, SCAN).await?;
-            let Some(last) = entries.last() else { break };
-            after = Some(last.position);
-            entries.iter().filter(|entry| entry.position <= still.position).for_each(|entry| recount.take(entry));
+    let still = match still(link, keys).await {
+        Err(failure) if failure.lacks_library() => {
+            library::load(link).await?;
+            still(link, keys).await?
         }
-        still.sidecars.iter().for_each(|sidecar| recount.check_sidecar(sidecar.id, Some(sidecar)));
-        still.rows.iter().for_each(|row| recount.check(row));
-        return Ok(recount.finish());
+        still => still?,
+    };
+    let mut recount = Recount::default();
+    let mut after = None;
+    while after.unwrap_or(0) < still.position {
+        let entries = scan(link, &keys.ledger(), false, after, SCAN).await?;
+        let Some(last) = entries.last() else { break };
+        after = Some(last.position);
+        entries.iter().filter(|entry| entry.position <= still.position).for_each(|entry| recount.take(entry));
     }
-    Err(Failure::away("auditing", &link.place(), "new sidecars kept coming in"))
+    still.sidecars.iter().for_each(|sidecar| recount.check_sidecar(sidecar.id, Some(sidecar)));
+    still.rows.iter().for_each(|row| recount.check(row));
+    Ok(recount.finish())
 }
 
 /// All rows that an audit compares, as of one instant.
@@ -82,35 +82,23 @@ struct Still {
     rows: Vec<Loaded>,
 }
 
-async fn still(link: &Link, keys: &Keys) -> Result<Option<Still>, Failure> {
-    let known: Vec<String> = ask(link, redis::cmd("HKEYS").arg(keys.sidecars())).await?;
-    let ids: Vec<u128> = known.iter().filter_map(|id| u128::of_text(id)).collect();
-    let mut commands = redis::pipe();
-    commands.atomic().cmd("GET").arg(keys.meta());
-    for hash in [keys.sidecars(), keys.subscriptions(), keys.funds()] {
-        commands.cmd("HGETALL").arg(hash);
-    }
-    for id in &ids {
-        commands.cmd("HGETALL").arg(keys.holds(*id));
-    }
-    let mut answers = link.read(&commands).await?.into_iter();
+async fn still(link: &Link, keys: &Keys) -> Result<Still, Failure> {
+    let answers: Vec<Value> = ask(link, &library::ask_rows(keys)).await?;
+    let mut answers = answers.into_iter();
     let mut next = || answers.next().unwrap_or(Value::Nil);
-    let meta: Option<String> = of_value(next())?;
-    let position = meta.as_deref().and_then(|meta| meta.rsplit(' ').next()?.parse().ok()).unwrap_or(0);
+    let meta: String = of_value(next())?;
+    let position = meta.rsplit(' ').next().and_then(|position| position.parse().ok()).unwrap_or(0);
     let sidecars: Vec<Sidecar> = hash(next(), &keys.sidecars())?;
-    if sidecars.iter().any(|sidecar| !known.contains(&hex(sidecar.id))) {
-        return Ok(None);
-    }
     let subscriptions: Vec<Subscription> = hash(next(), &keys.subscriptions())?;
     let funds: Vec<MemberFunds> = hash(next(), &keys.funds())?;
     let mut rows: Vec<_> = subscriptions.into_iter().map(|row| Loaded::Subscription(Box::new(row))).collect();
     rows.extend(funds.into_iter().map(|row| Loaded::MemberFunds(Box::new(row))));
-    for _ in &ids {
+    for _ in &sidecars {
         for (field, value) in of_value::<BTreeMap<String, String>>(next())? {
             rows.push(Loaded::Hold(Box::new(hold_of(&value, &field)?)));
         }
     }
-    Ok(Some(Still { position, sidecars, rows }))
+    Ok(Still { position, sidecars, rows })
 }
 
 fn hash<T: Json>(answer: Value, key: &str) -> Result<Vec<T>, Failure> {
