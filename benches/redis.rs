@@ -18,7 +18,7 @@ use std::sync::Arc;
 use peer::Peer;
 use purser::clock::Clock;
 use purser::root::sync::Request;
-use purser::store::{Memory, Store};
+use purser::store::Store;
 use redis::Server;
 use support::{
     Engine, block_on, control, now, open_redis, put_subscription, put_team, reopen_redis, report, seeded, terms, user,
@@ -44,11 +44,10 @@ fn main() {
     let always = Server::start();
     println!("{:<16} {:>8} {:>12} {:>10}", "store", "batch", "entries/s", "ms a batch");
     for batch in BATCHES.map(|batch| batch.min(entries)) {
-        // What the rules and the making of rows take, whatever the store.
-        block_on(flush("memory", &Memory::shared(), entries, batch));
         block_on(async { flush("redis everysec", &open_redis(&everysec).await, entries, batch).await });
         block_on(async { flush("redis always", &open_redis(&always).await, entries, batch).await });
     }
+    println!("DEBUG {}", everysec.run("INFO commandstats").lines().filter(|l| l.contains("fcall")|| l.contains("hget")|| l.contains("xadd")|| l.contains("hset")).collect::<Vec<_>>().join("\n"));
     println!("{:<16} {:>8} {:>12}", "store", "sidecars", "syncs/s");
     for sidecars in SIDECARS {
         block_on(share("redis everysec", &everysec, sidecars, syncs));

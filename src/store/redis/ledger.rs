@@ -1,14 +1,14 @@
 //! Entries of the ledger as streams keep them: plain fields, those that say nothing left out. A team's
-//! entries are in a stream of its own beside the one of all, under the same id.
+//! entries are in a stream of its own; the one of all has their ids and the team's name in their place.
 
 use super::failure::Failure;
 use super::text::Text;
-use crate::domain::{Credits, Set, Timestamp};
+use crate::domain::{Credits, Set, TeamId, Timestamp};
 use crate::store::ledger::{LedgerEntry, Moves};
 
-/// Names and values of an entry, in turns.
-pub fn fields(entry: &LedgerEntry) -> Vec<String> {
-    let mut to = Writer(Vec::with_capacity(32));
+/// Names and values of an entry.
+pub fn fields(entry: &LedgerEntry) -> Vec<(&'static str, String)> {
+    let mut to = Writer(Vec::with_capacity(16));
     to.put("kind", &entry.kind).put("at", &entry.at);
     to.maybe("team", &entry.team).maybe("member", &entry.member).maybe("payer", &entry.payer);
     to.maybe("subscription", &entry.subscription).maybe("id", &entry.id).maybe("credits", &entry.credits);
@@ -35,23 +35,31 @@ fn write_moves(to: &mut Writer, moves: &Moves) {
     to.maybe("above", &moves.above.map(|(_, spent)| spent));
 }
 
-struct Writer(Vec<String>);
+struct Writer(Vec<(&'static str, String)>);
 
 impl Writer {
-    fn put<T: Text>(&mut self, name: &str, value: &T) -> &mut Self {
-        self.0.extend([name.to_owned(), value.text()]);
+    fn put<T: Text>(&mut self, name: &'static str, value: &T) -> &mut Self {
+        self.0.push((name, value.text()));
         self
     }
 
-    fn maybe<T: Text>(&mut self, name: &str, value: &Option<T>) -> &mut Self {
+    fn maybe<T: Text>(&mut self, name: &'static str, value: &Option<T>) -> &mut Self {
         match value {
             Some(value) => self.put(name, value),
             None => self,
         }
     }
 
-    fn amount(&mut self, name: &str, value: Credits) -> &mut Self {
+    fn amount(&mut self, name: &'static str, value: Credits) -> &mut Self {
         if value.is_zero() { self } else { self.put(name, &value) }
+    }
+}
+
+/// The team in whose stream the entry is, where this is only its place among all.
+pub fn elsewhere(fields: &[String]) -> Option<TeamId> {
+    match fields {
+        [name, team] if name == "team" => TeamId::of_text(team),
+        _ => None,
     }
 }
 

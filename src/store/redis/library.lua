@@ -69,9 +69,11 @@ local function append(ledger, entries, position)
     for _, entry in ipairs(entries) do
         position = position + 1
         local id = number(position) .. '-0'
-        redis.call('XADD', ledger, id, unpack(entry[2]))
-        if entry[1] ~= '' then
-            redis.call('XADD', entry[1], id, unpack(entry[2]))
+        if entry[1] == '' then
+            redis.call('XADD', ledger, id, unpack(entry[2]))
+        else
+            redis.call('XADD', ledger .. ':' .. entry[1], id, unpack(entry[2]))
+            redis.call('XADD', ledger, id, 'team', entry[1])
         end
     end
     return position

@@ -10,7 +10,7 @@ use super::fetch::{loose, of_value};
 use super::keys::Keys;
 use super::library;
 use super::link::Link;
-use super::lists::{ask, row, rows, scan};
+use super::lists::{Scanned, ask, row, rows, scan};
 use super::rows::{Json, hold_of};
 use crate::domain::{Member, Team, TeamId};
 use crate::root::{Key, MemberFunds, Root, Sidecar, Subscription};
@@ -64,11 +64,13 @@ pub async fn audit(link: &Link, keys: &Keys) -> Result<Audit, Failure> {
     };
     let mut recount = Recount::default();
     let mut after = None;
-    while after.unwrap_or(0) < still.position {
-        let entries = scan(link, &keys.ledger(), false, after, SCAN).await?;
-        let Some(last) = entries.last() else { break };
-        after = Some(last.position);
+    loop {
+        let Scanned { entries, next } = scan(link, keys, &keys.ledger(), false, after, SCAN).await?;
         entries.iter().filter(|entry| entry.position <= still.position).for_each(|entry| recount.take(entry));
+        if next.is_none_or(|next| next >= still.position) {
+            break;
+        }
+        after = next;
     }
     still.sidecars.iter().for_each(|sidecar| recount.check_sidecar(sidecar.id, Some(sidecar)));
     still.rows.iter().for_each(|row| recount.check(row));

@@ -24,8 +24,8 @@ pub struct Payload {
     pub named: Vec<(String, String, String)>,
     /// Members of sorted sets to take out.
     pub unnamed: Vec<(String, String)>,
-    /// Entries: the team's stream or nothing, and names and values in turns.
-    pub entries: Vec<(String, Vec<String>)>,
+    /// Entries: the team or nothing, and names and values in turns.
+    pub entries: Vec<(String, Vec<(&'static str, String)>)>,
     /// The stream of all entries.
     pub ledger: String,
     /// Where to push to; empty: nothing is pushed.
@@ -65,10 +65,10 @@ impl Payload {
             to.list(2).text(key).text(member);
         }
         to.list(self.entries.len());
-        for (stream, fields) in &self.entries {
-            to.list(2).text(stream).list(fields.len());
-            for field in fields {
-                to.text(field);
+        for (team, fields) in &self.entries {
+            to.list(2).text(team).list(2 * fields.len());
+            for (name, value) in fields {
+                to.text(name).text(value);
             }
         }
         to.text(&self.ledger).text(&self.channel).text(&self.version);

@@ -38,8 +38,8 @@ pub fn payload(names: &Keys, read: &Read, commit: &Commit, push: Push) -> Payloa
     }
     saving.holds(&commit.holds);
     for entry in &commit.entries {
-        let stream = entry.team.as_ref().map(|team| names.team_ledger(team)).unwrap_or_default();
-        saving.to.entries.push((stream, ledger::fields(entry)));
+        let team = entry.team.as_ref().map(ToString::to_string).unwrap_or_default();
+        saving.to.entries.push((team, ledger::fields(entry)));
     }
     if push != Push::Nobody {
         saving.to.channel = names.pushes();
