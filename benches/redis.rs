@@ -47,7 +47,15 @@ fn main() {
         block_on(async { flush("redis everysec", &open_redis(&everysec).await, entries, batch).await });
         block_on(async { flush("redis always", &open_redis(&always).await, entries, batch).await });
     }
-    println!("DEBUG {}", everysec.run("INFO commandstats").lines().filter(|l| l.contains("fcall")|| l.contains("hget")|| l.contains("xadd")|| l.contains("hset")).collect::<Vec<_>>().join("\n"));
+    println!(
+        "DEBUG {}",
+        everysec
+            .run("INFO commandstats")
+            .lines()
+            .filter(|l| l.contains("fcall") || l.contains("hget") || l.contains("xadd") || l.contains("hset"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
     println!("{:<16} {:>8} {:>12}", "store", "sidecars", "syncs/s");
     for sidecars in SIDECARS {
         block_on(share("redis everysec", &everysec, sidecars, syncs));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use purser::domain::{
     Credits, Drawer, Entry, Fact, Member, OperationId, Payer, Posting, Set, SubscriptionId, Tally, Team, TeamId,
@@ -46,38 +46,52 @@ pub fn on_every_shared_store(test: impl AsyncFn(Arc<dyn Store>)) {
     block_on(async {
         test(Arc::new(Memory::shared())).await;
         test(Arc::new(open_redis(redis_server()).await)).await;
+        static NODE: OnceLock<redis::Server> = OnceLock::new();
+        let node = NODE.get_or_init(redis::lone_node);
+        test(Arc::new(reopen(target_of(Discovery::Cluster, [node]), &new_prefix()).await)).await;
     });
 }
 
 /// The Redis of this test process.
 pub fn redis_server() -> &'static redis::Server {
-    static SERVER: std::sync::OnceLock<redis::Server> = std::sync::OnceLock::new();
+    static SERVER: OnceLock<redis::Server> = OnceLock::new();
     SERVER.get_or_init(redis::Server::start)
+}
+
+/// The prefix of a store that nobody has.
+fn new_prefix() -> String {
+    static STORES: AtomicU32 = AtomicU32::new(0);
+    format!("{{test{}}}", STORES.fetch_add(1, Ordering::Relaxed))
 }
 
 /// An empty store on a server that others may be using.
 pub async fn open_redis(server: &redis::Server) -> Redis {
-    static STORES: AtomicU32 = AtomicU32::new(0);
-    let prefix = format!("{{test{}}}", STORES.fetch_add(1, Ordering::Relaxed));
-    reopen_redis(server, &prefix).await
+    reopen_redis(server, &new_prefix()).await
 }
 
 /// The store under a prefix.
 pub async fn reopen_redis(server: &redis::Server, prefix: &str) -> Redis {
-    let options = Options { prefix: prefix.to_owned(), ..Options::new(target(server.port())) };
+    reopen(target(server.port()), prefix).await
+}
+
+async fn reopen(target: Target, prefix: &str) -> Redis {
+    let options = Options { prefix: prefix.to_owned(), ..Options::new(target) };
     Redis::open(options).await.expect("the store opens")
 }
 
 /// The store in a Cluster of which these nodes are named.
 pub async fn opened_cluster(nodes: &[redis::Server]) -> Redis {
-    let nodes = nodes.iter().map(|node| ("127.0.0.1".to_owned(), node.port())).collect();
-    let target = Target { nodes, discovery: Discovery::Cluster, ..Target::default() };
-    Redis::open(Options::new(target)).await.expect("the store opens")
+    Redis::open(Options::new(target_of(Discovery::Cluster, nodes))).await.expect("the store opens")
 }
 
 /// A server on loopback.
 pub fn target(port: u16) -> Target {
     Target { nodes: vec![("127.0.0.1".to_owned(), port)], ..Target::default() }
+}
+
+fn target_of<'a>(discovery: Discovery, nodes: impl IntoIterator<Item = &'a redis::Server>) -> Target {
+    let nodes = nodes.into_iter().map(|node| ("127.0.0.1".to_owned(), node.port())).collect();
+    Target { nodes, discovery, ..Target::default() }
 }
 
 pub fn new_file() -> (tempfile::TempDir, PathBuf) {

@@ -235,6 +235,14 @@ fn folder() -> PathBuf {
     folder.keep()
 }
 
+/// A Cluster of one node, which refuses what a Cluster refuses.
+pub fn lone_node() -> Server {
+    let node = Server::node();
+    node.run("CLUSTER ADDSLOTSRANGE 0 16383");
+    node.wait_until("CLUSTER INFO", "cluster_state:ok");
+    node
+}
+
 /// Three nodes that have all slots among them.
 pub fn cluster() -> Vec<Server> {
     let nodes: Vec<_> = (0..3).map(|_| Server::node()).collect();
