@@ -6,6 +6,8 @@
 
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
+#[path = "../tests/support/redis.rs"]
+mod redis;
 #[allow(dead_code, reason = "the bench uses a part of it")]
 #[path = "../tests/stores/support.rs"]
 mod support;

@@ -26,7 +26,7 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "DIR")]
     pub data: Option<String>,
 
-    /// System of record: sqlite:, sqlite:PATH, postgres://... or memory: [env: PURSER_STORE] [default: sqlite:]
+    /// System of record: sqlite:, sqlite:PATH, postgres://..., redis://... or memory: [env: PURSER_STORE] [default: sqlite:]
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
 

@@ -17,6 +17,7 @@ mod names;
 mod postgres_url;
 mod read;
 mod reader;
+mod redis_url;
 mod sections;
 mod show;
 mod sources;
@@ -27,6 +28,7 @@ pub use choices::{Durability, LogFormat, LogLevel};
 pub use error::{ConfigError, Fault, Place};
 pub use live::Live;
 pub use postgres_url::PostgresUrl;
+pub use redis_url::{RedisKind, RedisUrl};
 pub use sections::{Audit, Auth, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Log, Server, Store, Whitelist};
 pub use sources::{Flags, Loaded, load};
 

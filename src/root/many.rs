@@ -182,7 +182,9 @@ pub(super) fn register(
 ) -> Result<Result<Sidecar, SyncRefusal>, Missing> {
     let root = rows.root()?;
     let Some(known) = rows.sidecar(id)?.cloned() else {
-        let sidecar = Sidecar { id, incarnation, nonce, generation: root.generation, ..Sidecar::default() };
+        // A store that has forgotten what it lent may have forgotten to whom.
+        let generation = if root.evidence { 0 } else { root.generation };
+        let sidecar = Sidecar { id, incarnation, nonce, generation, ..Sidecar::default() };
         rows.put_sidecar(sidecar.clone());
         return Ok(Ok(sidecar));
     };

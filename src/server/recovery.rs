@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, PostgresUrl, StoreUrl};
+use crate::config::{self, Config, PostgresUrl, RedisKind, RedisUrl, StoreUrl};
 use crate::domain::{Entry, Hold, Set, Timestamp};
 use crate::engine::meter::Meter;
 use crate::engine::recover::{Disagreement, Drawn, OpenHold};
@@ -19,7 +20,8 @@ use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
 use crate::root::{Row, SOLE, Sharing};
 use crate::service::JournalMeter;
-use crate::store::{self, Loaded, Memory, Postgres, Sqlite, Store, StoreError};
+use crate::store::redis::{Discovery, Target};
+use crate::store::{self, Loaded, Memory, Postgres, Redis, Sqlite, Store, StoreError};
 
 use super::doubt::Doubt;
 use super::millis;
@@ -168,6 +170,7 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let settings = &config.store;
     let file = match &settings.url {
         StoreUrl::Memory => return Ok(Arc::new(Memory::default())),
+        StoreUrl::Redis(url) => return Ok(Arc::new(Redis::open(redis_options(url, settings.timeout)).await?)),
         StoreUrl::Postgres(url) => return open_postgres(url, settings).await,
         StoreUrl::SqliteInData => config.data.join("purser.db"),
         StoreUrl::Sqlite(file) => file.clone(),
@@ -183,6 +186,30 @@ async fn open_postgres(url: &PostgresUrl, settings: &config::Store) -> Result<Ar
     options.verb_timeout = settings.timeout;
     options.connect_timeout = options.connect_timeout.min(settings.timeout);
     Ok(Arc::new(Postgres::open(options).await?))
+}
+
+fn redis_options(url: &RedisUrl, verb_timeout: Duration) -> store::redis::Options {
+    let discovery = match url.kind {
+        RedisKind::Single => Discovery::Direct,
+        RedisKind::Cluster => Discovery::Cluster,
+        RedisKind::Sentinel => Discovery::Sentinel {
+            master: url.master.clone(),
+            user: url.sentinel_user.clone(),
+            password: url.sentinel_password.clone(),
+        },
+    };
+    let target = Target {
+        nodes: url.nodes.clone(),
+        discovery,
+        user: url.user.clone(),
+        password: url.password.clone(),
+        database: i64::from(url.database),
+        tls: url.tls,
+        ca: url.ca.clone(),
+    };
+    let mut options = store::redis::Options { verb_timeout, ..store::redis::Options::new(target) };
+    options.prefix = url.prefix.clone().unwrap_or(options.prefix);
+    options
 }
 
 fn options_of(journal: &config::Journal) -> journal::Options {

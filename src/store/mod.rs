@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod memory;
 pub mod postgres;
 pub mod read;
+pub mod redis;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ use crate::root::subscription::Subscription;
 use crate::root::sync::{Reply, Request, SyncRefusal};
 use crate::root::{Actor, Done, Key, MemberFunds, Missing, Refusal, Row, Rows, SOLE, Sharing, Sidecar};
 
+pub use self::redis::Redis;
 pub use audit::{Audit, Difference};
 pub use error::StoreError;
 pub use hold::Hold;

@@ -5,6 +5,8 @@ mod cut;
 mod operating;
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[path = "../support/redis.rs"]
+mod redis;
 mod world;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Sidecars on one store in memory, each with a data folder of its own.
+//! Sidecars on one store, each with a data folder of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use purser::engine::{Draw, Drawn, Scope};
 use purser::root::{Actor, Command, Patch, Rollover, Settings, Status, Terms};
 use purser::server::{Server, StartError};
 use purser::service::Service;
-use purser::store::{Memory, Postgres, Store};
+use purser::store::redis::{Options, Target};
+use purser::store::{Memory, Postgres, Redis, Store};
 use tempfile::TempDir;
 
 use crate::cut::Cut;
-use crate::postgres;
+use crate::{postgres, redis};
 
 /// The longest that a sidecar may take to stop.
 const STOP: Duration = Duration::from_secs(10);
@@ -24,10 +25,59 @@ const STOP: Duration = Duration::from_secs(10);
 /// So often a draw is tried again, every 100 ms.
 const RETRIES_MAX: usize = 25;
 
+/// Where the record is.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// The specification.
+    Memory,
+    Postgres,
+    Redis,
+}
+
+impl Place {
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Postgres, Self::Redis];
+}
+
+/// A store that can be connected to any number of times.
+enum Shop {
+    Memory(Arc<Memory>),
+    Postgres(String),
+    Redis(Box<redis::Server>),
+}
+
+impl Shop {
+    async fn open(place: Place) -> Self {
+        match place {
+            Place::Memory => Self::Memory(Arc::new(Memory::shared())),
+            Place::Postgres => {
+                let server = postgres::server();
+                Self::Postgres(server.url(&server.empty_database().await))
+            }
+            Place::Redis => Self::Redis(Box::new(redis::Server::start())),
+        }
+    }
+
+    async fn connect(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Postgres(url) => {
+                let options = purser::store::postgres::Options::new(url).expect("the URL is right");
+                Arc::new(Postgres::open(options).await.expect("the store opens"))
+            }
+            Self::Redis(server) => {
+                let target = Target { nodes: vec![("127.0.0.1".to_owned(), server.port())], ..Target::default() };
+                Arc::new(Redis::open(Options::new(target)).await.expect("the store opens"))
+            }
+        }
+    }
+}
+
 pub struct World {
     pub sidecars: Vec<Arc<Sidecar>>,
     store: Arc<dyn Store>,
     added: AtomicUsize,
+    /// Kept: where it is a server, that ends with it.
+    _shop: Shop,
 }
 
 pub struct Sidecar {
@@ -37,38 +87,16 @@ pub struct Sidecar {
     folder: TempDir,
 }
 
-/// Where the record is.
-#[derive(Clone, Copy, Debug)]
-pub enum Place {
-    Memory,
-    Postgres,
-}
-
-impl Place {
-    pub const ALL: [Self; 2] = [Self::Memory, Self::Postgres];
-}
-
 impl World {
     /// Sidecars, each with connections of its own where the store is a server.
     pub async fn start(place: Place, sidecars: usize) -> Self {
-        let memory: Arc<dyn Store> = Arc::new(Memory::shared());
-        let database = match place {
-            Place::Memory => None,
-            Place::Postgres => Some(postgres::server().empty_database().await),
-        };
-        let open = async || match &database {
-            None => Arc::clone(&memory),
-            Some(database) => {
-                let options = purser::store::postgres::Options::new(&postgres::server().url(database));
-                let opened = Postgres::open(options.expect("the URL is right")).await;
-                Arc::new(opened.expect("the store opens")) as Arc<dyn Store>
-            }
-        };
+        let shop = Shop::open(place).await;
         let mut started = Vec::new();
         for name in 0..sidecars {
-            started.push(Arc::new(Sidecar::start(name, open().await).await));
+            started.push(Arc::new(Sidecar::start(name, shop.connect().await).await));
         }
-        Self { sidecars: started, store: open().await, added: AtomicUsize::new(sidecars) }
+        let store = shop.connect().await;
+        Self { sidecars: started, store, added: AtomicUsize::new(sidecars), _shop: shop }
     }
 
     /// One more sidecar, and the line between it and the store.
@@ -116,12 +144,12 @@ impl World {
     /// tables say the same.
     pub async fn stop(self, spent: Credits) {
         let lent = async |world: &Self| world.lent().await;
-        let Self { sidecars, store, added } = self;
+        let Self { sidecars, store, added, _shop } = self;
         for sidecar in sidecars {
             let sidecar = Arc::into_inner(sidecar).expect("nobody asks any more");
             assert!(sidecar.server.stop(STOP).await.flushed, "everything is in the store");
         }
-        let world = Self { sidecars: Vec::new(), store, added };
+        let world = Self { sidecars: Vec::new(), store, added, _shop };
         assert_eq!(lent(&world).await, Credits::ZERO, "who stops returns everything");
         let row = world.store.subscription(&subscription()).await.expect("the store is there").expect("it was put");
         let used = row.accounts.iter().map(|account| account.spent().minus(account.refunded()));

@@ -5,11 +5,16 @@ mod control;
 mod cut;
 mod file;
 mod flush_rate;
+mod peer;
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod reads;
+#[path = "../support/redis.rs"]
+mod redis;
+mod redis_access;
+mod redis_life;
 mod round_trip;
 mod server;
 mod serving;

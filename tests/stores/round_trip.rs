@@ -8,9 +8,10 @@ use purser::domain::{
     Access, Credits, Drawer, Entry, Fact, Features, Member, Model, Payer, Posting, Role, Set, SubscriptionId, Tally,
     Team, Timestamp, Whitelist, Window,
 };
+use purser::root::sidecar::State;
 use purser::root::subscription::{Account, Burn, Grant, GrantKind, Rollover, Status, Subscription, Terms};
 use purser::root::sync::{Batch, Request};
-use purser::root::{Holder, SOLE};
+use purser::root::{Holder, MemberAccount, MemberFunds, Root, SOLE, Sidecar};
 use purser::store::{Filter, LedgerEntry, Loaded, Memory, Store};
 
 use crate::postgres::server;
@@ -127,6 +128,72 @@ fn member_of(index: usize) -> impl Strategy<Value = Member> {
     )
 }
 
+fn holder(sidecar: u128) -> BoxedStrategy<Holder> {
+    let amounts = proptest::collection::vec(amount(), 9);
+    let holder = (amounts, time(), time()).prop_map(move |(amounts, until, asked_at)| {
+        let [granted, spent, refunded, returned, lost, forgiven, owed, held, step] = amounts[..] else {
+            unreachable!("there are nine")
+        };
+        let (refunded, returned, forgiven) = (refunded.min(spent), returned.min(granted), forgiven.min(lost));
+        Holder { sidecar, granted, spent, refunded, returned, lost, forgiven, owed, held, until, asked_at, step }
+    });
+    holder.boxed()
+}
+
+fn holders() -> impl Strategy<Value = Vec<Holder>> {
+    [holder(1), holder(7), holder(u128::MAX)].prop_map(Vec::from)
+}
+
+/// What only a store with many sidecars keeps.
+#[derive(Clone, Debug)]
+struct Shared {
+    root: Root,
+    sidecar: Sidecar,
+    subscription: Subscription,
+    funds: MemberFunds,
+}
+
+fn shared() -> BoxedStrategy<Shared> {
+    let states = [State::Open, State::Closed, State::Quarantined, State::WrittenOff];
+    let numbers = any::<([u32; 6], [u128; 2], bool)>();
+    let of_funds = (holders(), holders(), time(), time());
+    (subscription(0).boxed(), of_funds, numbers, 0..4_usize, ".{0,9}", time())
+        .prop_map(
+            move |(
+                mut subscription,
+                (of_pool, of_member, start, short_at),
+                (n, [id, nonce], evidence),
+                state,
+                host,
+                at,
+            )| {
+                let n = n.map(u64::from);
+                let window = Window { start, end: start.plus_millis(1) };
+                let account = Account { holders: of_pool, short_at, ..Account::new(window) };
+                subscription.accounts = vec![account];
+                let account = MemberAccount { window, holders: of_member, short_at: at };
+                let mut funds = MemberFunds::new(team_id("t0"), user("u0"));
+                (funds.limited_since, funds.accounts) = (n[0], vec![account]);
+                let sidecar = Sidecar {
+                    id,
+                    incarnation: n[1],
+                    nonce,
+                    before: nonce ^ 1,
+                    last: n[2],
+                    host: host.clone(),
+                    state: states[state],
+                    generation: n[3],
+                    beat: n[4],
+                    config: n[5],
+                    synced_at: at,
+                };
+                let root = Root { generation: n[3], identity: host, evidence, config: n[5], limited: n[0] };
+                Shared { root, sidecar, subscription, funds }
+            },
+        )
+        .boxed()
+}
+
 type People = (Vec<Subscription>, Vec<Team>, Vec<Member>);
 
 fn people() -> impl Strategy<Value = People> {
@@ -227,6 +294,38 @@ proptest! {
     }
 
     #[test]
+    fn rows_of_many_sidecars_come_back_as_they_were_saved(first in shared(), second in shared()) {
+        on_every_shared_store(async |store| {
+            for Shared { root, sidecar, subscription, funds } in [&first, &second] {
+                control(&*store, |rows| {
+                    // As every rule does: what is put replaces what was read.
+                    rows.subscription(&subscription.id)?;
+                    rows.member_funds(&funds.team, &funds.user)?;
+                    rows.put_root(root.clone());
+                    rows.put_sidecar(sidecar.clone());
+                    rows.put_subscription(subscription.clone());
+                    rows.put_member_funds(funds.clone());
+                    done(Vec::new())
+                })
+                .await;
+                control(&*store, |rows| {
+                    // A server that tells which one it is puts that into the root's row by itself.
+                    assert!(store.name() == "postgres" || &rows.root()? == root);
+                    assert_eq!(rows.sidecar(sidecar.id)?, Some(sidecar));
+                    assert!(rows.sidecars()?.any(|row| row == sidecar));
+                    done(Vec::new())
+                })
+                .await;
+                let wanted = [
+                    Loaded::Subscription(Box::new(subscription.clone())),
+                    Loaded::MemberFunds(Box::new(funds.clone())),
+                ];
+                assert_eq!(loaded(&*store, now()).await, wanted);
+            }
+        });
+    }
+
+    #[test]
     fn entries_come_back_as_they_were_taken(drafts in proptest::collection::vec(entry(), 1..90), cut in 0..90_usize) {
         let entries = build(drafts);
         let cut = cut.min(entries.len());
@@ -234,7 +333,8 @@ proptest! {
             let (_folder, file) = new_file();
             let (sqlite, memory, shared) = (open(&file).await, Memory::default(), Memory::shared());
             let postgres = open_postgres(server(), &new_database().await).await;
-            for store in [&sqlite as &dyn Store, &memory, &postgres, &shared] {
+            let redis = open_redis(redis_server()).await;
+            for store in [&sqlite as &dyn Store, &memory, &postgres, &shared, &redis] {
                 store.register(7, 1, 1).await.expect("the store answers").expect("it is the first");
                 for (first, part) in [(1, &entries[..cut]), (cut + 1, &entries[cut..])] {
                     let batch = Batch { first: first as u64, entries: part.to_vec() };
@@ -247,6 +347,8 @@ proptest! {
             assert_eq!(&of_sqlite, &of_memory);
             let of_shared = shared.entries(&Filter::default(), None, 1_000).await.expect("the ledger is read");
             assert_eq!(&of_postgres, &of_shared);
+            let of_redis = redis.entries(&Filter::default(), None, 1_000).await.expect("the ledger is read");
+            assert_eq!(&of_redis, &of_shared);
             for (seq, (row, entry)) in of_sqlite.iter().zip(&entries).enumerate() {
                 let mut wanted = LedgerEntry::of_entry(entry, 1, seq as u64 + 1).expect("it can be kept");
                 wanted.position = seq as u64 + 1;

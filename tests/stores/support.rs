@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use purser::domain::{
     Credits, Drawer, Entry, Fact, Member, OperationId, Payer, Posting, Set, SubscriptionId, Tally, Team, TeamId,
@@ -11,12 +12,13 @@ use purser::domain::{
 };
 use purser::root::subscription::{Rollover, Status, Subscription, Terms};
 use purser::root::sync::{Batch, Request, granted};
-use purser::root::{Actor, Change, Done, Missing, Outcome, Refusal, Rows, Shares};
-use purser::store::sqlite::Options;
-use purser::store::{Controlled, Loaded, Memory, Postgres, Sqlite, Store, StoreError};
+use purser::root::{Actor, Change, Done, Missing, Outcome, Refusal, Rows, Shares, Want};
+use purser::store::redis::{Discovery, Options, Target};
+use purser::store::{Controlled, Loaded, Memory, Postgres, Redis, Sqlite, Store, StoreError, sqlite};
 use tokio::sync::OnceCell;
 
 use crate::postgres::{self, Server};
+use crate::redis;
 
 /// What [`Store::control`] takes, owned.
 pub type Ruled = Result<Result<Done, Refusal>, Missing>;
@@ -28,12 +30,16 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// Runs a test on every store.
 pub fn on_every_store(test: impl AsyncFn(Arc<dyn Store>)) {
+    on_every_sole_store(&test);
+    on_every_shared_store(&test);
+}
+
+/// Runs a test on every store that serves one sidecar.
+pub fn on_every_sole_store(test: impl AsyncFn(Arc<dyn Store>)) {
     block_on(async {
         test(Arc::new(Memory::default())).await;
-        test(Arc::new(Memory::shared())).await;
         let (_folder, file) = new_file();
         test(Arc::new(open(&file).await)).await;
-        test(Arc::new(open_postgres(postgres::server(), &new_database().await).await)).await;
     });
 }
 
@@ -55,6 +61,60 @@ pub async fn open_postgres(server: &Server, database: &str) -> Postgres {
         .expect("the store opens")
 }
 
+/// Runs a test on every store that many sidecars share.
+pub fn on_every_shared_store(test: impl AsyncFn(Arc<dyn Store>)) {
+    block_on(async {
+        test(Arc::new(Memory::shared())).await;
+        test(Arc::new(open_postgres(postgres::server(), &new_database().await).await)).await;
+        test(Arc::new(open_redis(redis_server()).await)).await;
+        static NODE: OnceLock<redis::Server> = OnceLock::new();
+        let node = NODE.get_or_init(redis::lone_node);
+        test(Arc::new(reopen(target_of(Discovery::Cluster, [node]), &new_prefix()).await)).await;
+    });
+}
+
+/// The Redis of this test process.
+pub fn redis_server() -> &'static redis::Server {
+    static SERVER: OnceLock<redis::Server> = OnceLock::new();
+    SERVER.get_or_init(redis::Server::start)
+}
+
+/// The prefix of a store that nobody has.
+fn new_prefix() -> String {
+    static STORES: AtomicU32 = AtomicU32::new(0);
+    format!("{{test{}}}", STORES.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An empty store on a server that others may be using.
+pub async fn open_redis(server: &redis::Server) -> Redis {
+    reopen_redis(server, &new_prefix()).await
+}
+
+/// The store under a prefix.
+pub async fn reopen_redis(server: &redis::Server, prefix: &str) -> Redis {
+    reopen(target(server.port()), prefix).await
+}
+
+async fn reopen(target: Target, prefix: &str) -> Redis {
+    let options = Options { prefix: prefix.to_owned(), ..Options::new(target) };
+    Redis::open(options).await.expect("the store opens")
+}
+
+/// The store in a Cluster of which these nodes are named.
+pub async fn opened_cluster(nodes: &[redis::Server]) -> Redis {
+    Redis::open(Options::new(target_of(Discovery::Cluster, nodes))).await.expect("the store opens")
+}
+
+/// A server on loopback.
+pub fn target(port: u16) -> Target {
+    Target { nodes: vec![("127.0.0.1".to_owned(), port)], ..Target::default() }
+}
+
+fn target_of<'a>(discovery: Discovery, nodes: impl IntoIterator<Item = &'a redis::Server>) -> Target {
+    let nodes = nodes.into_iter().map(|node| ("127.0.0.1".to_owned(), node.port())).collect();
+    Target { nodes, discovery, ..Target::default() }
+}
+
 pub fn new_file() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("purser.db");
@@ -62,7 +122,7 @@ pub fn new_file() -> (tempfile::TempDir, PathBuf) {
 }
 
 pub async fn open(file: &std::path::Path) -> Sqlite {
-    Sqlite::open(Options::new(file)).await.expect("the store opens")
+    Sqlite::open(sqlite::Options::new(file)).await.expect("the store opens")
 }
 
 pub fn at(text: &str) -> Timestamp {
@@ -170,7 +230,7 @@ pub async fn seeded(store: &dyn Store) -> Engine {
     Engine::new()
 }
 
-/// All rows of a store, as a start sees them.
+/// All rows of a store, as a start sees them, but for the root's.
 pub async fn loaded(store: &dyn Store, now: Timestamp) -> Vec<Loaded> {
     let mut rows = Vec::new();
     store.load(7, now, &mut |row| rows.push(row)).await.expect("the store loads");
@@ -302,7 +362,7 @@ impl Engine {
             incarnation: 1,
             batch: Batch { first: first as u64, entries: self.entries[first - 1..last].to_vec() },
             wants: BTreeMap::from([(sub("s"), Vec::new())]),
-            shares: Some(Shares { funds: BTreeMap::from([(sub("s"), Vec::new())]), ..Shares::default() }),
+            shares: Some(Shares { wants: BTreeMap::from([(sub("s"), Want::default())]), ..Shares::default() }),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Reports of a sidecar: taken once, in order, from the newest incarnation, as a whole.
 
-use purser::root::Sharing;
 use purser::root::sync::{Request, SyncRefusal};
 use purser::store::{Filter, Kind, Loaded, Store};
 
@@ -113,11 +112,7 @@ fn a_hold_extended_after_its_batch_keeps_the_new_expiry() {
 
 #[test]
 fn draws_of_windows_long_past_are_left_out_unless_they_are_held() {
-    on_every_store(async |store| {
-        if store.sharing() == Sharing::Many {
-            // Members' accounts are dropped by the rules when they are settled.
-            return;
-        }
+    on_every_sole_store(async |store| {
         let mut engine = seeded(&*store).await;
         engine.debit("d1", "1");
         report(&*store, &engine.request(1, 1)).await;

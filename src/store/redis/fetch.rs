@@ -1,0 +1,128 @@
+//! Reads the rows that a rule asks for, with the versions under which they may be written again.
+
+use std::collections::BTreeMap;
+
+use redis::{Pipeline, Value};
+
+use super::failure::Failure;
+use super::keys::{Keys, Slot};
+use super::library::{self, Fence};
+use super::link::Link;
+use super::rows::{Json, after_word};
+use crate::domain::{Member, SubscriptionId, Team};
+use crate::root::rows::Purchase;
+use crate::root::{Key, MemberFunds, Root, Row, Rows, Sharing, Sidecar, Subscription};
+
+/// What has been read for a rule.
+#[derive(Debug)]
+pub struct Read {
+    /// The rows.
+    pub rows: Rows,
+    /// The fence under which all of them were read.
+    pub fence: String,
+    /// The version of each row; empty where there is none.
+    pub versions: BTreeMap<Slot, String>,
+    /// How many rows there are in hashes of which all were read.
+    pub counts: BTreeMap<String, u64>,
+    /// What was asked for, in order.
+    pub keys: Vec<Key>,
+    /// In how many goes it was read: more than one are not of one instant.
+    pub goes: u32,
+}
+
+impl Read {
+    /// Nothing yet, of a store with this fence.
+    pub fn new(fence: String) -> Self {
+        let rows = Rows::of(Sharing::Many);
+        Self { rows, fence, versions: BTreeMap::new(), counts: BTreeMap::new(), keys: Vec::new(), goes: 0 }
+    }
+
+    fn take_all(&mut self, key: &Key, hash: String, answer: Value) -> Result<Vec<Row>, Failure> {
+        let found = of_value::<BTreeMap<String, String>>(answer)?;
+        self.counts.insert(hash.clone(), found.len() as u64);
+        let mut read = |(field, value)| self.take_one(key, Slot { key: hash.clone(), field }, Some(value));
+        found.into_iter().filter_map(|found| read(found).transpose()).collect()
+    }
+
+    fn take_one(&mut self, key: &Key, slot: Slot, value: Option<String>) -> Result<Option<Row>, Failure> {
+        let Some(value) = value else {
+            self.versions.insert(slot, String::new());
+            return Ok(None);
+        };
+        let place = format!("{} {}", slot.key, slot.field);
+        let (version, json) = after_word(&value, &place)?;
+        self.versions.insert(slot, version.to_owned());
+        row(key, json, &place).map(Some)
+    }
+}
+
+fn row(key: &Key, json: &str, place: &str) -> Result<Row, Failure> {
+    Ok(match key {
+        Key::Sidecar(_) | Key::Sidecars => Row::Sidecar(Sidecar::of_json(json, place)?),
+        Key::Root => Row::Root(Root::of_json(json, place)?),
+        Key::Subscription(_) => Row::Subscription(Box::new(Subscription::of_json(json, place)?)),
+        Key::Owned(user) => {
+            let id = SubscriptionId::new(json).map_err(|error| Failure::value(place, error.to_string()))?;
+            Row::Owned(user.clone(), id)
+        }
+        Key::Purchase(..) => Row::Purchase(Purchase::of_json(json, place)?),
+        Key::Team(_) => Row::Team(Team::of_json(json, place)?),
+        Key::Member(team, _) | Key::Members(team) => Row::Member(team.clone(), Member::of_json(json, place)?),
+        Key::MemberFunds(..) => Row::MemberFunds(Box::new(MemberFunds::of_json(json, place)?)),
+    })
+}
+
+/// What came of reading.
+#[derive(Debug)]
+pub enum Fetched {
+    /// The rows of all keys.
+    Rows(Box<Read>),
+    /// The store is another than when the first rows were read, or is not known.
+    Not(Fence),
+}
+
+/// Reads the rows of more keys, in one go. `read` is `None` before the first.
+pub async fn fetch(link: &Link, names: &Keys, read: Option<Box<Read>>, keys: Vec<Key>) -> Result<Fetched, Failure> {
+    let mut commands = redis::pipe();
+    commands.add_command(library::ask_fence(&names.meta()));
+    for key in &keys {
+        ask(&mut commands, names, key);
+    }
+    let mut answers = link.read(&commands).await?.into_iter();
+    let fence = library::fence(answers.next().unwrap_or(Value::Nil))?;
+    let mut read = match (fence, read) {
+        (Fence::Known(fence), None) => Box::new(Read::new(fence)),
+        (Fence::Known(fence), Some(read)) if read.fence == fence => read,
+        (fence, _) => return Ok(Fetched::Not(fence)),
+    };
+    for (key, answer) in keys.into_iter().zip(answers) {
+        let rows = match (&key, names.slot(&key)) {
+            (_, Some(slot)) => read.take_one(&key, slot, of_value(answer)?)?.into_iter().collect(),
+            (Key::Members(team), None) => read.take_all(&key, names.members(team), answer)?,
+            (_, None) => read.take_all(&key, names.sidecars(), answer)?,
+        };
+        read.rows.load(key.clone(), rows);
+        read.keys.push(key);
+    }
+    read.goes += 1;
+    Ok(Fetched::Rows(read))
+}
+
+fn ask(commands: &mut Pipeline, names: &Keys, key: &Key) {
+    match (key, names.slot(key)) {
+        (_, Some(slot)) => commands.cmd("HGET").arg(slot.key).arg(slot.field),
+        (Key::Members(team), None) => commands.cmd("HGETALL").arg(names.members(team)),
+        (_, None) => commands.cmd("HGETALL").arg(names.sidecars()),
+    };
+}
+
+/// Reads a row that no rule asked for.
+pub fn loose<T: Json>(value: &str, place: &str) -> Result<T, Failure> {
+    let (_, json) = after_word(value, place)?;
+    T::of_json(json, place)
+}
+
+/// Reads an answer of Redis.
+pub fn of_value<T: redis::FromRedisValue>(answer: Value) -> Result<T, Failure> {
+    redis::from_redis_value(answer).map_err(|error| Failure::Redis(error.into()))
+}

@@ -1,0 +1,128 @@
+//! Entries of the ledger as streams keep them: plain fields, those that say nothing left out. A team's
+//! entries are in a stream of its own; the one of all has their ids and the team's name in their place.
+
+use super::failure::Failure;
+use super::text::Text;
+use crate::domain::{Credits, Set, TeamId, Timestamp};
+use crate::store::ledger::{LedgerEntry, Moves};
+
+/// Names and values of an entry.
+pub fn fields(entry: &LedgerEntry) -> Vec<(&'static str, String)> {
+    let mut to = Writer(Vec::with_capacity(16));
+    to.put("kind", &entry.kind).put("at", &entry.at);
+    to.maybe("team", &entry.team).maybe("member", &entry.member).maybe("payer", &entry.payer);
+    to.maybe("subscription", &entry.subscription).maybe("id", &entry.id).maybe("credits", &entry.credits);
+    if let Some(moves) = &entry.moves {
+        write_moves(&mut to, moves);
+    }
+    to.maybe("expires_at", &entry.expires_at).maybe("returned", &entry.returned).maybe("debt", &entry.debt);
+    if entry.late {
+        to.put("late", &"1".to_owned());
+    }
+    to.maybe("refers_to", &entry.refers_to).maybe("model", &entry.model).maybe("grant", &entry.grant);
+    to.maybe("actor", &entry.actor).maybe("sidecar", &entry.sidecar).maybe("incarnation", &entry.incarnation);
+    to.maybe("seq", &entry.seq).maybe("detail", &entry.detail);
+    to.0
+}
+
+fn write_moves(to: &mut Writer, moves: &Moves) {
+    to.put("window", &moves.window);
+    to.amount("spent", moves.spent).amount("refunded", moves.refunded);
+    to.maybe("held", &moves.held.map(|set| set.credits));
+    to.maybe("unheld", &moves.unheld.map(|set| set.credits));
+    to.maybe("unheld_until", &moves.unheld.map(|set| set.expires_at));
+    to.maybe("above_window", &moves.above.map(|(window, _)| window));
+    to.maybe("above", &moves.above.map(|(_, spent)| spent));
+}
+
+struct Writer(Vec<(&'static str, String)>);
+
+impl Writer {
+    fn put<T: Text>(&mut self, name: &'static str, value: &T) -> &mut Self {
+        self.0.push((name, value.text()));
+        self
+    }
+
+    fn maybe<T: Text>(&mut self, name: &'static str, value: &Option<T>) -> &mut Self {
+        match value {
+            Some(value) => self.put(name, value),
+            None => self,
+        }
+    }
+
+    fn amount(&mut self, name: &'static str, value: Credits) -> &mut Self {
+        if value.is_zero() { self } else { self.put(name, &value) }
+    }
+}
+
+/// The team in whose stream the entry is, where this is only its place among all.
+pub fn elsewhere(fields: &[String]) -> Option<TeamId> {
+    match fields {
+        [name, team] if name == "team" => TeamId::of_text(team),
+        _ => None,
+    }
+}
+
+/// Reads an entry back: its id and its names and values in turns.
+pub fn entry(id: &str, fields: &[String]) -> Result<LedgerEntry, Failure> {
+    let place = format!("ledger {id}");
+    let from = Reader { place: &place, fields };
+    let position = id.split_once('-').and_then(|(position, _)| position.parse().ok());
+    let position = position.ok_or_else(|| Failure::value(&place, "is no position"))?;
+    let mut entry = LedgerEntry { position, ..LedgerEntry::new(from.must("kind")?, from.must("at")?) };
+    (entry.team, entry.member, entry.payer) = (from.get("team")?, from.get("member")?, from.get("payer")?);
+    (entry.subscription, entry.id) = (from.get("subscription")?, from.get("id")?);
+    (entry.credits, entry.expires_at) = (from.get("credits")?, from.get("expires_at")?);
+    entry.moves = read_moves(&from, entry.expires_at)?;
+    (entry.returned, entry.debt, entry.late) = (from.get("returned")?, from.get("debt")?, from.find("late").is_some());
+    (entry.refers_to, entry.model, entry.grant) = (from.get("refers_to")?, from.get("model")?, from.get("grant")?);
+    (entry.actor, entry.sidecar) = (from.get("actor")?, from.get("sidecar")?);
+    (entry.incarnation, entry.seq, entry.detail) = (from.get("incarnation")?, from.get("seq")?, from.get("detail")?);
+    Ok(entry)
+}
+
+fn read_moves(from: &Reader<'_>, expires_at: Option<Timestamp>) -> Result<Option<Moves>, Failure> {
+    let Some(window) = from.get("window")? else { return Ok(None) };
+    let set = |credits, expires_at| Set { credits, expires_at };
+    let (held, unheld) = (from.get("held")?, from.get("unheld")?);
+    let above: Option<Credits> = from.get("above")?;
+    Ok(Some(Moves {
+        window,
+        spent: from.get("spent")?.unwrap_or_default(),
+        refunded: from.get("refunded")?.unwrap_or_default(),
+        held: from.both(held, expires_at)?.map(|(credits, until)| set(credits, until)),
+        unheld: from.both(unheld, from.get("unheld_until")?)?.map(|(credits, until)| set(credits, until)),
+        above: from.both(above, from.get("above_window")?)?.map(|(spent, window)| (window, spent)),
+    }))
+}
+
+struct Reader<'a> {
+    place: &'a str,
+    fields: &'a [String],
+}
+
+impl Reader<'_> {
+    fn find(&self, name: &str) -> Option<&str> {
+        let pair = self.fields.chunks_exact(2).find(|pair| pair[0] == name)?;
+        Some(&pair[1])
+    }
+
+    fn get<T: Text>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let Some(text) = self.find(name) else { return Ok(None) };
+        let wrong = || Failure::value(self.place, format!("{name} cannot be {text:?}"));
+        T::of_text(text).map(Some).ok_or_else(wrong)
+    }
+
+    fn must<T: Text>(&self, name: &str) -> Result<T, Failure> {
+        self.get(name)?.ok_or_else(|| Failure::value(self.place, format!("has no {name}")))
+    }
+
+    /// Two fields of which the first needs the second.
+    fn both<T>(&self, one: Option<T>, other: Option<Timestamp>) -> Result<Option<(T, Timestamp)>, Failure> {
+        match (one, other) {
+            (None, _) => Ok(None),
+            (Some(one), Some(other)) => Ok(Some((one, other))),
+            (Some(_), None) => Err(Failure::value(self.place, "an amount lacks its time")),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+#!lua name=purser_1
+-- What Purser does inside of Redis: compare what was read, then write, all at once. No rule is here.
+-- Amounts are texts that only pass through. The only numbers are counters below 2^53.
+
+-- By the name of the key: what `meta` held after the last commit of this process, "FENCE COMMITS POSITION".
+-- It is neither saved nor replicated, so that a restart, a failover, a restored or emptied database and a
+-- lost write all show as a difference between the two.
+local known = {}
+
+local function number(value)
+    return string.format('%.0f', value)
+end
+
+local function stale(key, meta)
+    -- A database that is new to this process and empty has forgotten nothing.
+    return { 'STALE', (known[key] == nil and meta == '') and 'new' or 'lost' }
+end
+
+-- The fence of this process, or that there is none.
+local function fence(keys)
+    local meta = redis.call('GET', keys[1]) or ''
+    if meta == '' or meta ~= known[keys[1]] then
+        return stale(keys[1], meta)
+    end
+    return { 'FENCE', (string.match(meta, '^(%S+)')) }
+end
+
+local function prefix_of(value)
+    return value and string.match(value, '^%S+') or ''
+end
+
+local function differs(p)
+    for _, check in ipairs(p[3]) do
+        if prefix_of(redis.call('HGET', check[1], check[2])) ~= check[3] then
+            return true
+        end
+    end
+    for _, count in ipairs(p[4]) do
+        if number(redis.call('HLEN', count[1])) ~= count[2] then
+            return true
+        end
+    end
+    return false
+end
+
+local function write(p)
+    for _, gone in ipairs(p[6]) do
+        redis.call('HDEL', gone[1], gone[2])
+    end
+    for _, extended in ipairs(p[7]) do
+        local value = redis.call('HGET', extended[1], extended[2])
+        if value then
+            local rest = string.match(value, '^%S+( .*)$')
+            redis.call('HSET', extended[1], extended[2], extended[3] .. rest)
+        end
+    end
+    for _, put in ipairs(p[5]) do
+        redis.call('HSET', put[1], put[2], put[3])
+    end
+    for _, name in ipairs(p[8]) do
+        redis.call('ZADD', name[1], name[3], name[2])
+    end
+    for _, name in ipairs(p[9]) do
+        redis.call('ZREM', name[1], name[2])
+    end
+end
+
+local function append(ledger, entries, position)
+    for _, entry in ipairs(entries) do
+        position = position + 1
+        local id = number(position) .. '-0'
+        if entry[1] == '' then
+            redis.call('XADD', ledger, id, unpack(entry[2]))
+        else
+            redis.call('XADD', ledger .. ':' .. entry[1], id, unpack(entry[2]))
+            redis.call('XADD', ledger, id, 'team', entry[1])
+        end
+    end
+    return position
+end
+
+-- The last position that anything says was given.
+local function last_position(meta, ledger)
+    local said = tonumber(string.match(meta, '(%d+)$') or '0')
+    local last = redis.call('XREVRANGE', ledger, '+', '-', 'COUNT', 1)[1]
+    local there = last and tonumber(string.match(last[1], '^%d+')) or 0
+    return math.max(said, there)
+end
+
+-- Commits what was decided over rows that are still as they were read.
+local function commit(keys, args)
+    local p = cmsgpack.unpack(args[1])
+    local own, identity, ledger = p[1], p[2], p[11]
+    local meta = redis.call('GET', keys[1]) or ''
+    local is_stale = meta == '' or meta ~= known[keys[1]]
+    if identity == '' then
+        if is_stale then
+            return stale(keys[1], meta)
+        end
+        if string.match(meta, '^%S+') ~= own then
+            return { 'CONFLICT' }
+        end
+    elseif not is_stale then
+        return { 'KNOWN' }
+    end
+    if differs(p) then
+        -- The same commit once more: it has been done.
+        local first = p[5][1]
+        local is_done = first and prefix_of(redis.call('HGET', first[1], first[2])) == p[13]
+        return { is_done and 'DONE' or 'CONFLICT' }
+    end
+    if #p[5] == 0 and #p[10] == 0 then
+        return { 'DONE' }
+    end
+    local commits = tonumber(string.match(meta, ' (%d+) ') or '0')
+    local position = last_position(meta, ledger)
+    -- Whatever breaks off below leaves a process that knows nothing.
+    known[keys[1]] = false
+    write(p)
+    position = append(ledger, p[10], position)
+    local name = identity == '' and own or identity
+    local next = name .. ' ' .. number(commits + 1) .. ' ' .. number(position)
+    redis.call('SET', keys[1], next)
+    known[keys[1]] = next
+    if p[12] ~= '' then
+        redis.call('PUBLISH', p[12], name)
+    end
+    return { 'DONE' }
+end
+
+-- All rows that an audit compares, as of one instant: meta, the hashes that are named after the sidecars',
+-- and every sidecar's holds, whose hashes are named by the second argument and the sidecar's id.
+local function rows(keys, args)
+    local sidecars = redis.call('HGETALL', args[1])
+    local found = { redis.call('GET', keys[1]) or '', sidecars }
+    for index = 3, #args do
+        found[#found + 1] = redis.call('HGETALL', args[index])
+    end
+    for index = 1, #sidecars, 2 do
+        found[#found + 1] = redis.call('HGETALL', args[2] .. sidecars[index])
+    end
+    return found
+end
+
+redis.register_function { function_name = 'purser_1_rows', callback = rows, flags = { 'no-writes' } }
+redis.register_function { function_name = 'purser_1_fence', callback = fence, flags = { 'no-writes' } }
+redis.register_function { function_name = 'purser_1_commit', callback = commit }

@@ -1,0 +1,233 @@
+//! The store in Redis, shared by any number of sidecars: rows as values with versions, read, decided over
+//! here, and written by one function inside of Redis if nothing has changed meanwhile. No rule is inside of
+//! Redis. What it keeps where is in docs/store-redis.md, why in docs/decisions/0009-redis.md.
+
+mod check;
+mod failure;
+mod fetch;
+mod keys;
+mod ledger;
+mod library;
+mod link;
+mod lists;
+mod load;
+mod payload;
+mod rows;
+mod save;
+pub mod target;
+mod text;
+mod transact;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::commit::{self, Commit};
+use super::ledger::LedgerEntry;
+use super::read::{Changes, Filter, Visitor};
+use super::{Audit, Controlled, Rule, Store, StoreError};
+use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
+use crate::root::subscription::Subscription;
+use crate::root::sync::{self, Reply, Request, SyncRefusal};
+use crate::root::{Actor, Key, MemberFunds, Row, Sharing, Sidecar};
+use failure::Failure;
+use keys::Keys;
+use link::Link;
+use save::Push;
+use transact::{Desk, Repeat, Saving};
+
+pub use target::{Discovery, Options, Target};
+
+/// The store in Redis.
+pub struct Redis {
+    desk: Desk,
+    timeout: Duration,
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redis({})", self.desk.link.place())
+    }
+}
+
+impl Redis {
+    /// Connects, brings the functions, and looks at the server's settings.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn open(options: Options) -> Result<Self, StoreError> {
+        let names = Keys::new(&options.prefix);
+        let link = Link::new(options.target, &names, options.verb_timeout);
+        let store = Self { desk: Desk::new(link, names), timeout: options.verb_timeout };
+        let opening = async {
+            library::load(&store.desk.link).await?;
+            check::settings(&store.desk.link).await
+        };
+        store.within("opening the store", opening).await?;
+        Ok(store)
+    }
+
+    /// Ends a verb at its deadline. What is under way then may or may not be done; the connection is given
+    /// up, because a server that hangs would take what comes next as late.
+    async fn within<T>(
+        &self,
+        doing: &'static str,
+        verb: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, StoreError> {
+        let place = self.desk.link.place();
+        let done = match tokio::time::timeout(self.timeout, Box::pin(verb)).await {
+            Ok(done) => done,
+            Err(_) => {
+                self.desk.link.drop_connection().await;
+                let cause = format!("no answer within {} ms", self.timeout.as_millis());
+                Err(Failure::away(doing, &place, cause))
+            }
+        };
+        done.map_err(|failure| failure.at(doing, &place))
+    }
+
+    fn link(&self) -> &Link {
+        &self.desk.link
+    }
+
+    fn names(&self) -> &Keys {
+        &self.desk.names
+    }
+}
+
+/// Nothing, and nobody is told.
+fn nothing() -> Saving {
+    Saving { commit: Commit::default(), push: Push::Nobody }
+}
+
+/// What a sync will ask for.
+fn wanted(request: &Request) -> Vec<Key> {
+    let entries = &request.batch.entries;
+    let mut subscriptions: BTreeSet<&SubscriptionId> = entries.iter().map(|entry| &entry.drawer.subscription).collect();
+    let mut people: BTreeSet<(&TeamId, &UserId)> =
+        entries.iter().filter_map(|entry| Some((entry.drawer.team.as_ref()?, &entry.drawer.member))).collect();
+    if let Some(shares) = &request.shares {
+        subscriptions.extend(shares.funds.keys().chain(shares.wants.keys()));
+        people.extend(shares.members.keys().map(|(team, user)| (team, user)));
+    }
+    let mut keys = vec![Key::Sidecar(request.sidecar), Key::Root];
+    keys.extend(subscriptions.into_iter().cloned().map(Key::Subscription));
+    for (team, user) in people {
+        keys.push(Key::Member(team.clone(), user.clone()));
+        keys.push(Key::MemberFunds(team.clone(), user.clone()));
+    }
+    keys
+}
+
+#[async_trait]
+impl Store for Redis {
+    async fn register(
+        &self,
+        id: u128,
+        incarnation: u64,
+        nonce: u128,
+    ) -> Result<Result<Sidecar, SyncRefusal>, StoreError> {
+        let registering = self.desk.transact(
+            vec![Key::Sidecar(id), Key::Root],
+            Repeat::Harmless,
+            |rows| sync::register(rows, id, incarnation, nonce),
+            |answer, loaded, rows| match answer {
+                Ok(_) => {
+                    let commit = Commit { rows: commit::changed(loaded, rows), ..Commit::default() };
+                    Ok(Saving { commit, push: Push::Nobody })
+                }
+                Err(_) => Ok(nothing()),
+            },
+        );
+        self.within("registering a sidecar", async { Ok(registering.await?.0) }).await
+    }
+
+    async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
+        let syncing = self.desk.transact(
+            wanted(request),
+            Repeat::Harmless,
+            |rows| sync::sync(rows, request, now),
+            |answer, loaded, rows| {
+                let Ok((reply, synced)) = answer else { return Ok(nothing()) };
+                let push = if reply.calls_back() { Push::Call } else { Push::Nobody };
+                let commit = Commit::of_sync(request, loaded, rows, synced.clone(), now)?;
+                Ok(Saving { commit, push })
+            },
+        );
+        self.within("syncing", async { Ok(syncing.await?.0.map(|(reply, _)| reply)) }).await
+    }
+
+    async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError> {
+        let controlling = self.desk.transact(Vec::new(), Repeat::Doubtful, rule, |answer, loaded, rows| {
+            let Ok(done) = answer else { return Ok(nothing()) };
+            let commit = Commit::of_control(done, actor, loaded, rows, now);
+            let push =
+                if commit.is_empty() { Push::Nobody } else { Push::Change(rows.root().map_or(0, |root| root.config)) };
+            Ok(Saving { commit, push })
+        });
+        let controlled = async {
+            let (answer, rows) = controlling.await?;
+            let rows: Vec<Row> = if answer.is_ok() { rows.changed() } else { Vec::new() };
+            Ok(Controlled { answer, rows })
+        };
+        self.within("changing what control keeps", controlled).await
+    }
+
+    async fn load(&self, sidecar: u128, _now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError> {
+        // Many rows in many answers: each has the verb's time, the whole has not.
+        let loading = load::load(self.link(), self.names(), sidecar, visit).await;
+        loading.map_err(|failure| failure.at("reading everything", &self.link().place()))
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Many
+    }
+
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn sidecars(&self) -> Result<Vec<Sidecar>, StoreError> {
+        self.within("reading the sidecars", lists::sidecars(self.link(), self.names())).await
+    }
+
+    async fn member_funds(&self, team: &TeamId, users: &[UserId]) -> Result<Vec<MemberFunds>, StoreError> {
+        self.within("reading what members drew", lists::member_funds(self.link(), self.names(), team, users)).await
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
+        self.within("reading changes", lists::changes(self.link(), self.names(), since)).await
+    }
+
+    fn pushes(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.link().pushes())
+    }
+
+    async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        self.within("reading a subscription", lists::subscription(self.link(), self.names(), id)).await
+    }
+
+    async fn team(&self, id: &TeamId) -> Result<Option<Team>, StoreError> {
+        self.within("reading a team", lists::team(self.link(), self.names(), id)).await
+    }
+
+    async fn members(&self, team: &TeamId, after: Option<&UserId>, limit: usize) -> Result<Vec<Member>, StoreError> {
+        self.within("reading members", lists::members(self.link(), self.names(), team, after, limit)).await
+    }
+
+    async fn teams(&self, of: Option<&UserId>, after: Option<&TeamId>, limit: usize) -> Result<Vec<Team>, StoreError> {
+        self.within("reading teams", lists::teams(self.link(), self.names(), of, after, limit)).await
+    }
+
+    async fn entries(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.within("reading the ledger", lists::entries(self.link(), self.names(), filter, after, limit)).await
+    }
+
+    async fn audit(&self) -> Result<Audit, StoreError> {
+        let auditing = load::audit(self.link(), self.names()).await;
+        auditing.map_err(|failure| failure.at("auditing", &self.link().place()))
+    }
+}

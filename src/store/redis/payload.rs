@@ -1,0 +1,135 @@
+//! What one commit hands to the function inside of Redis: a list of lists of texts in MessagePack, one
+//! argument however much is written. The order is the one that `library.lua` reads.
+
+use super::keys::Slot;
+
+/// All that one commit compares and writes.
+#[derive(Clone, Debug, Default)]
+pub struct Payload {
+    /// The fence under which the rows were read.
+    pub fence: String,
+    /// The new fence of a store that is another than before; empty otherwise.
+    pub identity: String,
+    /// Rows and the versions that they must have; empty: not there.
+    pub checks: Vec<(Slot, String)>,
+    /// Hashes and how many rows they must have.
+    pub counts: Vec<(String, String)>,
+    /// Rows to write. The first one's version is this commit's own, by which it is known when it comes twice.
+    pub puts: Vec<(Slot, String)>,
+    /// Rows to delete.
+    pub gone: Vec<Slot>,
+    /// Holds whose expiry is replaced.
+    pub extended: Vec<(Slot, String)>,
+    /// Members of sorted sets to add: set, member, score.
+    pub named: Vec<(String, String, String)>,
+    /// Members of sorted sets to take out.
+    pub unnamed: Vec<(String, String)>,
+    /// Entries: the team or nothing, and names and values in turns.
+    pub entries: Vec<(String, Vec<(&'static str, String)>)>,
+    /// The stream of all entries.
+    pub ledger: String,
+    /// Where to push to; empty: nothing is pushed.
+    pub channel: String,
+    /// The version of all rows that this writes.
+    pub version: String,
+}
+
+impl Payload {
+    /// Whether it only compares.
+    pub fn is_empty(&self) -> bool {
+        self.puts.is_empty() && self.entries.is_empty()
+    }
+
+    /// The bytes.
+    pub fn pack(&self) -> Vec<u8> {
+        let mut to = Pack(Vec::with_capacity(512 + 400 * (self.entries.len() + self.puts.len())));
+        to.list(13);
+        to.text(&self.fence).text(&self.identity);
+        to.rows(&self.checks);
+        to.list(self.counts.len());
+        for (key, count) in &self.counts {
+            to.list(2).text(key).text(count);
+        }
+        to.rows(&self.puts);
+        to.list(self.gone.len());
+        for slot in &self.gone {
+            to.list(2).text(&slot.key).text(&slot.field);
+        }
+        to.rows(&self.extended);
+        to.list(self.named.len());
+        for (key, member, score) in &self.named {
+            to.list(3).text(key).text(member).text(score);
+        }
+        to.list(self.unnamed.len());
+        for (key, member) in &self.unnamed {
+            to.list(2).text(key).text(member);
+        }
+        to.list(self.entries.len());
+        for (team, fields) in &self.entries {
+            to.list(2).text(team).list(2 * fields.len());
+            for (name, value) in fields {
+                to.text(name).text(value);
+            }
+        }
+        to.text(&self.ledger).text(&self.channel).text(&self.version);
+        to.0
+    }
+}
+
+struct Pack(Vec<u8>);
+
+impl Pack {
+    fn head(&mut self, length: usize, short: Option<u8>, mark16: u8) -> &mut Self {
+        match (short, u16::try_from(length)) {
+            (Some(short), _) => self.0.push(short),
+            (None, Ok(length)) => {
+                self.0.push(mark16);
+                self.0.extend(length.to_be_bytes());
+            }
+            (None, Err(_)) => {
+                let length = u32::try_from(length).expect("no text and no list has four thousand million parts");
+                self.0.push(mark16 + 1);
+                self.0.extend(length.to_be_bytes());
+            }
+        }
+        self
+    }
+
+    fn list(&mut self, length: usize) -> &mut Self {
+        let short = u8::try_from(length).ok().filter(|length| *length < 16).map(|length| 0x90 | length);
+        self.head(length, short, 0xdc)
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        let short = u8::try_from(text.len()).ok().filter(|length| *length < 32).map(|length| 0xa0 | length);
+        self.head(text.len(), short, 0xda);
+        self.0.extend(text.as_bytes());
+        self
+    }
+
+    fn rows(&mut self, rows: &[(Slot, String)]) {
+        self.list(rows.len());
+        for (slot, value) in rows {
+            self.list(3).text(&slot.key).text(&slot.field).text(value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_take_the_shortest_head() {
+        for (length, head) in [(0, &[0xa0][..]), (31, &[0xbf]), (32, &[0xda, 0, 32]), (65_536, &[0xdb, 0, 1, 0, 0])] {
+            let mut pack = Pack(Vec::new());
+            pack.text(&"x".repeat(length));
+            assert_eq!((&pack.0[..head.len()], pack.0.len()), (head, head.len() + length));
+        }
+        for (length, head) in [(0, &[0x90][..]), (15, &[0x9f]), (16, &[0xdc, 0, 16]), (65_536, &[0xdd, 0, 1, 0, 0])] {
+            let mut pack = Pack(Vec::new());
+            pack.list(length);
+            assert_eq!(pack.0, head);
+        }
+    }
+}
