@@ -49,8 +49,10 @@ fmt: ## format the code
 bench: ## measure, some minutes; results in target/criterion
 	$(CARGO) bench --locked
 
-campaign: ## kill and audit the real server CAMPAIGN_CYCLES times, hours
+campaign: ## kill the real server CAMPAIGN_CYCLES times, sidecars on PostgreSQL too, simulate 200 000 seeds; hours
 	CAMPAIGN_CYCLES=$(CAMPAIGN_CYCLES) $(CARGO) test --locked --release --test kill -- --nocapture
+	CAMPAIGN_CYCLES=$(CAMPAIGN_CYCLES) $(CARGO) test --locked --release --test fleet -- --nocapture --test-threads 1
+	SIM_SEEDS=200000 $(CARGO) test --locked --release --test simulator -- --nocapture
 
 # Writes nothing, and says why, where promtool cannot be had: only its test is then left out.
 $(TOOLS)/promtool:

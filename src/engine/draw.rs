@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 
 use super::cells::{BookCell, MemberCell, TeamCell, drawer};
 use super::drawn::{Allowed, Draw, DrawFault, Drawn, Remaining, remaining, replay};
+use super::lack::{Lack, needs_lease};
 use super::log::{Log, NoRoom};
 use super::meter::Meter;
 use super::operations::{Key, Known, Operations};
-use super::pace::{Lack, Pace, needs_lease};
+use super::pace::Pace;
 use crate::domain::decide::{self, decide_within};
 use crate::domain::hold::{debited, held};
 use crate::domain::{

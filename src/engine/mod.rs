@@ -9,6 +9,7 @@ pub mod draw;
 pub mod drawn;
 pub mod ends;
 pub mod follow;
+mod lack;
 pub mod lock;
 pub mod log;
 pub mod meter;

@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cells::{BookCell, MemberCell, TeamCell};
+use super::lack::{lent_free, needs_lease, spare};
 use super::lock::Mutex;
 use super::log::Log;
 use super::meter::Meter;
-use crate::domain::{
-    Book, Credits, Funds, Member, MemberDraws, Payer, SubscriptionId, TeamId, Timestamp, UserId, Window,
-};
+use crate::domain::{Credits, Funds, SubscriptionId, TeamId, Timestamp, UserId, Window};
 use crate::lease::{Demand, Plan, Standing, holding, plan};
 use crate::root::sync::Reply;
 use crate::root::{Flags, Lease, MemberLease, MemberShare, Position, Want};
@@ -294,46 +293,8 @@ impl<L: Log> Meter<L> {
     }
 }
 
-/// Whether a member's draws on the pool need a part of its limit.
-pub(super) fn needs_lease(member: &Member) -> bool {
-    member.limit.is_some() && member.effective_access().payer() == Payer::Pool
-}
-
-fn lent_free(draws: &MemberDraws, window: Window, now: Timestamp) -> Credits {
-    let none = Default::default();
-    let share = draws.share(window.start);
-    share.map_or(Credits::ZERO, |share| share.free(draws.of(window.start).unwrap_or(&none), now))
-}
-
-fn spare(draws: &MemberDraws, window: Window) -> Credits {
-    let none = Default::default();
-    let share = draws.share(window.start);
-    share.map_or(Credits::ZERO, |share| share.spare(draws.of(window.start).unwrap_or(&none)))
-}
-
 fn is_returned(funds: &Funds) -> bool {
     funds.draws.tally().held.is_zero() && funds.lent() <= funds.draws.used()
-}
-
-/// What a draw lacks here: only then the root is asked.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lack {
-    /// The book has too little.
-    pub book: bool,
-    /// The part of the member's limit is too small.
-    pub member: bool,
-}
-
-impl Lack {
-    /// What a draw of at least `needed` lacks.
-    pub fn of(book: &Book, member: Option<(&Member, &MemberDraws)>, needed: Credits, now: Timestamp) -> Self {
-        let funds = book.current(now);
-        let is_part_small = |(member, draws): (&Member, &MemberDraws)| {
-            let window = funds.map(|funds| funds.window);
-            needs_lease(member) && window.is_none_or(|window| lent_free(draws, window, now) < needed)
-        };
-        Self { book: book.free(now) < needed, member: member.is_some_and(is_part_small) }
-    }
 }
 
 /// The set of accounts that are asked of, behind its own short lock: the last one taken.
