@@ -2,7 +2,6 @@
 //! under the team's lock and the book's.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 use purser::domain::decide::{Ask, Asker, Rights, decide};
@@ -16,7 +15,7 @@ use super::{LIMIT, Sizes, credits, name, new_log, now, team_id, team_row, user_i
 
 struct Cell {
     team: Team,
-    members: Vec<(Member, MemberDraws, Arc<Drawer>)>,
+    members: Vec<(Member, MemberDraws, Drawer)>,
     book: Mutex<Book>,
 }
 
@@ -53,9 +52,9 @@ impl Bare {
         let book = &mut *book.lock();
         let ask =
             Ask { credits: purser::domain::Credits::from_micros(1).expect("small"), min_credits: None, model: None };
-        let asker = Asker { user: &member.user, place: Some((team, member)) };
+        let asker = Asker { user: &member.user, place: Some((team, member.membership())) };
         let granted = decide(&asker, &Rights::default(), Some(book), |window| draws.of(window), &ask, now());
-        let heading = Heading { at: now(), id: self.id.clone(), drawer: Arc::clone(drawer) };
+        let heading = Heading { at: now(), id: self.id.clone(), drawer: drawer.clone() };
         let mut scopes = Scopes { book, member: Some(draws) };
         let entry = debited(heading, granted.expect("is allowed"), None, 0, &scopes).expect("is in range");
         scopes.apply(&entry);
@@ -78,7 +77,7 @@ fn cell(team: usize, members: usize) -> Cell {
             subscription: subscription.clone(),
         };
         let member = Member { access: Access::Seat, limit: Some(credits(LIMIT)), ..Member::new(user) };
-        (member, MemberDraws::default(), Arc::new(drawer))
+        (member, MemberDraws::default(), drawer)
     };
     Cell { team: row, members: (0..members).map(member).collect(), book: Mutex::new(book) }
 }

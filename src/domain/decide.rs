@@ -12,7 +12,7 @@ use super::draws::Draws;
 use super::features::Features;
 use super::ids::{Model, TeamId, UserId};
 use super::share::Reach;
-use super::team::{Member, Team};
+use super::team::{Membership, Team};
 use super::time::Timestamp;
 
 /// The longest that a denial for held credits asks to wait: most holds settle well before they expire.
@@ -42,7 +42,7 @@ pub struct Asker<'a> {
     /// The user.
     pub user: &'a UserId,
     /// The team in whose name, and the user's place in it; `None`: own credits pay.
-    pub place: Option<(&'a Team, &'a Member)>,
+    pub place: Option<(&'a Team, Membership)>,
 }
 
 impl<'a> Asker<'a> {

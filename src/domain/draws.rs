@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use smallvec::SmallVec;
-
 use super::credits::Credits;
 use super::entry::Posting;
 use super::share::Share;
@@ -64,14 +62,16 @@ pub struct Set {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draws {
     tally: Tally,
-    lapses: BTreeMap<Timestamp, Credits>,
+    /// What is held, by when it lapses; `None` where nothing is.
+    #[expect(clippy::box_collection, reason = "one word for the millions that hold nothing")]
+    lapses: Option<Box<BTreeMap<Timestamp, Credits>>>,
 }
 
 impl Draws {
     /// Draws that start from sums without open holds.
     pub fn new(spent: Credits, refunded: Credits) -> Self {
         assert!(refunded <= spent, "no more is refunded than was spent");
-        Self { tally: Tally { spent, refunded, held: Credits::ZERO }, lapses: BTreeMap::new() }
+        Self { tally: Tally { spent, refunded, held: Credits::ZERO }, lapses: None }
     }
 
     /// The running sums.
@@ -95,44 +95,66 @@ impl Draws {
     }
 
     fn lapsed(&self, now: Timestamp) -> Credits {
-        self.lapses.range(..=now).fold(Credits::ZERO, |sum, (_, &credits)| sum.plus(credits))
+        let Some(lapses) = &self.lapses else { return Credits::ZERO };
+        lapses.range(..=now).fold(Credits::ZERO, |sum, (_, &credits)| sum.plus(credits))
     }
 
     /// When the next of the holds that are open at `now` lapses.
     pub fn next_lapse(&self, now: Timestamp) -> Option<Timestamp> {
-        self.lapses.range(now.plus_millis(1)..).next().map(|(&at, _)| at)
+        self.lapses.as_ref()?.range(now.plus_millis(1)..).next().map(|(&at, _)| at)
     }
 
     /// Whether as much is set aside until that instant.
     pub fn has_set(&self, set: &Set) -> bool {
-        set.credits.is_zero() || self.lapses.get(&set.expires_at).is_some_and(|&credits| credits >= set.credits)
+        let held_until = |at| self.lapses.as_ref().and_then(|lapses| lapses.get(at));
+        set.credits.is_zero() || held_until(&set.expires_at).is_some_and(|&credits| credits >= set.credits)
     }
 
     /// Applies a posting whose sums have been checked when it was made; cannot fail.
     pub fn apply(&mut self, posting: &Posting) {
         self.tally = self.tally.after(posting).expect("a posting is made only where its sums fit");
-        if let Some(ended) = posting.unheld.filter(|ended| !ended.credits.is_zero()) {
-            let slot = self.lapses.get_mut(&ended.expires_at).expect("an open hold is counted where it lapses");
-            *slot = slot.minus(ended.credits);
-            if slot.is_zero() {
-                self.lapses.remove(&ended.expires_at);
-            }
-        }
-        if let Some(Set { credits, expires_at }) = posting.held.filter(|set| !set.credits.is_zero()) {
-            let slot = self.lapses.entry(expires_at).or_default();
-            *slot = slot.plus(credits);
+        if posting.held.is_some() || posting.unheld.is_some() {
+            self.move_lapses(posting);
         }
         debug_assert_eq!(self.tally.held, self.lapsed(Timestamp::MAX), "what is held lapses at some time");
     }
+
+    fn move_lapses(&mut self, posting: &Posting) {
+        let lapses = self.lapses.get_or_insert_default();
+        if let Some(ended) = posting.unheld.filter(|ended| !ended.credits.is_zero()) {
+            let slot = lapses.get_mut(&ended.expires_at).expect("an open hold is counted where it lapses");
+            *slot = slot.minus(ended.credits);
+            if slot.is_zero() {
+                lapses.remove(&ended.expires_at);
+            }
+        }
+        if let Some(Set { credits, expires_at }) = posting.held.filter(|set| !set.credits.is_zero()) {
+            let slot = lapses.entry(expires_at).or_default();
+            *slot = slot.plus(credits);
+        }
+        if lapses.is_empty() {
+            self.lapses = None;
+        }
+    }
 }
 
-/// A member's draws on the pool, by the start of the window. Few windows matter at a time.
+/// A member's draws on the pool, by the start of the window. Few windows matter at a time: the newest one lies here,
+/// so that a member that draws needs no other memory, and what else there may be lies apart behind one word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberDraws {
-    windows: SmallVec<[(Timestamp, Draws); 1]>,
+    /// The start of the newest window that was drawn in.
+    newest: Timestamp,
+    draws: Draws,
+    apart: Option<Box<Apart>>,
+}
+
+/// What most members do not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Apart {
+    /// Draws in windows before the newest, oldest first.
+    windows: Vec<(Timestamp, Draws)>,
     /// What is lent of the limit; only where many sidecars share a pool.
-    #[expect(clippy::box_collection, reason = "one word for the millions that have none")]
-    shares: Option<Box<Vec<Share>>>,
+    shares: Vec<Share>,
 }
 
 /// How long a window's draws are kept after its start: longer than any window lasts and any
@@ -142,7 +164,10 @@ pub const DRAWS_KEPT_MILLIS: u64 = 93 * 24 * 3_600_000;
 impl MemberDraws {
     /// The draws in the window that starts at `start`, where there were any.
     pub fn of(&self, start: Timestamp) -> Option<&Draws> {
-        self.windows.iter().find(|(of, _)| *of == start).map(|(_, draws)| draws)
+        if start == self.newest {
+            return Some(&self.draws);
+        }
+        self.apart.as_ref()?.windows.iter().find(|(of, _)| *of == start).map(|(_, draws)| draws)
     }
 
     /// What is lent of the limit in the window that starts at `start`.
@@ -152,7 +177,7 @@ impl MemberDraws {
 
     /// What is lent of the limit, by window, oldest first.
     pub fn shares(&self) -> &[Share] {
-        self.shares.as_deref().map_or(&[], Vec::as_slice)
+        self.apart.as_ref().map_or(&[], |apart| &apart.shares)
     }
 
     /// Takes what the root lends of the limit: sums only rise.
@@ -178,13 +203,11 @@ impl MemberDraws {
 
     /// Drops shares that the root no longer names.
     pub fn forget_shares_except(&mut self, named: impl Fn(Timestamp) -> bool) {
-        if let Some(shares) = &mut self.shares {
-            shares.retain(|share| named(share.window.start));
-        }
+        self.forget_apart(|_| true, |share| named(share.window.start));
     }
 
     fn share_mut(&mut self, window: Window) -> &mut Share {
-        let shares = self.shares.get_or_insert_default();
+        let shares = &mut self.apart.get_or_insert_default().shares;
         let at = shares.binary_search_by_key(&window.start, |share| share.window.start).unwrap_or_else(|at| {
             shares.insert(at, Share::new(window));
             at
@@ -195,20 +218,43 @@ impl MemberDraws {
     /// Takes over what was drawn in the window that starts at `start`. Drops no other window, because
     /// the holds that keep one may be taken over later.
     pub fn put(&mut self, start: Timestamp, draws: Draws) {
-        match self.windows.iter_mut().find(|(of, _)| *of == start) {
-            Some((_, known)) => *known = draws,
-            None => self.windows.push((start, draws)),
-        }
+        *self.slot(start, |_| true) = draws;
     }
 
     /// The draws in the window that starts at `start`, to change them.
     pub fn of_mut(&mut self, start: Timestamp) -> &mut Draws {
-        let at = self.windows.iter().position(|(of, _)| *of == start).unwrap_or_else(|| {
-            self.windows
-                .retain(|(of, draws)| start < of.plus_millis(DRAWS_KEPT_MILLIS) || !draws.tally().held.is_zero());
-            self.windows.push((start, Draws::default()));
-            self.windows.len() - 1
+        self.slot(start, |(of, draws)| start < of.plus_millis(DRAWS_KEPT_MILLIS) || !draws.tally().held.is_zero())
+    }
+
+    /// The draws in the window that starts at `start`. Where there were none, those that are not `kept` go first.
+    fn slot(&mut self, start: Timestamp, kept: impl Fn(&(Timestamp, Draws)) -> bool) -> &mut Draws {
+        if self.of(start).is_none() {
+            self.forget_apart(&kept, |_| true);
+        }
+        if start > self.newest {
+            let before = (self.newest, std::mem::take(&mut self.draws));
+            self.newest = start;
+            if before.1 != Draws::default() && kept(&before) {
+                self.apart.get_or_insert_default().windows.push(before);
+            }
+        }
+        if start == self.newest {
+            return &mut self.draws;
+        }
+        let windows = &mut self.apart.get_or_insert_default().windows;
+        let at = windows.binary_search_by_key(&start, |(of, _)| *of).unwrap_or_else(|at| {
+            windows.insert(at, (start, Draws::default()));
+            at
         });
-        &mut self.windows[at].1
+        &mut windows[at].1
+    }
+
+    fn forget_apart(&mut self, window: impl Fn(&(Timestamp, Draws)) -> bool, share: impl Fn(&Share) -> bool) {
+        let Some(apart) = &mut self.apart else { return };
+        apart.windows.retain(window);
+        apart.shares.retain(share);
+        if apart.windows.is_empty() && apart.shares.is_empty() {
+            self.apart = None;
+        }
     }
 }

@@ -3,8 +3,6 @@
 //! An entry carries *postings*: what it moves in which window, with the running sums after it. So
 //! applying needs no rule, a store can keep the last sums it saw, and an audit can check each step.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
 use super::access::Payer;
@@ -74,8 +72,8 @@ pub struct Entry {
     pub at: Timestamp,
     /// The operation that it begins or ends: a debit's, hold's or refund's own id.
     pub id: OperationId,
-    /// Who draws, and on what; shared by all entries of a member.
-    pub drawer: Arc<Drawer>,
+    /// Who draws, and on what.
+    pub drawer: Drawer,
     /// What happened.
     pub fact: Fact,
     /// What it moves: one window, or two where a hold of an ended window is settled above.

@@ -2,8 +2,6 @@
 //!
 //! Making an entry reads the two scopes that it moves and changes neither; applying it cannot fail.
 
-use std::sync::Arc;
-
 use smallvec::{SmallVec, smallvec};
 
 use super::access::Payer;
@@ -75,7 +73,7 @@ pub struct Heading {
     /// The operation.
     pub id: OperationId,
     /// Who draws, and on what.
-    pub drawer: Arc<Drawer>,
+    pub drawer: Drawer,
 }
 
 impl Heading {

@@ -1,7 +1,9 @@
-//! Names that callers choose, checked once when they come in. Cloning one copies no text.
+//! Names that callers choose, checked once when they come in. A short one lies in its id, where who compares or writes it
+//! need not look for it elsewhere in memory; cloning a long one copies no text.
 
-use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The longest id, in characters.
@@ -24,11 +26,74 @@ pub enum IdError {
     Invisible,
 }
 
+/// The longest text that lies in its id: a UUID has 36 characters.
+const HERE_MAX: usize = 38;
+
+/// A checked text of ASCII. Which form it has follows from its length, so equal texts have equal forms.
+#[derive(Clone, PartialEq, Eq)]
+enum Name {
+    /// Padded with zeros.
+    Here {
+        length: u8,
+        bytes: [u8; HERE_MAX],
+    },
+    Elsewhere(Arc<str>),
+}
+
+const _: () = assert!(size_of::<Option<Name>>() == 40, "a name has no more than its bytes, its length and its form");
+
+impl Name {
+    fn new(text: &str) -> Self {
+        let mut bytes = [0; HERE_MAX];
+        match bytes.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text.as_bytes());
+                Self::Here { length: text.len() as u8, bytes }
+            }
+            None => Self::Elsewhere(text.into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Here { length, bytes } => &bytes[..usize::from(*length)],
+            Self::Elsewhere(text) => text.as_bytes(),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Here { .. } => str::from_utf8(self.as_bytes()).expect("a name is made of a text"),
+            Self::Elsewhere(text) => text,
+        }
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // No name has this byte, so names one after the other hash as they are told apart.
+        state.write(self.as_bytes());
+        state.write_u8(0xff);
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $allowed:expr, $error:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(Name);
 
         impl $name {
             /// Checks length and characters.
@@ -42,30 +107,29 @@ macro_rules! id {
                 if !text.bytes().all($allowed) {
                     return Err($error);
                 }
-                Ok(Self(text.into()))
+                Ok(Self(Name::new(text)))
             }
 
             /// The text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
+            }
+
+            /// The text's bytes, all of them ASCII.
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
+                fmt::Debug::fmt(self.as_str(), f)
             }
         }
     };
@@ -118,5 +182,18 @@ mod tests {
         assert!(OperationId::new("req/81?x={1}").is_ok());
         assert_eq!(OperationId::new("a b"), Err(IdError::Invisible));
         assert_eq!(OperationId::new("a\nb"), Err(IdError::Invisible));
+    }
+
+    #[test]
+    fn names_compare_as_their_texts_wherever_they_lie() {
+        let lengths = [1, 37, 38, 39, 128];
+        let texts: Vec<_> = lengths.into_iter().flat_map(|n| ["x".repeat(n), "y".repeat(n)]).collect();
+        for a in &texts {
+            for b in &texts {
+                let (of_a, of_b) = (UserId::new(a).expect("a name"), UserId::new(b).expect("a name"));
+                assert_eq!((of_a.as_str(), of_a.cmp(&of_b)), (a.as_str(), a.cmp(b)));
+                assert_eq!(of_a == of_b, a == b);
+            }
+        }
     }
 }

@@ -25,5 +25,5 @@ pub use features::{Features, Whitelist};
 pub use hold::{Heading, Hold, OutOfRange, Scopes};
 pub use ids::{IdError, Model, OperationId, SubscriptionId, TeamId, UserId};
 pub use share::{Reach, Share};
-pub use team::{Member, Team};
+pub use team::{Member, Membership, Team};
 pub use time::{Timestamp, TimestampError, Window};

@@ -48,6 +48,28 @@ pub struct Member {
     pub epoch: u64,
 }
 
+/// What of a member a decision looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// What the member may change.
+    pub role: Role,
+    /// The access that was given.
+    pub access: Access,
+    /// Acts as [`Access::Personal`] by own choice.
+    pub opted_out: bool,
+    /// The most it may draw on the pool in one window; `None`: no limit, zero: nothing.
+    pub limit: Option<Credits>,
+    /// No longer in the team.
+    pub removed: bool,
+}
+
+impl Membership {
+    /// The access in effect: as given, but personal while opted out.
+    pub fn effective_access(&self) -> Access {
+        if self.opted_out { Access::Personal } else { self.access }
+    }
+}
+
 impl Member {
     /// A plain member with personal access and no limit.
     pub fn new(user: UserId) -> Self {
@@ -62,9 +84,15 @@ impl Member {
         }
     }
 
+    /// What of it a decision looks at.
+    pub fn membership(&self) -> Membership {
+        let Self { role, access, opted_out, limit, removed, .. } = *self;
+        Membership { role, access, opted_out, limit, removed }
+    }
+
     /// The access in effect: as given, but personal while opted out.
     pub fn effective_access(&self) -> Access {
-        if self.opted_out { Access::Personal } else { self.access }
+        self.membership().effective_access()
     }
 
     /// Whether this row takes one of the subscription's seats.

@@ -6,6 +6,7 @@ use super::cells::BookCell;
 use super::drawn::{Remaining, remaining};
 use super::lock::Mutex;
 use super::log::Log;
+use super::members::MemberCell;
 use super::meter::{Meter, Scope};
 use super::operations::Operations;
 use crate::domain::{
@@ -60,19 +61,24 @@ impl<L: Log> Meter<L> {
     pub fn member_balance(&self, team: &TeamId, user: &UserId, now: Timestamp) -> Option<MemberBalance> {
         let cell = self.team_cell(team)?;
         let cell = cell.lock();
-        let found = cell.members.get(user).filter(|found| !found.member.removed)?;
-        let asker = Asker { user, place: Some((&cell.team, &found.member)) };
+        let number = cell.members.find(user)?;
+        let found = cell.members.cell(number);
+        let membership = found.membership();
+        if membership.removed {
+            return None;
+        }
+        let asker = Asker { user, place: Some((&cell.team, membership)) };
         let owned = self.owned_by(user);
         let book = match asker.payer() {
-            Payer::Pool => cell.pool.clone(),
+            Payer::Pool => cell.pool.as_ref().map(|pool| Arc::clone(&pool.book)),
             Payer::Wallet => owned.as_ref().and_then(|owned| self.book_cell(&owned.subscription)),
         };
-        let pool_window = cell.pool.as_ref().and_then(|pool| Some(pool.lock().book.current(now)?.window));
+        let pool_window = cell.pool.as_ref().and_then(|pool| Some(pool.book.lock().book.current(now)?.window));
         let book = book.as_ref().map(|book| book.lock());
         let book = book.as_deref().map(|cell| &cell.book);
         let draws = pool_window.and_then(|window| found.draws.of(window.start));
         Some(MemberBalance {
-            member: found.member.clone(),
+            member: cell.members.member(number),
             access: asker.access(),
             features: if asker.access() == Access::Seat {
                 cell.features
@@ -82,14 +88,16 @@ impl<L: Log> Meter<L> {
             payer: asker.payer(),
             used: draws.map_or(Credits::ZERO, |draws| draws.used()),
             held: draws.map_or(Credits::ZERO, |draws| draws.held(now)),
-            remaining: remaining(asker.payer(), found.member.limit, book, Some(&found.draws), now),
+            remaining: remaining(asker.payer(), membership.limit, book, Some(&found.draws), now),
             window: book.and_then(|book| book.current(now)).map(|funds| funds.window),
         })
     }
 
     /// Whether the lease that pays for a member has run out, and of which subscription.
     pub fn needs_sync(&self, team: Option<&TeamId>, user: &UserId, now: Timestamp) -> Vec<SubscriptionId> {
-        let pool = team.and_then(|team| self.team_cell(team)).and_then(|cell| cell.lock().pool.clone());
+        let pool = team
+            .and_then(|team| self.team_cell(team))
+            .and_then(|cell| cell.lock().pool.as_ref().map(|pool| Arc::clone(&pool.book)));
         let own = self.owned_by(user).and_then(|owned| self.book_cell(&owned.subscription));
         let ended = |cell: Arc<Mutex<BookCell>>| {
             let cell = cell.lock();
@@ -162,14 +170,25 @@ impl<L: Log> Meter<L> {
     pub fn standing(&self, team: &TeamId, user: &UserId) -> Standing {
         let Some(cell) = self.team_cell(team) else { return Standing::NoTeam };
         let cell = cell.lock();
-        let found = cell.members.get(user).filter(|found| !found.member.removed);
-        found.map_or(Standing::Stranger, |found| Standing::Member(found.member.role))
+        let found = cell.members.get(user).map(MemberCell::membership).filter(|found| !found.removed);
+        found.map_or(Standing::Stranger, |found| Standing::Member(found.role))
     }
 
     /// Who drew an operation; `None` when it is not known in this scope.
     pub fn drawer(&self, scope: &Scope, id: &OperationId) -> Option<UserId> {
         let key = self.key(id);
-        self.with_scope(scope, |operations| operations.get(key).map(|known| known.drawer.member.clone())).flatten()
+        match scope {
+            Scope::Team(team) => {
+                let cell = self.team_cell(team)?;
+                let cell = cell.lock();
+                Some(cell.members.user(cell.operations.get(key)?.by.member).clone())
+            }
+            Scope::User(user) => {
+                let cell = self.book_cell(&self.owned_by(user)?.subscription)?;
+                let cell = cell.lock();
+                Some(cell.owners[cell.operations.get(key)?.by.member].clone())
+            }
+        }
     }
 
     /// Whether there is such a team.

@@ -1,55 +1,71 @@
 //! What stands under one lock: a team with its members and operations, or a book with its
 //! owner's operations.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::lock::Mutex;
-use super::operations::Operations;
+use super::members::Members;
+use super::numbered::Numbered;
+use super::operations::{By, Operations};
 use super::pace::Pace;
-use crate::domain::{Book, Drawer, Features, Member, MemberDraws, Payer, SubscriptionId, Team, TeamId, UserId};
+use crate::domain::{Book, Drawer, Features, Payer, SubscriptionId, Team, TeamId, UserId};
 
 /// A team as this sidecar sees it.
 #[derive(Debug)]
 pub struct TeamCell {
     /// As control last left it.
     pub team: Team,
-    /// The book of the assigned subscription, so that a draw on the pool needs one look-up.
-    pub pool: Option<Arc<Mutex<BookCell>>>,
+    /// The assigned subscription.
+    pub pool: Option<Pool>,
     /// Features of the assigned subscription.
     pub features: Features,
-    /// Members, removed ones too: what they used in a window is kept.
-    pub members: HashMap<UserId, MemberCell, foldhash::fast::RandomState>,
+    /// Members, removed ones too.
+    pub members: Members,
+    /// What was drawn on in the team's name.
+    pub sources: Numbered<Source>,
     /// What was done in the team's name.
     pub operations: Operations,
+}
+
+/// The subscription that is assigned to a team.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Its book, so that a draw on it needs no look-up.
+    pub book: Arc<Mutex<BookCell>>,
+    /// Its number among the team's sources.
+    pub source: u32,
+}
+
+/// What is drawn on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// Whose credits pay.
+    pub payer: Payer,
+    /// The subscription.
+    pub subscription: SubscriptionId,
 }
 
 impl TeamCell {
     /// A team without members.
     pub fn new(team: Team) -> Self {
-        let (members, operations) = (HashMap::default(), Operations::default());
-        Self { team, pool: None, features: Features::default(), members, operations }
+        let (members, sources, operations) = (Members::default(), Numbered::default(), Operations::default());
+        Self { team, pool: None, features: Features::default(), members, sources, operations }
+    }
+
+    /// Takes note of the assigned subscription's book.
+    pub fn set_pool(&mut self, book: Option<Arc<Mutex<BookCell>>>) {
+        let assigned = self.team.subscription.clone().zip(book);
+        self.pool = assigned.map(|(subscription, book)| {
+            let (source, _) = self.sources.number(&Source { payer: Payer::Pool, subscription });
+            Pool { book, source }
+        });
     }
 }
 
-/// A member and what it drew on the pool.
-#[derive(Debug)]
-pub struct MemberCell {
-    /// As control last left it.
-    pub member: Member,
-    /// By window.
-    pub draws: MemberDraws,
-    /// As of its last draw; its entries share it.
-    pub drawer: Option<Arc<Drawer>>,
-    /// How its limit is asked of, where many sidecars share it.
-    pub pace: Option<Box<Pace>>,
-}
-
-impl MemberCell {
-    /// A member that has drawn nothing.
-    pub fn new(member: Member) -> Self {
-        Self { member, draws: MemberDraws::default(), drawer: None, pace: None }
-    }
+/// Who drew in a team's name, and on what.
+pub(super) fn drawer_in(team: &TeamId, members: &Members, sources: &Numbered<Source>, by: By) -> Drawer {
+    let Source { payer, subscription } = sources[by.source].clone();
+    Drawer { team: Some(team.clone()), member: members.user(by.member).clone(), payer, subscription }
 }
 
 /// A book, and what its owner did without naming a team.
@@ -57,10 +73,10 @@ impl MemberCell {
 pub struct BookCell {
     /// The funds.
     pub book: Book,
+    /// Who has owned it, of those who did something without naming a team.
+    pub owners: Numbered<UserId>,
     /// The owner's operations.
     pub operations: Operations,
-    /// As of its owner's last draw without a team.
-    pub drawer: Option<Arc<Drawer>>,
     /// How it is asked of, where many sidecars share it.
     pub pace: Option<Box<Pace>>,
 }
@@ -68,25 +84,14 @@ pub struct BookCell {
 impl BookCell {
     /// A book of which nothing was drawn.
     pub fn new(book: Book) -> Self {
-        Self { book, operations: Operations::default(), drawer: None, pace: None }
+        Self { book, owners: Numbered::default(), operations: Operations::default(), pace: None }
     }
 }
 
-/// The drawer of a draw: the last one again where nothing has changed.
-pub fn drawer(
-    last: &mut Option<Arc<Drawer>>,
-    team: Option<&TeamId>,
-    member: &UserId,
-    payer: Payer,
-    subscription: &SubscriptionId,
-) -> Arc<Drawer> {
-    match last {
-        Some(drawer) if drawer.payer == payer && drawer.subscription == *subscription => Arc::clone(drawer),
-        _ => {
-            let (team, member, subscription) = (team.cloned(), member.clone(), subscription.clone());
-            Arc::clone(last.insert(Arc::new(Drawer { team, member, payer, subscription })))
-        }
-    }
+/// Which owner of a book drew on it without naming a team.
+pub(super) fn drawer_of(book: &Book, owners: &Numbered<UserId>, by: By) -> Drawer {
+    let (member, subscription) = (owners[by.member].clone(), book.subscription.clone());
+    Drawer { team: None, member, payer: Payer::Wallet, subscription }
 }
 
 /// What a user owns.

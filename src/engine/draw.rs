@@ -1,20 +1,21 @@
 //! Debits, holds and checks: one question, decided and entered under the locks.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::cells::{BookCell, MemberCell, TeamCell, drawer};
+use super::cells::{BookCell, Source, TeamCell, drawer_in, drawer_of};
 use super::drawn::{Allowed, Draw, DrawFault, Drawn, Remaining, remaining, replay};
 use super::lack::{Lack, needs_lease};
 use super::log::{Log, NoRoom};
+use super::members::MemberCell;
 use super::meter::Meter;
-use super::operations::{Key, Known, Operations};
+use super::numbered::Numbered;
+use super::operations::{By, Key, Known, Operations};
 use super::pace::Pace;
 use crate::domain::decide::{self, decide_within};
 use crate::domain::hold::{debited, held};
 use crate::domain::{
-    Asker, Book, Credits, Drawer, Entry, Features, Granted, Heading, Member, MemberDraws, OutOfRange, Payer, Reach,
-    Refused, Rights, Scopes, TeamId, Timestamp,
+    Asker, Book, Credits, Drawer, Entry, Features, Granted, Heading, MemberDraws, Membership, OutOfRange, Payer, Reach,
+    Refused, Rights, Scopes, TeamId, Timestamp, UserId,
 };
 use crate::root::Sharing;
 
@@ -79,21 +80,23 @@ impl<L: Log> Meter<L> {
         let draw = question.draw;
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
         let mut cell = cell.lock();
-        let TeamCell { team, pool, features, members, operations } = &mut *cell;
-        let Some(MemberCell { member, draws, drawer, pace }) = members.get_mut(&draw.member) else {
-            return Ok(stranger(draw));
-        };
+        let TeamCell { team, pool, features, members, sources, operations } = &mut *cell;
+        let Some(number) = members.find(&draw.member) else { return Ok(stranger(draw)) };
+        let member = members.cell(number).membership();
         if let Some(known) = self.known(operations, question, now) {
-            let Drawer { payer, subscription, .. } = &*known.drawer;
-            let book = self.book_cell(subscription);
+            let drawer = drawer_in(id, members, sources, known.by);
+            let book = self.book_cell(&drawer.subscription);
             let book = book.as_ref().map(|cell| cell.lock());
             let book = book.as_deref().map(|cell| &cell.book);
             let now = book.map_or(now, |book| now.max(book.latest));
-            return replay(known, draw.content(), remaining(*payer, member.limit, book, Some(draws), now));
+            let draws = Some(&members.cell(number).draws);
+            let remaining = remaining(drawer.payer, member.limit, book, draws, now);
+            return replay(known, drawer, draw.content(), remaining);
         }
         if member.removed {
             return Ok(stranger(draw));
         }
+        let MemberCell { draws, pace, .. } = members.cell_mut(number);
         let asker = Asker { user: &draw.member, place: Some((team, member)) };
         let owned = match asker.payer() {
             Payer::Pool if !team.whitelist.is_on() => None,
@@ -108,14 +111,16 @@ impl<L: Log> Meter<L> {
             Payer::Pool => None,
             Payer::Wallet => owned.and_then(|owned| self.book_cell(&owned.subscription)),
         };
-        let book = if asker.payer() == Payer::Pool { pool.as_ref() } else { own.as_ref() };
+        let pool = pool.as_ref().filter(|_| asker.payer() == Payer::Pool);
+        let by = Register::Team { member: number, pool: pool.map(|pool| pool.source), sources };
+        let book = pool.map(|pool| &pool.book).or(own.as_ref());
         let mut book = book.map(|cell| cell.lock());
         let now = book.as_ref().map_or(now, |cell| now.max(cell.book.latest));
         let in_pool = asker.payer() == Payer::Pool;
-        let person = in_pool.then_some((id, &*member, &*draws, pace));
+        let person = in_pool.then_some((id, member, &*draws, pace));
         let is_asked = self.asked(book.as_deref_mut(), person, question, now);
         let case = Case { question, asker, rights, is_asked, now };
-        let drawn = Drawing { book: book.as_mut().map(|cell| &mut cell.book), member: Some(draws), drawer, operations };
+        let drawn = Drawing { book: book.as_mut().map(|cell| &mut cell.book), member: Some(draws), by, operations };
         self.decide_case(&case, drawn, room)
     }
 
@@ -130,17 +135,20 @@ impl<L: Log> Meter<L> {
         let case = |is_asked, now| Case { question, asker, rights: Rights::default(), is_asked, now };
         let owned = self.owned_by(&draw.member).and_then(|owned| self.book_cell(&owned.subscription));
         let Some(cell) = owned else {
-            let (drawer, operations) = (&mut None, &mut Operations::default());
-            return self.decide_case(&case(None, now), Drawing { book: None, member: None, drawer, operations }, room);
+            let (owners, operations) = (&mut Numbered::default(), &mut Operations::default());
+            let drawing = Drawing { book: None, member: None, by: Register::Owners(owners), operations };
+            return self.decide_case(&case(None, now), drawing, room);
         };
         let cell = &mut *cell.lock();
         let now = now.max(cell.book.latest);
         if let Some(known) = self.known(&mut cell.operations, question, now) {
-            return replay(known, draw.content(), remaining(known.drawer.payer, None, Some(&cell.book), None, now));
+            let remaining = remaining(Payer::Wallet, None, Some(&cell.book), None, now);
+            return replay(known, drawer_of(&cell.book, &cell.owners, known.by), draw.content(), remaining);
         }
         let is_asked = self.asked(Some(cell), None, question, now);
-        let BookCell { book, operations, drawer, .. } = cell;
-        self.decide_case(&case(is_asked, now), Drawing { book: Some(book), member: None, drawer, operations }, room)
+        let BookCell { book, owners, operations, .. } = cell;
+        let drawing = Drawing { book: Some(book), member: None, by: Register::Owners(owners), operations };
+        self.decide_case(&case(is_asked, now), drawing, room)
     }
 
     /// Counts what is asked where many sidecars share, and says whether the root need not be asked for
@@ -148,7 +156,7 @@ impl<L: Log> Meter<L> {
     fn asked(
         &self,
         book: Option<&mut BookCell>,
-        person: Option<(&TeamId, &Member, &MemberDraws, &mut Option<Box<Pace>>)>,
+        person: Option<(&TeamId, Membership, &MemberDraws, &mut Option<Box<Pace>>)>,
         question: Question<'_>,
         now: Timestamp,
     ) -> Option<bool> {
@@ -184,7 +192,7 @@ impl<L: Log> Meter<L> {
     fn decide_case(
         &self,
         case: &Case<'_>,
-        Drawing { mut book, member, drawer, operations }: Drawing<'_>,
+        Drawing { mut book, member, by, operations }: Drawing<'_>,
         room: Result<L::Room<'_>, NoRoom>,
     ) -> Result<Drawn, DrawFault> {
         let (Question { draw, key, mode }, now) = (case.question, case.now);
@@ -208,13 +216,13 @@ impl<L: Log> Meter<L> {
         };
         let book = book.take().expect("nothing is granted without a book");
         let mut scopes = Scopes { book, member };
-        let entry = case.entry(granted, drawer, &scopes)?;
+        let entry = case.entry(granted, &scopes)?;
         let (mut seq, mut unentered) = (None, granted.credits);
         if mode != Mode::Check {
             scopes.apply(&entry);
             let number = self.log.push(&mut room, &entry);
             self.note(number);
-            operations.note(|_| key, &entry, number);
+            operations.note(|_| key, &entry, by.number(&entry.drawer), number);
             (seq, unentered) = (Some(number), Credits::ZERO);
         }
         Ok(Drawn::Allowed(Allowed {
@@ -242,10 +250,29 @@ struct Drawing<'a> {
     book: Option<&'a mut Book>,
     /// The member's draws on the pool.
     member: Option<&'a mut MemberDraws>,
-    /// The drawer of the last draw.
-    drawer: &'a mut Option<Arc<Drawer>>,
+    /// Where who draws, and on what, has its numbers.
+    by: Register<'a>,
     /// The scope's operations.
     operations: &'a mut Operations,
+}
+
+/// The numbers by which who draws, and on what, is remembered.
+enum Register<'a> {
+    Team { member: u32, pool: Option<u32>, sources: &'a mut Numbered<Source> },
+    Owners(&'a mut Numbered<UserId>),
+}
+
+impl Register<'_> {
+    fn number(self, drawer: &Drawer) -> By {
+        match self {
+            Self::Team { member, pool: Some(source), .. } => By { member, source },
+            Self::Team { member, pool: None, sources } => {
+                let Drawer { payer, subscription, .. } = drawer.clone();
+                By { member, source: sources.number(&Source { payer, subscription }).0 }
+            }
+            Self::Owners(owners) => By { member: owners.number(&drawer.member).0, source: 0 },
+        }
+    }
 }
 
 /// One question with everything that stands around it.
@@ -266,14 +293,10 @@ impl Case<'_> {
         Some(Granted { credits: self.question.draw.ask.credits, window: funds.window.start })
     }
 
-    fn entry(
-        &self,
-        granted: Granted,
-        last: &mut Option<Arc<Drawer>>,
-        scopes: &Scopes<'_>,
-    ) -> Result<Entry, OutOfRange> {
+    fn entry(&self, granted: Granted, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
         let Draw { id, team, member, ask, ttl_millis } = self.question.draw;
-        let drawer = drawer(last, team.as_ref(), member, self.asker.payer(), &scopes.book.subscription);
+        let (payer, subscription) = (self.asker.payer(), scopes.book.subscription.clone());
+        let drawer = Drawer { team: team.clone(), member: member.clone(), payer, subscription };
         let heading = Heading { at: self.now, id: id.clone(), drawer };
         let (model, content) = (ask.model.clone(), self.question.draw.content());
         match ttl_millis {

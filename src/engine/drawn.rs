@@ -1,7 +1,6 @@
 //! What a draw asks, and what it is answered.
 
 use std::hash::Hasher;
-use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
@@ -32,11 +31,11 @@ impl Draw {
         let mut hash = SipHasher13::new();
         hash.write_u8(u8::from(self.ttl_millis.is_some()));
         hash.write_u64(self.ttl_millis.unwrap_or(0));
-        hash.write(self.member.as_str().as_bytes());
+        hash.write(self.member.as_bytes());
         hash.write_u8(0);
         hash.write_i64(self.ask.credits.micros());
         hash.write_i64(self.ask.min_credits.map_or(-1, Credits::micros));
-        hash.write(self.ask.model.as_ref().map_or(&[], |model| model.as_str().as_bytes()));
+        hash.write(self.ask.model.as_ref().map_or(&[], |model| model.as_bytes()));
         hash.finish()
     }
 }
@@ -64,7 +63,7 @@ pub struct Allowed {
     /// What was charged or set aside.
     pub credits: Credits,
     /// Who draws, and on what.
-    pub drawer: Arc<Drawer>,
+    pub drawer: Drawer,
     /// For a hold: until when it is open, as first answered.
     pub expires_at: Option<Timestamp>,
     /// What is left now.
@@ -118,7 +117,7 @@ pub(super) fn remaining(
 }
 
 /// The first answer again, with what remains today (I6).
-pub(super) fn replay(known: &Known, content: u64, remaining: Remaining) -> Result<Drawn, DrawFault> {
+pub(super) fn replay(known: &Known, drawer: Drawer, content: u64, remaining: Remaining) -> Result<Drawn, DrawFault> {
     let (credits, expires_at) = match &known.kind {
         Kind::Debit { credits, .. } => (*credits, None),
         Kind::Hold(known) => (known.hold.set.credits, Some(known.first_expiry)),
@@ -127,6 +126,5 @@ pub(super) fn replay(known: &Known, content: u64, remaining: Remaining) -> Resul
     if known.content != content {
         return Err(DrawFault::IdReused);
     }
-    let (drawer, seq) = (Arc::clone(&known.drawer), Some(known.seq));
-    Ok(Drawn::Allowed(Allowed { credits, drawer, expires_at, remaining, replayed: true, seq }))
+    Ok(Drawn::Allowed(Allowed { credits, drawer, expires_at, remaining, replayed: true, seq: Some(known.seq) }))
 }

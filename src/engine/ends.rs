@@ -1,14 +1,12 @@
 //! How draws end or are undone: settle, release, extend, expire, refund.
 
-use std::sync::Arc;
-
-use super::cells::{BookCell, TeamCell};
+use super::cells::{BookCell, TeamCell, drawer_in, drawer_of};
 use super::drawn::Remaining;
 use super::log::Log;
 use super::meter::{Meter, Scope};
-use super::operations::{End, Key, Operations};
+use super::operations::{By, End, Key, Operations};
 use super::work::Work;
-use crate::domain::{Credits, Drawer, OperationId, OutOfRange, Scopes, SubscriptionId, Timestamp};
+use crate::domain::{Credits, OperationId, OutOfRange, Scopes, SubscriptionId, Timestamp};
 
 /// A hold that was settled, with what its first settle answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,24 +145,26 @@ impl<L: Log> Meter<L> {
         match scope {
             Scope::Team(team) => {
                 let cell = self.team_cell(team).ok_or(EndFault::NotFound)?;
-                let TeamCell { members, operations, .. } = &mut *cell.lock();
-                let (key, drawer) = self.find(operations, key, now)?;
+                let TeamCell { members, sources, operations, .. } = &mut *cell.lock();
+                let (key, by) = self.find(operations, key, now)?;
+                let drawer = drawer_in(team, members, sources, by);
                 let book = self.book_cell(&drawer.subscription).ok_or(EndFault::NotFound)?;
-                let member = members.get_mut(&drawer.member).ok_or(EndFault::NotFound)?;
-                let (limit, member) = (member.member.limit, Some(&mut member.draws));
+                let member = members.cell_mut(by.member);
+                let (limit, member) = (member.membership().limit, Some(&mut member.draws));
                 let book = &mut book.lock().book;
                 let now = now.max(book.latest);
                 let scopes = Scopes { book, member };
-                act(&mut Work { meter: self, room, operations, scopes, limit, key, drawer, now })
+                act(&mut Work { meter: self, room, operations, scopes, limit, key, by, drawer, now })
             }
             Scope::User(user) => {
                 let owned = self.owned_by(user).ok_or(EndFault::NotFound)?;
                 let cell = self.book_cell(&owned.subscription).ok_or(EndFault::NotFound)?;
-                let BookCell { book, operations, .. } = &mut *cell.lock();
-                let (key, drawer) = self.find(operations, key, now)?;
+                let BookCell { book, owners, operations, .. } = &mut *cell.lock();
+                let (key, by) = self.find(operations, key, now)?;
+                let drawer = drawer_of(book, owners, by);
                 let now = now.max(book.latest);
                 let scopes = Scopes { book, member: None };
-                act(&mut Work { meter: self, room, operations, scopes, limit: None, key, drawer, now })
+                act(&mut Work { meter: self, room, operations, scopes, limit: None, key, by, drawer, now })
             }
         }
     }
@@ -174,11 +174,11 @@ impl<L: Log> Meter<L> {
         operations: &mut Operations,
         key: impl FnOnce(&Operations) -> Option<Key>,
         now: Timestamp,
-    ) -> Result<(Key, Arc<Drawer>), EndFault> {
+    ) -> Result<(Key, By), EndFault> {
         operations.forget(self.horizon(now));
         let key = key(operations).ok_or(EndFault::NotFound)?;
         let known = operations.get(key).ok_or(EndFault::NotFound)?;
-        Ok((key, Arc::clone(&known.drawer)))
+        Ok((key, known.by))
     }
 
     /// Expires one due hold; `false` when there is none, or no room for its entry.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cells::{BookCell, MemberCell, Owned, TeamCell};
+use super::cells::{BookCell, Owned, TeamCell};
 use super::lock::Mutex;
 use super::log::Log;
 use super::meter::Meter;
@@ -64,7 +64,7 @@ impl<L: Log> Meter<L> {
             let mut team = team.lock();
             if team.team.subscription.as_ref() == Some(&row.id) {
                 team.features = cell.lock().book.features;
-                team.pool = Some(cell);
+                team.set_pool(Some(cell));
             }
         }
     }
@@ -81,19 +81,11 @@ impl<L: Log> Meter<L> {
         let mut cell = cell.lock();
         if let Some(team) = rows.team.filter(|team| team.epoch >= cell.team.epoch) {
             cell.team = team.clone();
-            cell.pool = team.subscription.as_ref().and_then(|id| self.book_cell(id));
-            let pool = cell.pool.clone();
-            cell.features = pool.map_or(Features::default(), |pool| pool.lock().book.features);
+            let pool = team.subscription.as_ref().and_then(|id| self.book_cell(id));
+            cell.features = pool.as_ref().map_or(Features::default(), |pool| pool.lock().book.features);
+            cell.set_pool(pool);
         }
-        for member in &rows.members {
-            match cell.members.get_mut(&member.user) {
-                Some(known) if known.member.epoch <= member.epoch => known.member = (*member).clone(),
-                Some(_) => {}
-                None => {
-                    cell.members.insert(member.user.clone(), MemberCell::new((*member).clone()));
-                }
-            }
-        }
+        rows.members.iter().for_each(|member| cell.members.follow(member));
     }
 
     /// Takes over what a sync lent.

@@ -1,10 +1,10 @@
 //! What a draw lacks here, where many sidecars share: too little in the book, or too small a part of the
 //! member's limit.
 
-use crate::domain::{Book, Credits, Member, MemberDraws, Payer, Timestamp, Window};
+use crate::domain::{Book, Credits, MemberDraws, Membership, Payer, Timestamp, Window};
 
 /// Whether a member's draws on the pool need a part of its limit.
-pub(super) fn needs_lease(member: &Member) -> bool {
+pub(super) fn needs_lease(member: &Membership) -> bool {
     member.limit.is_some() && member.effective_access().payer() == Payer::Pool
 }
 
@@ -33,11 +33,11 @@ pub(super) struct Lack {
 
 impl Lack {
     /// What a draw of at least `needed` lacks.
-    pub fn of(book: &Book, member: Option<(&Member, &MemberDraws)>, needed: Credits, now: Timestamp) -> Self {
+    pub fn of(book: &Book, member: Option<(Membership, &MemberDraws)>, needed: Credits, now: Timestamp) -> Self {
         let funds = book.current(now);
-        let is_part_small = |(member, draws): (&Member, &MemberDraws)| {
+        let is_part_small = |(member, draws): (Membership, &MemberDraws)| {
             let window = funds.map(|funds| funds.window);
-            needs_lease(member) && window.is_none_or(|window| lent_free(draws, window, now) < needed)
+            needs_lease(&member) && window.is_none_or(|window| lent_free(draws, window, now) < needed)
         };
         Self { book: book.free(now) < needed, member: member.is_some_and(is_part_small) }
     }

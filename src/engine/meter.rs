@@ -112,7 +112,7 @@ impl<L: Log> Meter<L> {
     }
 
     pub(super) fn key(&self, id: &OperationId) -> Key {
-        self.keys.hash(id.as_str().as_bytes()).into()
+        self.keys.hash(id.as_bytes()).into()
     }
 
     pub(super) fn team_cell(&self, id: &TeamId) -> Option<Arc<Mutex<TeamCell>>> {

@@ -4,9 +4,8 @@
 //! entries, whichever is shorter (I6); a hold that is open is always known.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 
-use crate::domain::{Credits, Drawer, Entry, Fact, Hold, OperationId, Set, Timestamp};
+use crate::domain::{Credits, Entry, Fact, Hold, OperationId, Set, Timestamp};
 
 /// An operation id as a keyed hash.
 pub type Key = u128;
@@ -77,6 +76,15 @@ pub struct HoldKnown {
     pub end: Option<End>,
 }
 
+/// Who drew, and on what, by the numbers of its scope: of a team's members and sources, or of a book's owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The member of the team, or the owner of the book.
+    pub member: u32,
+    /// What of the team's sources was drawn on; zero without a team.
+    pub source: u32,
+}
+
 /// An operation that changed something. Small, because millions are kept.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -85,7 +93,7 @@ pub struct Known {
     /// Fingerprint of the request.
     pub content: u64,
     /// Who drew, and on what.
-    pub drawer: Arc<Drawer>,
+    pub by: By,
     /// What it was.
     pub kind: Kind,
 }
@@ -172,24 +180,24 @@ impl Operations {
     /// Takes an entry over: remembers what it begins, ends what it ends. The live path and the
     /// recovery are this same fold (I7). An end or a refund of what is not known is passed over: its
     /// beginning has been forgotten.
-    pub fn note(&mut self, key: impl Fn(&OperationId) -> Key, entry: &Entry, seq: u64) {
+    pub fn note(&mut self, key: impl Fn(&OperationId) -> Key, entry: &Entry, by: By, seq: u64) {
         let own = key(&entry.id);
         match &entry.fact {
-            Fact::Debited { .. } | Fact::Held { .. } => self.remember(own, entry.at, begun(entry, seq)),
+            Fact::Debited { .. } | Fact::Held { .. } => self.remember(own, entry.at, begun(entry, by, seq)),
             Fact::Refunded { debit, credits, .. } => {
                 let whole = *debit == entry.id;
                 self.note_refund(key(debit), *credits, whole.then_some(seq));
                 if !whole {
-                    self.remember(own, entry.at, begun(entry, seq));
+                    self.remember(own, entry.at, begun(entry, by, seq));
                 }
             }
             Fact::Extended { expires_at } => self.extend(own, *expires_at),
             Fact::Settled { charged, returned, debt, late } => {
                 let end = End::Settled { charged: *charged, returned: *returned, debt: *debt, late: *late };
-                self.end(own, entry, seq, end);
+                self.end(own, entry, by, seq, end);
             }
-            Fact::Released { returned } => self.end(own, entry, seq, End::Released { returned: *returned }),
-            Fact::Expired { .. } => self.end(own, entry, seq, End::Expired),
+            Fact::Released { returned } => self.end(own, entry, by, seq, End::Released { returned: *returned }),
+            Fact::Expired { .. } => self.end(own, entry, by, seq, End::Expired),
         }
     }
 
@@ -219,9 +227,9 @@ impl Operations {
         assert!(before.is_none(), "an id that is known is not entered again (I6)");
     }
 
-    fn end(&mut self, key: Key, entry: &Entry, seq: u64, how: End) {
+    fn end(&mut self, key: Key, entry: &Entry, by: By, seq: u64, how: End) {
         let Some(known) = self.known.get_mut(&key) else {
-            return self.remember(key, entry.at, ended(entry, seq, how));
+            return self.remember(key, entry.at, ended(entry, by, seq, how));
         };
         let Kind::Hold(held) = &mut known.kind else { unreachable!("only holds end") };
         assert!(held.end.is_none() || held.end == Some(End::Expired), "a hold ends once (I5)");
@@ -273,17 +281,17 @@ impl Operations {
 
 /// What is remembered of the end of a hold whose own entry the journal no longer has: it may still
 /// be settled late, and its end repeated.
-fn ended(entry: &Entry, seq: u64, how: End) -> Known {
+fn ended(entry: &Entry, by: By, seq: u64, how: End) -> Known {
     let posting = &entry.postings[0];
     let set = posting.unheld.unwrap_or(Set { credits: Credits::ZERO, expires_at: entry.at });
     let hold = Hold { window: posting.window, set };
     let known = HoldKnown { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how) };
     let kind = Kind::Hold(Box::new(known));
-    Known { seq, content: 0, drawer: entry.drawer.clone(), kind }
+    Known { seq, content: 0, by, kind }
 }
 
 /// What is remembered of an entry that begins an operation.
-fn begun(entry: &Entry, seq: u64) -> Known {
+fn begun(entry: &Entry, by: By, seq: u64) -> Known {
     let window = entry.postings[0].window;
     let (kind, content) = match &entry.fact {
         Fact::Debited { credits, content, .. } => (Kind::Debit { window, credits: *credits, refunds: None }, *content),
@@ -295,5 +303,5 @@ fn begun(entry: &Entry, seq: u64) -> Known {
         Fact::Refunded { credits, content, .. } => (Kind::Refund { credits: *credits }, *content),
         other => unreachable!("{} begins no operation", other.kind()),
     };
-    Known { seq, content, drawer: entry.drawer.clone(), kind }
+    Known { seq, content, by, kind }
 }

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cells::{BookCell, MemberCell, TeamCell};
+use super::cells::{BookCell, TeamCell};
 use super::lack::{lent_free, needs_lease, spare};
 use super::lock::Mutex;
 use super::log::Log;
+use super::members::MemberCell;
 use super::meter::Meter;
 use crate::domain::{Credits, Funds, SubscriptionId, TeamId, Timestamp, UserId, Window};
 use crate::lease::{Demand, Plan, Standing, holding, plan};
@@ -163,7 +164,7 @@ impl<L: Log> Meter<L> {
         for (team, user) in self.members_to_tell(waits, round.tells_all) {
             let Some(cell) = self.team_cell(&team) else { continue };
             let TeamCell { pool, members, .. } = &mut *cell.lock();
-            let window = pool.as_ref().and_then(|pool| Some(pool.lock().book.funds.last()?.window));
+            let window = pool.as_ref().and_then(|pool| Some(pool.book.lock().book.funds.last()?.window));
             let Some(member) = members.get_mut(&user) else { continue };
             let waiting = waits.members.get(&(team.clone(), user.clone())).copied().unwrap_or_default();
             self.tell_member((team, user), member, window, waiting, round, &mut telling);
@@ -220,14 +221,15 @@ impl<L: Log> Meter<L> {
         round: Round,
         telling: &mut Telling,
     ) {
-        let MemberCell { member, draws, pace, .. } = cell;
+        let member = cell.membership();
+        let MemberCell { draws, pace, .. } = cell;
         holding::return_ended_of_member(draws, round.now);
         let free = window.map_or(Credits::ZERO, |window| lent_free(draws, window, round.now));
         let made = self.pace_member(pace, (&person.0, &person.1), round.now).plan(free, waiting, round);
         if let (Some(window), false) = (window, made.give_back.is_zero()) {
             draws.give_up(window.start, made.give_back);
         }
-        let want = made.want.filter(|_| !round.closes && needs_lease(member));
+        let want = made.want.filter(|_| !round.closes && needs_lease(&member));
         telling.is_due |= want.is_some() || !made.give_back.is_zero();
         let want = window.filter(|window| window.contains(round.now)).zip(want);
         telling.members.insert(person, MemberShare { positions: holding::member_positions(draws), want });

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::cells::{BookCell, MemberCell, TeamCell};
+use super::cells::{BookCell, Source, TeamCell};
 use super::log::Log;
 use super::meter::Meter;
-use super::operations::{HoldKnown, Kind, Known, Operations};
+use super::operations::{By, HoldKnown, Kind, Known, Operations};
 use crate::domain::{
     Credits, Drawer, Draws, Entry, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId, Timestamp, UserId,
 };
@@ -34,7 +34,7 @@ pub struct OpenHold {
     /// Fingerprint of the request.
     pub content: u64,
     /// Who draws, and on what.
-    pub drawer: Arc<Drawer>,
+    pub drawer: Drawer,
     /// What is set aside, where and until when.
     pub hold: Hold,
 }
@@ -102,7 +102,7 @@ impl<L: Log> Meter<L> {
         }
         let teams: Vec<_> = self.teams.iter().map(|cell| Arc::clone(&cell)).collect();
         for cell in &teams {
-            for member in cell.lock().members.values_mut() {
+            for member in cell.lock().members.cells_mut() {
                 let _ = holding::close_member(&mut member.draws, false, |_| proof);
             }
         }
@@ -130,57 +130,58 @@ impl<L: Log> Meter<L> {
     /// Remembers a hold that was open and whose own entry is no longer in the journal.
     pub fn remember_hold(&self, open: &OpenHold) {
         let key = self.key(&open.id);
-        self.in_scope(&open.drawer, |Scope { operations, last, .. }| {
+        self.in_scope(&open.drawer, |Scope { operations, by, .. }| {
             if operations.get(key).is_none() {
                 let (id, hold) = (open.id.clone(), open.hold.clone());
                 let known = HoldKnown { id, first_expiry: hold.set.expires_at, hold, end: None };
-                let (kind, drawer) = (Kind::Hold(Box::new(known)), shared(last, &open.drawer));
-                operations.remember(key, open.at, Known { seq: 0, content: open.content, drawer, kind });
+                let kind = Kind::Hold(Box::new(known));
+                operations.remember(key, open.at, Known { seq: 0, content: open.content, by, kind });
             }
         });
     }
 
     /// Notes an entry that the store has: its id only.
-    pub fn recover_id(&self, mut entry: Entry, seq: u64) {
+    pub fn recover_id(&self, entry: &Entry, seq: u64) {
         self.note(seq);
-        let drawer = Arc::clone(&entry.drawer);
-        self.in_scope(&drawer, |mut scope| self.remember(&mut scope, &mut entry, seq));
+        self.in_scope(&entry.drawer, |scope| self.remember(scope, entry, seq));
     }
 
     /// Applies an entry that the store lacks.
-    pub fn recover_entry(&self, mut entry: Entry, seq: u64) -> Result<(), Disagreement> {
+    pub fn recover_entry(&self, entry: &Entry, seq: u64) -> Result<(), Disagreement> {
         let disagree = |why| Disagreement { seq, why };
         self.note(seq);
-        let drawer = Arc::clone(&entry.drawer);
-        let recovered = self.in_scope(&drawer, |mut scope| {
-            fits(&scope.scopes, &entry).map_err(disagree)?;
-            scope.scopes.apply(&entry);
-            self.remember(&mut scope, &mut entry, seq);
+        let recovered = self.in_scope(&entry.drawer, |mut scope| {
+            fits(&scope.scopes, entry).map_err(disagree)?;
+            scope.scopes.apply(entry);
+            self.remember(scope, entry, seq);
             Ok(())
         });
         recovered.ok_or(disagree("its team, member or book is unknown"))?
     }
 
-    fn remember(&self, scope: &mut Scope<'_>, entry: &mut Entry, seq: u64) {
-        entry.drawer = shared(scope.last, &entry.drawer);
-        scope.operations.forget(self.horizon(entry.at));
-        scope.operations.supersede(|id| self.key(id), entry);
-        scope.operations.note(|id| self.key(id), entry, seq);
+    fn remember(&self, Scope { operations, by, .. }: Scope<'_>, entry: &Entry, seq: u64) {
+        operations.forget(self.horizon(entry.at));
+        operations.supersede(|id| self.key(id), entry);
+        operations.note(|id| self.key(id), entry, by, seq);
     }
 
     fn in_scope<T>(&self, drawer: &Drawer, act: impl FnOnce(Scope<'_>) -> T) -> Option<T> {
         let book = self.book_cell(&drawer.subscription)?;
         match &drawer.team {
             None => {
-                let BookCell { book, operations, drawer: last, .. } = &mut *book.lock();
-                Some(act(Scope { scopes: Scopes { book, member: None }, operations, last }))
+                let BookCell { book, owners, operations, .. } = &mut *book.lock();
+                let by = By { member: owners.number(&drawer.member).0, source: 0 };
+                Some(act(Scope { scopes: Scopes { book, member: None }, operations, by }))
             }
             Some(team) => {
                 let cell = self.team_cell(team)?;
-                let TeamCell { members, operations, .. } = &mut *cell.lock();
-                let MemberCell { draws, drawer: last, .. } = members.get_mut(&drawer.member)?;
+                let TeamCell { members, sources, operations, .. } = &mut *cell.lock();
+                let member = members.find(&drawer.member)?;
+                let (payer, subscription) = (drawer.payer, drawer.subscription.clone());
+                let by = By { member, source: sources.number(&Source { payer, subscription }).0 };
+                let draws = &mut members.cell_mut(member).draws;
                 let scopes = Scopes { book: &mut book.lock().book, member: Some(draws) };
-                Some(act(Scope { scopes, operations, last }))
+                Some(act(Scope { scopes, operations, by }))
             }
         }
     }
@@ -190,16 +191,8 @@ impl<L: Log> Meter<L> {
 struct Scope<'a> {
     scopes: Scopes<'a>,
     operations: &'a mut Operations,
-    /// The drawer of the scope's last entry.
-    last: &'a mut Option<Arc<Drawer>>,
-}
-
-/// The same drawer, shared with the entries before where nothing has changed.
-fn shared(last: &mut Option<Arc<Drawer>>, drawer: &Arc<Drawer>) -> Arc<Drawer> {
-    match last {
-        Some(last) if *last == *drawer => Arc::clone(last),
-        _ => Arc::clone(last.insert(Arc::clone(drawer))),
-    }
+    /// Who draws, and on what, by number.
+    by: By,
 }
 
 /// Whether the sums that an entry names follow from those that stand.

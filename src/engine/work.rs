@@ -1,7 +1,6 @@
 //! One end or refund at work, under the locks of its scope and its book.
 
 use std::hash::Hasher;
-use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
@@ -9,7 +8,7 @@ use super::drawn::{Remaining, remaining};
 use super::ends::{EndFault, Ended, Settled};
 use super::log::Log;
 use super::meter::Meter;
-use super::operations::{End, Key, Kind, Operations};
+use super::operations::{By, End, Key, Kind, Operations};
 use crate::domain::hold::refunded;
 use crate::domain::{Credits, Drawer, Entry, Fact, Heading, Hold, OperationId, Scopes, Timestamp};
 use crate::lease::holding;
@@ -29,8 +28,10 @@ pub(super) struct Work<'a, 'r, L: Log + 'r> {
     pub limit: Option<Credits>,
     /// The operation that is ended or refunded.
     pub key: Key,
+    /// Who drew it, and on what, by number.
+    pub by: By,
     /// Who drew it, and on what.
-    pub drawer: Arc<Drawer>,
+    pub drawer: Drawer,
     /// The time of the request.
     pub now: Timestamp,
 }
@@ -163,7 +164,7 @@ impl<L: Log> Work<'_, '_, L> {
         }
         let seq = self.meter.log().push(self.room, entry);
         self.meter.note(seq);
-        self.operations.note(|id| self.meter.key(id), entry, seq);
+        self.operations.note(|id| self.meter.key(id), entry, self.by, seq);
         seq
     }
 
@@ -231,7 +232,7 @@ struct Charge {
 /// A fingerprint of what a refund asks.
 fn refund_content(debit: &OperationId, credits: Credits) -> u64 {
     let mut hash = SipHasher13::new();
-    hash.write(debit.as_str().as_bytes());
+    hash.write(debit.as_bytes());
     hash.write_u8(0);
     hash.write_i64(credits.micros());
     hash.finish()

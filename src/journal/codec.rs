@@ -3,8 +3,6 @@
 //! Numbers are LEB128, texts have a length byte, what is not there has no bytes but a flag. Nothing
 //! is trusted when reading: bad bytes are an error, never a panic and never another entry.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
 use crate::domain::{
@@ -60,7 +58,7 @@ pub fn encode(entry: &Entry, to: &mut Vec<u8>) {
         Fact::Expired { .. } => (EXPIRED, None),
         Fact::Refunded { .. } => (REFUNDED, None),
     };
-    let Drawer { team, member, payer, subscription } = &*entry.drawer;
+    let Drawer { team, member, payer, subscription } = &entry.drawer;
     let is_late = matches!(entry.fact, Fact::Settled { late: true, .. });
     let flags = flag(team.is_some(), HAS_TEAM)
         | flag(*payer == Payer::Wallet, IS_WALLET)
@@ -180,7 +178,7 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
     if !from.rest.is_empty() {
         return Err(CodecError::Long);
     }
-    let drawer = Arc::new(Drawer { team, member, payer, subscription });
+    let drawer = Drawer { team, member, payer, subscription };
     Ok(Entry { at, id, drawer, fact, postings })
 }
 
@@ -364,7 +362,7 @@ mod tests {
                     subscription: SubscriptionId::new(&subscription).expect("a name"),
                 };
                 let id = OperationId::new(&id).expect("visible");
-                Entry { at, id, drawer: Arc::new(drawer), fact, postings }
+                Entry { at, id, drawer, fact, postings }
             },
         )
     }

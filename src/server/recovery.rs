@@ -294,12 +294,12 @@ impl Replay<'_> {
             self.marks.push((entry.at, seq.0));
         }
         if seq.0 <= self.last {
-            self.meter.recover_id(entry, seq.0);
+            self.meter.recover_id(&entry, seq.0);
             return Ok(());
         }
         self.remember_holds();
         self.meter.log().count(&entry);
-        Ok(self.meter.recover_entry(entry, seq.0)?)
+        Ok(self.meter.recover_entry(&entry, seq.0)?)
     }
 
     /// Holds whose own entries the journal no longer has; once, before the first later entry.

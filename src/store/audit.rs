@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::Arc;
 
 use super::hold::{self, Hold, HoldKey};
 use super::kind::Kind;
@@ -61,7 +60,7 @@ impl Sums {
 /// A hold as the ledger tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Open {
-    drawer: Option<Arc<Drawer>>,
+    drawer: Option<Drawer>,
     window: Option<Timestamp>,
     credits: Option<Credits>,
     expires_at: Option<Timestamp>,
@@ -238,11 +237,11 @@ impl Display for Open {
     }
 }
 
-fn drawer(entry: &LedgerEntry) -> Option<Arc<Drawer>> {
-    Some(Arc::new(Drawer {
+fn drawer(entry: &LedgerEntry) -> Option<Drawer> {
+    Some(Drawer {
         team: entry.team.clone(),
         member: entry.member.clone()?,
         payer: entry.payer?,
         subscription: entry.subscription.clone()?,
-    }))
+    })
 }

@@ -2,7 +2,6 @@
 //! hold has expired is not decided here: it is open until its end has been entered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::domain::ids::Model;
 use crate::domain::{Credits, Drawer, Entry, Fact, OperationId, Timestamp};
@@ -15,7 +14,7 @@ pub struct Hold {
     /// The caller's id of it.
     pub id: OperationId,
     /// Who draws, and on what.
-    pub drawer: Arc<Drawer>,
+    pub drawer: Drawer,
     /// The start of the window in which it is set aside.
     pub window: Timestamp,
     /// What is set aside.

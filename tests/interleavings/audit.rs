@@ -166,7 +166,7 @@ fn nothing_but_what_was_allowed(entries: &[Entry], answers: &[Answer]) {
 fn replay(world: &World, entries: &[Entry]) -> Meter<Queue> {
     let meter = follower(world);
     for (entry, seq) in entries.iter().zip(1..) {
-        meter.recover_entry(entry.clone(), seq).unwrap_or_else(|why| panic!("I7: {why}"));
+        meter.recover_entry(entry, seq).unwrap_or_else(|why| panic!("I7: {why}"));
     }
     meter
 }

@@ -196,7 +196,7 @@ impl Process {
         let window = self.book.current(now).map(|funds| funds.window.start);
         let share = window.and_then(|window| draws.share(window));
         let reach = Reach::Part { share, is_asked };
-        let asker = Asker { user: &member.user, place: Some((team, member)) };
+        let asker = Asker { user: &member.user, place: Some((team, member.membership())) };
         let ask = Ask { credits: asked.credits, min_credits: None, model: None };
         let decided = decide_within(reach, &asker, &Rights::default(), Some(&self.book), |w| draws.of(w), &ask, now);
         match decided {
@@ -238,7 +238,7 @@ impl Process {
     }
 
     pub fn heading(&self, id: OperationId, user: usize, now: Timestamp) -> Heading {
-        Heading { at: now, id, drawer: std::sync::Arc::new(drawer(user)) }
+        Heading { at: now, id, drawer: drawer(user) }
     }
 
     /// Applies an entry and journals it; before, the ceilings that it would pass are raised.

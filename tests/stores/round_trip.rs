@@ -1,7 +1,6 @@
 //! Whatever rows and entries there are, a store gives them back as they were saved.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 use purser::domain::{
@@ -266,7 +265,7 @@ fn build(drafts: Vec<Draft>) -> Vec<Entry> {
             payer: if flags[1] { Payer::Pool } else { Payer::Wallet },
             subscription: SubscriptionId::new("s").expect("it is an id"),
         };
-        let own = (op(&format!("op{index}")), Arc::new(drawer));
+        let own = (op(&format!("op{index}")), drawer);
         let (id, drawer) = match ended {
             Some((id, drawer, _)) if (1..5).contains(&what) => (id, drawer),
             _ if (1..5).contains(&what) => continue,

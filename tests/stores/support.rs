@@ -296,13 +296,7 @@ impl Engine {
             summed.push(posting);
         }
         let at = now().plus_millis(self.entries.len() as u64);
-        self.entries.push(Entry {
-            at,
-            id: op(id),
-            drawer: Arc::new(self.drawer.clone()),
-            fact,
-            postings: summed.into(),
-        });
+        self.entries.push(Entry { at, id: op(id), drawer: self.drawer.clone(), fact, postings: summed.into() });
         self
     }
 

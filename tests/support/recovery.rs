@@ -27,14 +27,14 @@ pub fn recovered(world: &World, options: purser::engine::Options) -> Meter<VecLo
         meter.recover_hold(hold).expect("the store's holds fit its sums");
     }
     for (entry, seq) in store.ledger.iter().zip(1..) {
-        meter.recover_id(entry.clone(), seq);
+        meter.recover_id(entry, seq);
     }
     for hold in &open {
         meter.remember_hold(hold);
     }
     let stored = store.ledger.len() as u64;
     for (entry, seq) in world.meter.log().after(stored).iter().zip(stored + 1..) {
-        meter.recover_entry(entry.clone(), seq).expect("the log follows from the store");
+        meter.recover_entry(entry, seq).expect("the log follows from the store");
     }
     meter
 }

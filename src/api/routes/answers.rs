@@ -28,6 +28,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
 /// The answer to a debit, a hold or a check.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "made once and written at once: a box would cost more")]
 pub enum Decision {
     /// Charged, set aside, or for a check: would be.
     Allow(Allow),

@@ -1,7 +1,5 @@
 //! Holds whose end has not been entered.
 
-use std::sync::Arc;
-
 use sqlx::Arguments;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
@@ -63,7 +61,7 @@ fn read(row: &PgRow) -> Result<(String, Hold), Failure> {
     let hold = Hold {
         sidecar,
         id,
-        drawer: Arc::new(drawer),
+        drawer,
         window: row.time()?,
         credits: row.credits()?,
         expires_at: row.time()?,

@@ -220,7 +220,7 @@ impl Store for Postgres {
     }
 
     async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError> {
-        self.verb("making a change", self.control_now(rule, actor, now)).await
+        self.verb("making a change", Box::pin(self.control_now(rule, actor, now))).await
     }
 
     async fn load(&self, sidecar: u128, _now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError> {

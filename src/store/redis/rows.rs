@@ -314,8 +314,8 @@ struct HoldRow {
     sidecar: u128,
     #[serde(with = "text")]
     id: OperationId,
-    #[serde(with = "drawer")]
-    drawer: std::sync::Arc<Drawer>,
+    #[serde(with = "DrawerRow")]
+    drawer: Drawer,
     #[serde(with = "text::time")]
     window: Timestamp,
     #[serde(with = "text")]
@@ -327,18 +327,6 @@ struct HoldRow {
     content: u64,
     #[serde(with = "text::time")]
     held_at: Timestamp,
-}
-
-mod drawer {
-    use super::*;
-
-    pub fn serialize<S: Serializer>(value: &Drawer, to: S) -> Result<S::Ok, S::Error> {
-        DrawerRow::serialize(value, to)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<std::sync::Arc<Drawer>, D::Error> {
-        DrawerRow::deserialize(from).map(std::sync::Arc::new)
-    }
 }
 
 /// A row that is kept as JSON.

@@ -1,7 +1,5 @@
 //! Reads whole tables page by page within one read transaction: for a start, and for an audit.
 
-use std::sync::Arc;
-
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -159,7 +157,7 @@ fn read_hold(row: &SqliteRow, scope: &mut String) -> Result<Hold, Failure> {
     Ok(Hold {
         sidecar: SOLE,
         id,
-        drawer: Arc::new(drawer),
+        drawer,
         window: row.time()?,
         credits: row.credits()?,
         expires_at: row.time()?,
