@@ -89,6 +89,37 @@ fn nothing_that_is_named_is_created() {
 }
 
 #[test]
+fn an_address_that_is_taken_is_told_once_with_the_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("a port").to_string();
+    let data = folder.path().join("data").display().to_string();
+    let (code, _, stderr) = run(&["serve", "--http", &address, "--data", &data], &[]);
+    assert_eq!((code, stderr.matches("in use").count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.contains(&format!("purser: cannot listen on {address}: Address")), "{stderr}");
+}
+
+#[test]
+fn two_sidecars_never_have_one_embedded_store() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = format!("sqlite:{}", folder.path().join("purser.db").display());
+    let data = |name: &str| folder.path().join(name).display().to_string();
+    let serve = ["serve", "--http", "127.0.0.1:0", "--store", &store, "--data"];
+    let mut first = purser(&[&serve[..], &[&data("a")]].concat(), &[]).stderr(Stdio::piped()).spawn().expect("starts");
+    let log = std::io::BufReader::new(first.stderr.take().expect("it is piped"));
+    let mut lines = std::io::BufRead::lines(log).map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("listening")), "it starts");
+    let (code, _, stderr) = run(&[&serve[..], &[&data("b")]].concat(), &[]);
+    assert!(code == Some(1) && stderr.contains("another purser uses it"), "{stderr}");
+    first.kill().and_then(|()| first.wait()).expect("it runs");
+    let mut second = purser(&[&serve[..], &[&data("a")]].concat(), &[]).stderr(Stdio::piped()).spawn().expect("starts");
+    let log = std::io::BufReader::new(second.stderr.take().expect("it is piped"));
+    let mut lines = std::io::BufRead::lines(log).map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("listening")), "it has the store after the first was killed");
+    second.kill().and_then(|()| second.wait()).expect("it runs");
+}
+
+#[test]
 fn check_config_and_serve_refuse_the_same_tokens() {
     for command in ["check-config", "serve"] {
         let (code, _, stderr) = run(&[command, "--tokens-file", "/nowhere/tokens"], &[]);

@@ -93,6 +93,44 @@ fn while_another_process_writes_the_store_is_unavailable_and_can_be_read() {
     });
 }
 
+/// Not a test of its own: the other process of the next one.
+#[test]
+fn other_process_that_has_the_store() {
+    let Ok(file) = std::env::var("PURSER_TEST_OTHER_STORE") else { return };
+    block_on(async {
+        let _store = open(file.as_ref()).await;
+        println!("\nopened");
+        let _ = std::io::stdin().lines().next();
+    });
+}
+
+#[test]
+fn a_file_has_one_process_until_that_is_gone_however_it_went() {
+    let (folder, file) = new_file();
+    let link = folder.path().join("another-name.db");
+    let this = std::env::current_exe().expect("a test knows its program");
+    let mut other = Command::new(this)
+        .args(["--exact", "file::other_process_that_has_the_store", "--nocapture"])
+        .env("PURSER_TEST_OTHER_STORE", &file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the other process starts");
+    let mut output = BufReader::new(other.stdout.take().expect("it is piped")).lines();
+    assert!(output.by_ref().map_while(Result::ok).any(|line| line == "opened"));
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    for name in [&file, &link] {
+        let refused = block_on(Sqlite::open(Options::new(name))).expect_err("another process has it");
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+        assert!(refused.to_string().contains("another purser uses it"), "{refused}");
+    }
+    // As by `kill -9`: it removes nothing.
+    other.kill().expect("it runs");
+    other.wait().expect("the other process ends");
+    block_on(async { open(&file).await.close().await });
+    block_on(async { open(&link).await.close().await });
+}
+
 #[test]
 fn a_full_disk_is_unavailable_and_loses_nothing() {
     block_on(async {

@@ -19,12 +19,12 @@ const SOCKET_MODE: u32 = 0o660;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The system refused.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {error}")]
     Refused {
         /// Where.
         address: Listen,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; part of this error's text, so no source to be told again.
+        error: io::Error,
     },
     /// Another process answers on this unix socket.
     #[error("cannot listen on {0}: another process listens there; stop it or choose another path")]
@@ -62,7 +62,7 @@ impl Bound {
     /// # Errors
     /// The address is taken, not ours to open, or its path holds another kind of file.
     pub fn open(address: &Listen) -> Result<Self, BindError> {
-        let refused = |source| BindError::Refused { address: address.clone(), source };
+        let refused = |error| BindError::Refused { address: address.clone(), error };
         match address {
             Listen::Tcp(wanted) => {
                 let listener = open_tcp(*wanted).map_err(refused)?;
@@ -112,7 +112,7 @@ fn check_path(address: &Listen, path: &Path) -> Result<(), BindError> {
     match std::os::unix::net::UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Ok(_) => Err(BindError::InUse(address.clone())),
-        Err(source) => Err(BindError::Refused { address: address.clone(), source }),
+        Err(error) => Err(BindError::Refused { address: address.clone(), error }),
     }
 }
 

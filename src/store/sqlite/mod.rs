@@ -14,6 +14,7 @@ mod subscriptions;
 mod transact;
 mod values;
 
+use std::fs::File;
 use std::future::Future;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Sqlite {
     /// Taken out while in use, so that a write that fails or is given up leaves no half-used connection.
     writer: Mutex<Option<SqliteConnection>>,
     readers: SqlitePool,
+    /// No other process opens the file while this lives.
+    _claim: File,
 }
 
 impl Sqlite {
@@ -52,6 +55,7 @@ impl Sqlite {
     pub async fn open(options: Options) -> Result<Self, StoreError> {
         const DOING: &str = "opening the store";
         options.create_file()?;
+        let claim = options.claim()?;
         let open = async {
             let mut conn = options.writer().await.map_err(|failure| failure.at(DOING, &options.place()))?;
             options.migrate(&mut conn).await?;
@@ -59,7 +63,7 @@ impl Sqlite {
         };
         let writer = bounded(DOING, &options.place(), options.verb_timeout, open).await?;
         let readers = options.readers();
-        Ok(Self { options, writer: Mutex::new(Some(writer)), readers })
+        Ok(Self { options, writer: Mutex::new(Some(writer)), readers, _claim: claim })
     }
 
     /// Closes all connections and folds the write-ahead log into the file.

@@ -1,10 +1,12 @@
 //! Opening a store's file: who may read it, how it is written, and its migrations.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlSafeStr, SqlitePool};
@@ -87,6 +89,24 @@ impl Options {
             file.set_permissions(permissions).map_err(fail)?;
         }
         Ok(())
+    }
+
+    /// Keeps the file for this process for as long as the answer lives, or its process: two sidecars on one file
+    /// would each spend all of it.
+    pub fn claim(&self) -> Result<File, StoreError> {
+        let busy = "another purser uses it; stop that one, or give this one a store of its own, or one that many share";
+        let fail = |cause: String| StoreError::unavailable("claiming the store", self.place(), cause);
+        let io = |error: std::io::Error| fail(error.to_string());
+        // One name for the file, however it was reached.
+        let mut lock = std::fs::canonicalize(&self.file).map_err(io)?.into_os_string();
+        lock.push(".lock");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(lock);
+        let file = file.map_err(io)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(file),
+            Err(Errno::WOULDBLOCK) => Err(fail(busy.to_owned())),
+            Err(errno) => Err(io(errno.into())),
+        }
     }
 
     /// Brings the tables to this version's form.
