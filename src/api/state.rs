@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
@@ -25,6 +26,8 @@ pub struct Shared {
     /// How large bodies may be.
     pub bodies: BodyLimits,
     /// Operations in one batch.
+    /// How long work that may go on without its request is waited for.
+    pub patience: Duration,
     pub batch_ops_max: usize,
     /// How long a hold stays open that names no time, in milliseconds.
     pub ttl_default_millis: u64,

@@ -34,7 +34,7 @@ impl Loops {
         let (tend_interval, audit_interval) = (config.holds.expire_interval, config.audit.interval);
         let parts = Arc::clone(service);
         let run = async move {
-            let Service { meter, store, clock, metrics, health, .. } = &*parts;
+            let Service { meter, clock, metrics, health, .. } = &*parts;
             let _watched = Watched(Arc::clone(health));
             let upkeep = metrics.clone();
             tokio::spawn(async move {
@@ -49,7 +49,7 @@ impl Loops {
                 let _watched = watched;
                 tending.await;
             });
-            tokio::spawn(audit::run(Arc::clone(store), metrics.clone(), audit_interval, audit_stopped));
+            tokio::spawn(audit::run(Arc::clone(&parts), audit_interval, audit_stopped));
             let flushed = sync.run(sync_stopped).await;
             // Nobody waits any more when the deadline has passed.
             let _ = flushed_sender.send(flushed);

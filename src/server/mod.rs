@@ -30,6 +30,9 @@ use doubt::Doubt;
 use loops::Loops;
 use recovery::{OpenError, Opened};
 
+/// The longest that a request is kept waiting for work that goes on without it: shorter than proxies wait.
+const PATIENCE_MAX: Duration = Duration::from_secs(10);
+
 /// The longest name of a host that is kept.
 const HOST_CHARACTERS_MAX: usize = 64;
 
@@ -206,6 +209,7 @@ fn app(config: &Config, service: &Arc<Service>, access: &SharedAccess) -> App {
         service: Arc::clone(service),
         access: Arc::clone(access),
         bodies: BodyLimits::from(&config.server),
+        patience: (config.server.request_timeout / 2).min(PATIENCE_MAX),
         batch_ops_max: config.server.batch_ops_max as usize,
         ttl_default_millis: millis(config.holds.ttl_default),
         ttl_max_millis: millis(config.holds.ttl_max),

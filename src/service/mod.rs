@@ -8,6 +8,7 @@ pub mod balances;
 pub mod control;
 pub mod decisions;
 pub mod health;
+pub mod job;
 pub mod operators;
 pub mod records;
 mod refollow;
@@ -29,6 +30,8 @@ use crate::store::{Store, StoreError};
 pub use balances::{FundsBalance, LentOut, MemberView};
 pub use decisions::{EndError, Together};
 pub use health::Health;
+pub use job::Progress;
+use operators::Jobs;
 pub use operators::{Forgiven, Held, SidecarNow};
 pub use syncing::{Asks, Syncing};
 
@@ -93,14 +96,15 @@ pub struct Service {
     options: Options,
     confirmed: watch::Receiver<u64>,
     stopping: AtomicBool,
+    jobs: Jobs,
 }
 
 impl Service {
     /// A service over parts that have been recovered. `confirmed` is the last entry that the store has.
     pub fn new(parts: Parts, syncing: Syncing, confirmed: watch::Receiver<u64>, options: Options) -> Self {
         let Parts { meter, store, clock, metrics, order, health } = parts;
-        let stopping = AtomicBool::new(false);
-        Self { meter, store, clock, metrics, syncing, order, health, options, confirmed, stopping }
+        let (stopping, jobs) = (AtomicBool::new(false), Jobs::new(&clock));
+        Self { meter, store, clock, metrics, syncing, order, health, options, confirmed, stopping, jobs }
     }
 
     /// The clock that this service decides by.

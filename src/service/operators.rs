@@ -1,9 +1,15 @@
 //! What operators ask: which sidecars there are and what they hold, to give one up and what it took with
 //! it, and whether the books agree. Who may ask is not looked at here.
+//!
+//! All of it reads whole tables, so each has a form that waits for a time only and may be asked again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::job::{Job, Progress};
 use super::{Service, Unable};
+use crate::clock::Clock;
 use crate::domain::Credits;
 use crate::root::operate::{self, Leased};
 use crate::root::sidecar::id_text;
@@ -45,6 +51,53 @@ impl Held {
     fn add(&mut self, holding: &Holding) {
         self.lent = plus(self.lent, holding.lent);
         self.suspense = plus(self.suspense, holding.suspense);
+    }
+}
+
+/// What is asked of one forgiving.
+type Giving = (u128, bool, Actor);
+
+/// What runs for operators, one of each kind at a time.
+#[derive(Debug)]
+pub struct Jobs {
+    listing: Job<(), Result<Vec<SidecarNow>, Unable>>,
+    forgiving: Job<Giving, Result<Result<Forgiven, Refusal>, Unable>>,
+    reconciling: Job<(), Result<Audit, Unable>>,
+}
+
+impl Jobs {
+    /// Nothing runs yet.
+    pub fn new(clock: &Clock) -> Self {
+        let clock = || clock.clone();
+        Self { listing: Job::new(clock()), forgiving: Job::new(clock()), reconciling: Job::new(clock()) }
+    }
+}
+
+/// Each waits at most `patience`; asked again, it attaches to what runs.
+impl Service {
+    /// See [`Service::sidecars`].
+    pub async fn sidecars_within(self: &Arc<Self>, patience: Duration) -> Progress<Result<Vec<SidecarNow>, Unable>> {
+        let service = Arc::clone(self);
+        self.jobs.listing.run((), async move { service.sidecars().await }, patience).await
+    }
+
+    /// See [`Service::forgive`].
+    pub async fn forgive_within(
+        self: &Arc<Self>,
+        id: u128,
+        force: bool,
+        actor: Actor,
+        patience: Duration,
+    ) -> Progress<Result<Result<Forgiven, Refusal>, Unable>> {
+        let (service, giving) = (Arc::clone(self), (id, force, actor.clone()));
+        let work = async move { service.forgive(id, force, &actor).await };
+        self.jobs.forgiving.run(giving, work, patience).await
+    }
+
+    /// See [`Service::reconcile`].
+    pub async fn reconcile_within(self: &Arc<Self>, patience: Duration) -> Progress<Result<Audit, Unable>> {
+        let service = Arc::clone(self);
+        self.jobs.reconciling.run((), async move { service.reconcile().await }, patience).await
     }
 }
 

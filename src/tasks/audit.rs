@@ -5,19 +5,25 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::service::{Progress, Service};
 
-/// Audits every `interval` until `stop` says so.
-pub async fn run(store: Arc<dyn Store>, metrics: Metrics, interval: Duration, mut stop: oneshot::Receiver<()>) {
+/// Audits every `interval` until `stop` says so, or waits for an operator's audit that runs then.
+pub async fn run(service: Arc<Service>, interval: Duration, mut stop: oneshot::Receiver<()>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
             _ = &mut stop => return,
         }
-        match store.audit().await {
+        // An operator's audit in between counts as well as this one.
+        let audit = match service.reconcile_within(interval).await {
+            Progress::Ended(audit) => audit,
+            Progress::Running { since } => {
+                tracing::warn!(%since, "an audit takes longer than audit.interval");
+                continue;
+            }
+        };
+        match audit {
             Ok(audit) => {
-                metrics.books.audit_differences.set(audit.differences as f64);
                 for difference in &audit.listed {
                     tracing::error!(?difference, "the ledger and the tables differ");
                 }

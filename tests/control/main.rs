@@ -2,6 +2,8 @@
 
 mod bodies;
 mod bulk;
+#[path = "../sharing/cut.rs"]
+mod cut;
 mod hang_up;
 mod ledger;
 mod lists;

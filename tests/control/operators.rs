@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use purser::domain::{Credits, SubscriptionId, TeamId, Timestamp, UserId, Window};
 use purser::root::sync::{Request, SyncRefusal};
@@ -9,6 +10,7 @@ use purser::root::{Actor, Done, MemberShare, Outcome, Rows, Shares, Want};
 use purser::store::{Filter, Kind, Memory, Store};
 use serde_json::{Value, json};
 
+use crate::cut::Cut;
 use crate::support::{ADAM, OWNER, Sidecar, Who};
 
 /// The sidecar that is gone.
@@ -69,6 +71,37 @@ async fn only_an_admins_service_token_looks_after_sidecars() {
             assert_eq!(answer.problem().0, status, "{who:?} {method} {path}");
         }
     }
+}
+
+/// Reading whole tables may take longer than a request: it goes on, and whoever asks again gets what comes of it.
+#[tokio::test]
+async fn what_reads_whole_tables_goes_on_without_its_request_and_runs_once() {
+    let store = Cut::new(Arc::new(Memory::shared()));
+    let on: Arc<dyn Store> = Arc::<Cut>::clone(&store);
+    // A request is kept waiting for half of this.
+    let hurried = |config: &mut purser::config::Config| config.server.request_timeout = Duration::from_millis(200);
+    let sidecar = Sidecar::start_with(Some(on), hurried).await;
+    sidecar.found().await;
+    let then = Timestamp::from_millis(at(NOON).millis() - TWO_MINUTES as i64).expect("a time");
+    store.register(GONE, 1, 7).await.expect("the store is there").expect("it is new");
+    other_syncs(&*store, 1, then).await.expect("it is registered");
+    for (method, path, known) in [("POST", "/v1/reconcile", "differences"), ("POST", FORGIVE, "accounts")] {
+        let held = store.hold_scans().await;
+        for _ in 0..2 {
+            let answer = sidecar.ask(Who::Admin, method, path, Value::Null).await;
+            assert_eq!(answer.headers["retry-after"], "1");
+            assert_eq!(answer.expect(202), json!({ "running_since": NOON }), "{path}");
+        }
+        drop(held);
+        let mut answer = sidecar.ask(Who::Admin, method, path, Value::Null).await;
+        while answer.status == 202 {
+            answer = sidecar.ask(Who::Admin, method, path, Value::Null).await;
+        }
+        assert!(answer.expect(200)[known].is_u64(), "{path}: {answer:?}");
+    }
+    let held = store.hold_scans().await;
+    assert_eq!(sidecar.get("/v1/sidecars").await.status, 202);
+    drop(held);
 }
 
 #[tokio::test]

@@ -98,6 +98,11 @@ impl Sidecar {
 
     /// The same on a store that is there already.
     pub async fn start_on(store: Option<Arc<dyn Store>>) -> Self {
+        Self::start_with(store, |_| {}).await
+    }
+
+    /// The same with a configuration of its own.
+    pub async fn start_with(store: Option<Arc<dyn Store>>, change: impl FnOnce(&mut Config)) -> Self {
         let place = tempfile::tempdir().expect("a folder");
         let tokens = place.path().join("tokens");
         fs::write(&tokens, format!("admin root {}\ngateway edge {}\n", hash("admin"), hash("gateway")))
@@ -105,6 +110,7 @@ impl Sidecar {
         let mut config = Config { data: place.path().join("data"), ..Config::default() };
         config.server.http = vec!["127.0.0.1:0".parse().expect("an address")];
         config.auth.tokens_file = Live(Some(tokens));
+        change(&mut config);
         let clock = Clock::manual("2026-11-22T12:00:00Z".parse().expect("a time"));
         let server = Server::start_on(&config, clock.clock(), store).await.expect("starts");
         let Listen::Tcp(address) = &server.addresses()[0] else { panic!("a TCP address") };

@@ -1,4 +1,8 @@
-//! A store whose connection can be cut: as a sidecar sees it whose network is gone for ever.
+//! A store whose connection can be cut, as a sidecar sees it whose network is gone for ever, and whose scans can be held up,
+//! as large tables do.
+
+// Each test binary uses a part of it.
+#![allow(dead_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,21 +12,28 @@ use purser::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use purser::root::sync::{Reply, Request, SyncRefusal};
 use purser::root::{Actor, MemberFunds, Sharing, Sidecar, Subscription};
 use purser::store::{Audit, Changes, Controlled, Filter, Holding, LedgerEntry, Rule, Store, StoreError, Visitor};
-use tokio::sync::watch;
+use tokio::sync::{RwLock, RwLockWriteGuard, watch};
 
 pub struct Cut {
     store: Arc<dyn Store>,
     is_cut: AtomicBool,
+    /// Taken by whoever reads whole tables.
+    scans: RwLock<()>,
 }
 
 impl Cut {
     pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, is_cut: AtomicBool::new(false) })
+        Arc::new(Self { store, is_cut: AtomicBool::new(false), scans: RwLock::default() })
     }
 
     /// Nothing gets through from now on, or everything again.
     pub fn cut(&self, is_cut: bool) {
         self.is_cut.store(is_cut, Ordering::SeqCst);
+    }
+
+    /// Whoever reads whole tables waits until this is dropped.
+    pub async fn hold_scans(&self) -> RwLockWriteGuard<'_, ()> {
+        self.scans.write().await
     }
 
     fn reach(&self) -> Result<&dyn Store, StoreError> {
@@ -76,6 +87,7 @@ impl Store for Cut {
     }
 
     async fn holdings(&self, now: Timestamp, visit: &mut (dyn FnMut(Holding) + Send)) -> Result<(), StoreError> {
+        let _scan = self.scans.read().await;
         self.reach()?.holdings(now, visit).await
     }
 
@@ -100,6 +112,7 @@ impl Store for Cut {
     }
 
     async fn audit(&self) -> Result<Audit, StoreError> {
+        let _scan = self.scans.read().await;
         self.reach()?.audit().await
     }
 }

@@ -4,7 +4,10 @@
 use std::fmt;
 
 use axum::extract::{FromRequestParts, State};
+use axum::response::{IntoResponse, Response};
+use http::header::RETRY_AFTER;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,7 +25,7 @@ use crate::api::wire::{Amount, Text, Wire, WireTime};
 use crate::domain::Timestamp;
 use crate::root::Actor;
 use crate::root::sidecar::id_text;
-use crate::service::{Forgiven, SidecarNow};
+use crate::service::{Forgiven, Progress, SidecarNow};
 use crate::store::{Audit, Difference};
 
 /// The routes of this file.
@@ -80,6 +83,7 @@ impl Text for SidecarId {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Sidecar)]
 struct SidecarBody {
+    /// Made when its data folder was.
     id: WireSidecar,
     /// The host that it runs on; empty where the store serves one sidecar.
     host: String,
@@ -106,6 +110,7 @@ struct SidecarBody {
 /// All sidecars.
 #[derive(Serialize, ToSchema)]
 struct Sidecars {
+    /// By id.
     sidecars: Vec<SidecarBody>,
 }
 
@@ -124,6 +129,7 @@ struct Forgive {
     "sidecar": "0b8a1f6e-3c55-4d0a-9f0e-5f7a1c2d3e4f", "credits": "120.5", "limits": "20", "accounts": 3
 }))]
 struct ForgivenBody {
+    /// Which was given up.
     sidecar: WireSidecar,
     /// Credits that came back to pools and to users' own credits by this request.
     credits: Amount,
@@ -151,6 +157,7 @@ struct AuditBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Difference)]
 struct DifferenceBody {
+    /// The sum, the hold or the grant.
     what: String,
     /// What the ledger says.
     ledger: String,
@@ -158,16 +165,53 @@ struct DifferenceBody {
     tables: String,
 }
 
+/// Work that takes longer than a request may.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"running_since": "2026-11-22T12:00:00Z"}))]
+struct Running {
+    /// When it, or other work of its kind, was begun.
+    running_since: WireTime,
+}
+
+/// What came of such work, or that it goes on.
+enum Outcome<T> {
+    Ended(T),
+    Running(Running),
+}
+
+impl<T> Outcome<T> {
+    fn of<P>(progress: Progress<P>, end: impl FnOnce(P) -> Result<T, Problem>) -> Result<Self, Problem> {
+        match progress {
+            Progress::Ended(ended) => end(ended).map(Self::Ended),
+            Progress::Running { since } => Ok(Self::Running(Running { running_since: Wire(since) })),
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Outcome<T> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Ended(ended) => Answer(ended).into_response(),
+            Self::Running(running) => {
+                (StatusCode::ACCEPTED, [(RETRY_AFTER, HeaderValue::from_static("1"))], Answer(running)).into_response()
+            }
+        }
+    }
+}
+
 /// List the sidecars
 ///
 /// Every one that ever registered at the store, by id, with what it holds. Reads all accounts.
 #[utoipa::path(
     get, path = "/v1/sidecars", tag = "operators",
-    responses((status = 200, body = Sidecars, description = "As they last said."))
+    responses(
+        (status = 200, body = Sidecars, description = "As they last said."),
+        (status = 202, body = Running, description = "They are still being read; the same request again waits on.")
+    )
 )]
-async fn list(State(app): State<App>, _: Operator) -> Result<Answer<Sidecars>, Problem> {
-    let sidecars = app.service.sidecars().await?;
-    Ok(Answer(Sidecars { sidecars: sidecars.into_iter().map(SidecarBody::from).collect() }))
+async fn list(State(app): State<App>, _: Operator) -> Result<Outcome<Sidecars>, Problem> {
+    let sidecars = app.service.sidecars_within(app.patience).await;
+    Outcome::of(sidecars, |sidecars| Ok(Sidecars { sidecars: sidecars?.into_iter().map(SidecarBody::from).collect() }))
 }
 
 /// Give a sidecar up
@@ -185,6 +229,8 @@ async fn list(State(app): State<App>, _: Operator) -> Result<Answer<Sidecars>, P
     params(("sidecar" = String, Path, description = "Its id.")),
     responses(
         (status = 200, body = ForgivenBody, description = "Written off; what came back."),
+        (status = 202, body = Running, description = "It is still being given back, or that of another sidecar is; the same \
+         request again waits on."),
         (status = 409, description = "`sidecar_in_use`: it synced within the last minute and is not forced, or the store \
          serves one sidecar only.")
     )
@@ -194,23 +240,29 @@ async fn forgive(
     Operator(actor): Operator,
     InPath(id): InPath<SidecarId>,
     body: Option<Body>,
-) -> Result<Answer<ForgivenBody>, Problem> {
+) -> Result<Outcome<ForgivenBody>, Problem> {
     let Forgive { force } = body.map(|body| body.read()).transpose()?.unwrap_or_default();
-    let forgiven = app.service.forgive(id.0, force, &actor).await?.map_err(refusal::problem)?;
-    let Forgiven { funds, limits, accounts } = forgiven;
-    Ok(Answer(ForgivenBody { sidecar: Wire(id), credits: Amount(funds), limits: Amount(limits), accounts }))
+    let forgiven = app.service.forgive_within(id.0, force, actor, app.patience).await;
+    Outcome::of(forgiven, |forgiven| {
+        let Forgiven { funds, limits, accounts } = forgiven?.map_err(refusal::problem)?;
+        Ok(ForgivenBody { sidecar: Wire(id), credits: Amount(funds), limits: Amount(limits), accounts })
+    })
 }
 
 /// Reconcile the books
 ///
 /// Recomputes every sum, hold and grant from the ledger alone and compares it with the tables. Answers 200 also where they
-/// differ. Reads the whole ledger.
+/// differ. Reads the whole ledger, some seconds for a million entries: one at a time in the background. Where that takes
+/// longer than a request may, the answer is 202; the same request again attaches to what runs, and gets what comes of it.
 #[utoipa::path(
     post, path = "/v1/reconcile", tag = "operators",
-    responses((status = 200, body = AuditBody, description = "What came of it."))
+    responses(
+        (status = 200, body = AuditBody, description = "What came of it."),
+        (status = 202, body = Running, description = "It goes on; the same request again waits on.")
+    )
 )]
-async fn reconcile(State(app): State<App>, _: Operator) -> Result<Answer<AuditBody>, Problem> {
-    Ok(Answer(app.service.reconcile().await?.into()))
+async fn reconcile(State(app): State<App>, _: Operator) -> Result<Outcome<AuditBody>, Problem> {
+    Outcome::of(app.service.reconcile_within(app.patience).await, |audit| Ok(audit?.into()))
 }
 
 impl From<SidecarNow> for SidecarBody {

@@ -232,8 +232,18 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`]; [`ClientError::Unavailable`] when what answers is no purser.
     pub async fn read<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, ClientError> {
-        let body = self.ask(ask).await?;
-        serde_json::from_slice(&body)
+        self.read_from(ask, &self.send(ask).await?)
+    }
+
+    /// Reads the JSON of a good answer to a request.
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub fn read_from<T: DeserializeOwned>(&self, ask: &Ask, answer: &Response<Bytes>) -> Result<T, ClientError> {
+        if !answer.status().is_success() {
+            return Err(refused(answer.status(), answer.body()));
+        }
+        serde_json::from_slice(answer.body())
             .map_err(|error| ClientError::Unavailable(format!("{}{}: {error}", self.target, ask.path)))
     }
 }
