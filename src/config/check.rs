@@ -47,6 +47,11 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
         "is below server.body_bytes_max; a batch is the larger body",
     );
     refuse(
+        server.stall_timeout < server.request_timeout,
+        "server.stall_timeout",
+        "is below server.request_timeout; a slow answer would be cut off before it may begin",
+    );
+    refuse(
         holds.ttl_default > holds.ttl_max,
         "holds.ttl_default",
         "is above holds.ttl_max; a hold that names no lifetime would be refused",

@@ -47,6 +47,10 @@ fn server(from: &mut Reader) -> Server {
         header_timeout: from.value("server.header_timeout", d.header_timeout, |v| value::duration(v, timeout.clone())),
         body_timeout: from.value("server.body_timeout", d.body_timeout, |v| value::duration(v, timeout.clone())),
         idle_timeout: from.value("server.idle_timeout", d.idle_timeout, |v| value::duration(v, SECOND..=HOUR)),
+        request_timeout: from
+            .value("server.request_timeout", d.request_timeout, |v| value::duration(v, timeout.clone())),
+        stall_timeout: from.value("server.stall_timeout", d.stall_timeout, |v| value::duration(v, timeout.clone())),
+        streams_max: from.value("server.streams_max", d.streams_max, |v| value::count(v, 1..=65_536)),
         connections_max: from.value("server.connections_max", d.connections_max, |v| value::count(v, 1..=1_000_000)),
         body_bytes_max: from.value("server.body_bytes_max", d.body_bytes_max, |v| value::bytes(v, KIB..=16 * MIB)),
         batch_bytes_max: from.value("server.batch_bytes_max", d.batch_bytes_max, |v| value::bytes(v, KIB..=64 * MIB)),

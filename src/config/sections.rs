@@ -34,6 +34,14 @@ pub struct Server {
     /// How long a connection may be kept without a request.
     #[serde(serialize_with = "show::duration")]
     pub idle_timeout: Duration,
+    /// From the headers of a request to the head of its answer.
+    #[serde(serialize_with = "show::duration")]
+    pub request_timeout: Duration,
+    /// How long an answer may last without a byte moving.
+    #[serde(serialize_with = "show::duration")]
+    pub stall_timeout: Duration,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams_max: u32,
     /// Open connections over all addresses; more are closed at once.
     pub connections_max: u32,
     /// Bytes of one body.
@@ -59,6 +67,9 @@ impl Default for Server {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(90),
+            request_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
+            streams_max: 256,
             connections_max: 4096,
             body_bytes_max: 64 * KIB,
             batch_bytes_max: MIB,

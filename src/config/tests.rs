@@ -137,6 +137,11 @@ fn faults_name_place_key_and_what_is_allowed() {
             "default: holds.ttl_default is above holds.ttl_max; a hold that names no lifetime would be refused",
         ),
         (
+            "[server]\nrequest_timeout = \"2m\"",
+            "default: server.stall_timeout is below server.request_timeout; a slow answer would be cut off before it may begin",
+        ),
+        ("[server]\nstreams_max = 0", "p.toml:2:1: server.streams_max is 0; allowed are whole numbers from 1 to 65536"),
+        (
             "[auth.jwt]\naudience = \"a\"",
             "p.toml:1:7: [auth.jwt] needs either key_file or jwks_file, and audience and algorithm",
         ),
@@ -209,6 +214,7 @@ fn a_reload_changes_live_values_only_and_names_the_others() {
 const ALL_DIFFERENT: &str = r#"
 data = "d"
 server = { http = "unix:s", admin = "unix:a", header_timeout = "1s", body_timeout = "1s", idle_timeout = "1s",
+  request_timeout = "11s", stall_timeout = "12s", streams_max = 1,
   connections_max = 1, body_bytes_max = "1KiB", batch_bytes_max = "2KiB", batch_ops_max = 1, workers = 1,
   drain_deadline = "1s" }
 auth = { tokens_file = "t", jwt = { key_file = "k", audience = "a", algorithm = "HS256" } }

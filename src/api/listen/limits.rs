@@ -88,6 +88,9 @@ impl From<&Server> for Limits {
             header_timeout: server.header_timeout,
             body_timeout: server.body_timeout,
             idle_timeout: server.idle_timeout,
+            request_timeout: server.request_timeout,
+            stall_timeout: server.stall_timeout,
+            streams_max: server.streams_max,
             ..Self::DEFAULT
         }
     }
@@ -107,6 +110,15 @@ mod tests {
     fn the_defaults_pass_their_own_check() {
         assert_eq!(Limits::DEFAULT.check(), Ok(()));
         assert_eq!(Limits::from(&Server::default()), Limits::DEFAULT);
+        let told = Server {
+            request_timeout: Duration::from_secs(5),
+            stall_timeout: Duration::from_secs(6),
+            streams_max: 7,
+            ..Server::default()
+        };
+        let limits = Limits::from(&told);
+        let expected = (told.request_timeout, told.stall_timeout, told.streams_max);
+        assert_eq!((limits.request_timeout, limits.stall_timeout, limits.streams_max), expected);
         let sudden = Limits { idle_timeout: Duration::ZERO, ..Limits::DEFAULT };
         assert_eq!(sudden.check(), Err("every time-out must be at least 20 ms"));
         let short = Limits { stall_timeout: Duration::from_secs(1), ..Limits::DEFAULT };
