@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use purser::domain::{Credits, SubscriptionId, Timestamp};
 use purser::root::{Actor, Done, Outcome, Rows};
 use purser::store::{Sqlite, Store, sqlite};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 /// A server with data of its own, killed at the end.
@@ -195,6 +196,32 @@ fn a_server_that_is_away_ends_with_69_and_an_address_that_is_none_with_64() {
         let output = Command::new(env!("CARGO_BIN_EXE_purser")).env_clear().args(args).output();
         let (ended, _, stderr) = read(output.expect("the program starts"));
         assert_eq!(ended, Some(code), "{url}: {stderr}");
+    }
+}
+
+/// As under a shell without a terminal, which has SIGINT ignored.
+#[test]
+fn a_demo_that_is_stopped_leaves_nothing_behind() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let left = || std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|entry| entry.path()).next();
+        let mut demo = Command::new("/bin/sh")
+            .args(["-c", "trap '' INT; exec \"$0\" demo --teams 10000 --members 100"])
+            .arg(env!("CARGO_BIN_EXE_purser"))
+            .env_clear()
+            .env("TMPDIR", folder.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let is_seeding = || left().is_some_and(|data| data.join("purser.db").exists());
+        while !is_seeding() {
+            assert!(demo.try_wait().expect("it is a child").is_none(), "it runs until it is stopped");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        rustix::process::kill_process(Pid::from_child(&demo), signal).expect("it runs");
+        let (ended, _, stderr) = read(demo.wait_with_output().expect("it ends"));
+        assert_eq!((ended, left()), (Some(code), None), "{stderr}");
+        assert!(stderr.contains("stopped by a signal"), "{stderr}");
     }
 }
 

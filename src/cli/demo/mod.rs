@@ -3,6 +3,7 @@
 //! Everything goes through the HTTP interface, as with any caller: nothing here looks into the server.
 
 mod audit;
+mod interrupt;
 mod job;
 mod mix;
 mod own;
@@ -18,7 +19,6 @@ mod traffic;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,6 +29,7 @@ use super::{ClientArgs, DemoArgs, Format};
 use crate::clock::Clock;
 use crate::domain::Credits;
 use audit::Audit;
+use interrupt::{Interrupts, Stopped, Wish};
 use mix::Mix;
 use own::Own;
 use perform::Performer;
@@ -46,21 +47,29 @@ const EXPIRY_SLACK: Duration = Duration::from_millis(500);
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let trace = args.trace.as_deref().map(Trace::read).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let interrupts = Interrupts::catch(runtime.handle())?;
     let clock = Clock::system();
     let own = if args.url.is_none() { Some(runtime.block_on(Own::start(&clock))?) } else { None };
     let url = args.url.clone().or_else(|| own.as_ref().map(Own::url)).unwrap_or_default();
     let client = Client::of(&ClientArgs { url, token_file: args.token_file.clone(), actor: None, json: args.json })?;
-    let done = Demo { args, client, clock, format: Format::of(args.json) }.run(&runtime, trace);
+    let done = Demo { args, client, clock, interrupts, format: Format::of(args.json) }.run(&runtime, trace);
     if let Some(own) = own {
         runtime.block_on(own.stop());
     }
-    done
+    match done.as_ref().map_err(|error| error.downcast_ref::<Stopped>()) {
+        Err(Some(stopped)) => {
+            eprintln!("purser: {stopped}");
+            Ok(stopped.exit_code())
+        }
+        _ => done,
+    }
 }
 
 struct Demo<'a> {
     args: &'a DemoArgs,
     client: Client,
     clock: Clock,
+    interrupts: Interrupts,
     format: Format,
 }
 
@@ -72,18 +81,23 @@ impl Demo<'_> {
         let town = Arc::new(Town::new(&prefix, self.args.teams, self.args.members, expected));
 
         let bar = self.bar(u64::from(self.args.teams) * u64::from(self.args.members), "creating members");
-        runtime.block_on(seed::seed(&self.client, &town, self.clock.now(), &bar))?;
+        let seeded = seed::seed(&self.client, &town, self.clock.now(), &bar);
+        runtime.block_on(self.interrupts.unless(Wish::Go, seeded))??;
         bar.finish_and_clear();
 
         let traffic = Arc::new(self.traffic(&town, &prefix, trace, end));
         let (took, complete) = self.send(runtime, &traffic, end);
+        let heeded = self.interrupts.now();
+        if heeded > Wish::EndEarly {
+            return Err(Stopped(heeded).into());
+        }
         let tally = traffic.tally.lock().clone();
 
         let bar = self.bar(0, "waiting for abandoned holds to expire, then auditing");
-        let mut audit = runtime.block_on(async {
+        let mut audit = runtime.block_on(self.interrupts.unless(heeded, async {
             tokio::time::sleep(mix::ABANDONED_TTL_MAX + EXPIRY_SLACK).await;
             audit::audit(&self.client, &town, self.clock.now()).await
-        })?;
+        }))??;
         compare_answers(&tally, &mut audit);
         bar.finish_and_clear();
 
@@ -113,25 +127,16 @@ impl Demo<'_> {
             performer: Performer { client: self.client.clone(), town: town.clone() },
             schedule: Mutex::new(schedule),
             tally: Mutex::new(Tally::default()),
-            stop: AtomicBool::new(false),
+            interrupts: self.interrupts.clone(),
             clock: self.clock.clone(),
         }
     }
 
     /// Sends the traffic; an interrupt ends it early.
     fn send(&self, runtime: &tokio::runtime::Runtime, traffic: &Arc<Traffic>, end: Duration) -> (Duration, bool) {
-        let interrupted = runtime.spawn({
-            let traffic = traffic.clone();
-            async move {
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    traffic.stop.store(true, Ordering::Relaxed);
-                }
-            }
-        });
         let bar = self.bar(u64::try_from(end.as_millis()).unwrap_or(u64::MAX), "");
         let sent = traffic.run(runtime.handle(), self.args.connections, end, &bar);
         bar.finish_and_clear();
-        interrupted.abort();
         sent
     }
 

@@ -5,7 +5,6 @@
 //! charged for everything that had to wait (coordinated omission).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
@@ -13,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::interrupt::{Interrupts, Wish};
 use super::job::Job;
 use super::perform::Performer;
 use super::schedule::{Next, Schedule};
@@ -33,8 +33,8 @@ pub(super) struct Traffic {
     pub(super) performer: Performer,
     pub(super) schedule: Mutex<Schedule>,
     pub(super) tally: Mutex<Tally>,
-    /// Lets no new calls come.
-    pub(super) stop: AtomicBool,
+    /// Let no new calls come, or nothing at all.
+    pub(super) interrupts: Interrupts,
     pub(super) clock: Clock,
 }
 
@@ -53,8 +53,13 @@ impl Traffic {
         let (mut moved, mut complete) = (Duration::ZERO, true);
         loop {
             let now = self.clock.since(start);
-            if self.stop.load(Ordering::Relaxed) {
-                self.schedule.lock().end(now);
+            match self.interrupts.now() {
+                Wish::Go => {}
+                Wish::EndEarly => self.schedule.lock().end(now),
+                Wish::Stop | Wish::Terminate => {
+                    complete = false;
+                    break;
+                }
             }
             if now > moved + BAR_EVERY {
                 (moved, _) = (now, self.show(bar, now.min(end)));
