@@ -130,6 +130,48 @@ async fn the_document_lists_every_route_and_code() {
     assert!(routes::document().paths.paths.contains_key("/metrics"));
 }
 
+/// Whoever reads the page finds out what every field and parameter means without reading anything else.
+#[test]
+fn every_field_and_parameter_of_the_document_is_described() {
+    let document = serde_json::to_value(routes::document()).expect("serialises");
+    let mut bare = Vec::new();
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    for (name, schema) in schemas {
+        undescribed(name, schema, &mut bare);
+    }
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+            let of_operation = parameters.iter().filter(|parameter| !says_something(&parameter["description"]));
+            bare.extend(of_operation.map(|parameter| format!("{method} {path} {}", parameter["name"])));
+        }
+    }
+    assert!(schemas.len() > 30, "the schemas are found: {}", schemas.len());
+    assert!(bare.is_empty(), "without a description: {bare:#?}");
+}
+
+fn says_something(description: &Value) -> bool {
+    description.as_str().is_some_and(|text| text.len() > 5)
+}
+
+/// Adds the properties without a description of a schema, and of those that it is put together from.
+fn undescribed(name: &str, schema: &Value, bare: &mut Vec<String>) {
+    for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+        if !says_something(&property["description"]) {
+            bare.push(format!("{name}.{field}"));
+        }
+        undescribed(&format!("{name}.{field}"), property, bare);
+    }
+    for part in ["allOf", "oneOf", "anyOf"] {
+        for schema in schema[part].as_array().into_iter().flatten() {
+            undescribed(name, schema, bare);
+        }
+    }
+    if schema["items"].is_object() {
+        undescribed(name, &schema["items"], bare);
+    }
+}
+
 fn answers_well(operation: &Value) -> bool {
     ["200", "201", "204"].iter().any(|status| operation["responses"][status].is_object())
 }

@@ -30,7 +30,9 @@ pub fn routes() -> OpenApiRouter<App> {
     "window": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"}
 }))]
 struct MemberBalanceBody {
+    /// The team.
     team: WireTeam,
+    /// Who it is about.
     member: WireUser,
     /// The access in effect: `seat`, `credits` or `personal`.
     access: &'static str,
@@ -57,8 +59,11 @@ struct MemberBalanceBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Features)]
 struct FeaturesBody {
+    /// Workflows that only the team sees; carried for callers.
     private_workflows: bool,
+    /// History is kept; carried for callers.
     save_history: bool,
+    /// The team's owner may restrict the models.
     model_whitelist: bool,
 }
 

@@ -101,6 +101,7 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         ] {
             let Some(operation) = operation else { continue };
             operation.operation_id = Some(operation_id(method, path));
+            describe_parameters(path, operation);
             add_problems(path, operation);
         }
     }
@@ -111,6 +112,36 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
 fn operation_id(method: &str, path: &str) -> String {
     let words = path.trim_start_matches("/v1").split('/').map(|word| word.trim_matches(['{', '}']));
     words.filter(|word| !word.is_empty()).fold(method.to_owned(), |id, word| id + "_" + word)
+}
+
+/// What parameters of one name mean wherever no handler says more.
+fn meaning(path: &str, name: &str) -> Option<&'static str> {
+    Some(match name {
+        "team" => "The team.",
+        "member" if path.contains("{member}") => "The member.",
+        "member" => "Only entries about this user.",
+        "user" => "The user.",
+        "id" if path.contains("/subscriptions/") => "The subscription.",
+        "id" => "Only entries of this operation or purchase.",
+        "kind" => "Only entries of this kind, such as `debited`.",
+        "from" => "Only entries at or after this time.",
+        "to" => "Only entries before this time.",
+        "order" => "`asc`, the oldest first, which is the default, or `desc`.",
+        "cursor" => "Where the page begins: the `next_cursor` of the page before, with otherwise the same question.",
+        "limit" => "Rows of a page at most; 100 when left out.",
+        "Idempotency-Key" => "The operation's id, instead of `id`.",
+        _ => return None,
+    })
+}
+
+fn describe_parameters(path: &str, operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        // No handler refers to a parameter that is elsewhere.
+        let RefOr::T(parameter) = parameter else { continue };
+        if parameter.description.is_none() {
+            parameter.description = meaning(path, &parameter.name).map(str::to_owned);
+        }
+    }
 }
 
 /// Adds an answer for each status of a problem that this operation may answer.

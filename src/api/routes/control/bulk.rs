@@ -38,6 +38,7 @@ struct Bulk {
     /// Up to 10 000 ids, or `"all"`.
     #[schema(value_type = Value)]
     members: Members,
+    /// What changes of each of them.
     set: SetObject,
     /// All or none; else row by row. Left out: true.
     atomic: Option<bool>,
@@ -47,6 +48,7 @@ struct Bulk {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Set {
+    /// Left out: stays.
     access: Option<AccessWord>,
     /// Null takes the limit away.
     #[serde(default)]
@@ -93,6 +95,7 @@ struct Results {
 /// What came of one row.
 #[derive(Serialize, ToSchema)]
 struct Row {
+    /// Whose row it is.
     member: WireUser,
     /// As it would be for this member alone.
     status: u16,

@@ -69,12 +69,15 @@ struct PutMember {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PatchMember {
+    /// Left out: stays.
     role: Option<RoleWord>,
+    /// Left out: stays.
     access: Option<AccessWord>,
     /// Null takes the limit away.
     #[serde(default)]
     #[schema(value_type = Option<Amount>)]
     limit: Field<Amount>,
+    /// Acts as `personal` by own choice, or no longer. Left out: stays.
     opted_out: Option<bool>,
 }
 
@@ -90,7 +93,9 @@ pub fn limit(field: Field<Amount>) -> Option<Option<Credits>> {
 /// A member as it stands.
 #[derive(Serialize, ToSchema)]
 pub struct MemberNow {
+    /// Who it is.
     member: WireUser,
+    /// What it may do in the team.
     role: RoleWord,
     /// As it was given.
     pub access: AccessWord,
@@ -129,6 +134,7 @@ impl From<MemberView> for MemberNow {
 /// A page of members.
 #[derive(Serialize, ToSchema)]
 struct Members {
+    /// By user id.
     members: Vec<MemberNow>,
     /// Asks for the next page; null on the last one.
     next_cursor: Option<String>,

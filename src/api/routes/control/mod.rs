@@ -6,6 +6,7 @@
 mod bulk;
 pub mod entries;
 mod members;
+mod purchases;
 mod query;
 pub mod refusal;
 mod sight;
@@ -30,6 +31,7 @@ use crate::root::{Actor, Command, Outcome, Row};
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(subscriptions::routes())
+        .merge(purchases::routes())
         .merge(teams::routes())
         .merge(members::routes())
         .merge(bulk::routes())

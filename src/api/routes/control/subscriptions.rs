@@ -1,9 +1,8 @@
-//! Subscriptions: what a user bought, topped up by purchases, shown with its grants in burn order.
+//! Subscriptions: what a user bought, shown with its grants in burn order. Purchases beside it have a file of their own.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Json as Answer, http::StatusCode};
-use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -11,18 +10,18 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::refusal::{not_found, unable};
 use super::words::StatusWord;
 use super::{Asking, change, sight};
-use crate::api::ids::{InPath, operation_id};
+use crate::api::ids::InPath;
 use crate::api::json::Json;
 use crate::api::problem::{Code, Problem};
 use crate::api::state::App;
-use crate::api::wire::{Amount, Object, Whole, Wire, WireOperation, WireSubscription, WireTeam, WireTime, WireUser};
+use crate::api::wire::{Amount, Object, Whole, Wire, WireSubscription, WireTeam, WireTime, WireUser};
 use crate::domain::{Features, SubscriptionId, Timestamp};
 use crate::root::subscription::{ROLLOVER_WINDOWS_MAX, SEATS_MAX};
 use crate::root::{Actor, Command, Grant, Outcome, Rollover, Row, Status, Subscription, Terms};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(put, get)).routes(routes!(purchase))
+    OpenApiRouter::new().routes(routes!(put, get))
 }
 
 type Seats = Whole<0, { SEATS_MAX as u64 }>;
@@ -65,8 +64,11 @@ struct PutRollover {
 #[derive(Clone, Copy, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct FeatureSet {
+    /// Workflows that only the team sees; carried for callers. Left out: false.
     private_workflows: bool,
+    /// History is kept; carried for callers. Left out: false.
     save_history: bool,
+    /// The team's owner may restrict the models. Left out: false.
     model_whitelist: bool,
 }
 
@@ -107,15 +109,24 @@ fn small<const MAX: u64>(number: Whole<0, MAX>) -> u32 {
 
 /// A subscription as it stands.
 #[derive(Serialize, ToSchema)]
-struct SubscriptionNow {
+pub struct SubscriptionNow {
+    /// Its id.
     id: WireSubscription,
+    /// Who bought it; stays the same.
     owner: WireUser,
+    /// The plan's name.
     plan: String,
+    /// Whether it goes on.
     status: StatusWord,
+    /// Places that it pays for.
     seats: u32,
+    /// What each of them grants in one window.
     credits_per_seat: Amount,
+    /// From where its billing months are counted.
     billing_anchor: WireTime,
+    /// What is left at the end of a window.
     rollover: RolloverNow,
+    /// What it unlocks for members with a seat.
     features: FeatureSet,
     /// The team whose pool it is.
     team: Option<WireTeam>,
@@ -127,6 +138,7 @@ struct SubscriptionNow {
 struct RolloverNow {
     /// The most that rolls from one window; null: one window's grant.
     cap: Option<Amount>,
+    /// For how many further windows it may be spent.
     windows: u32,
 }
 
@@ -188,7 +200,7 @@ impl SubscriptionNow {
 
 /// The subscription after a change: with what was spent until now, or, where the store has gone away
 /// since, as the change left it.
-async fn after(app: &App, id: &SubscriptionId, rows: Vec<Row>) -> Result<SubscriptionNow, Problem> {
+pub async fn after(app: &App, id: &SubscriptionId, rows: Vec<Row>) -> Result<SubscriptionNow, Problem> {
     let current = app.service.funds_balance(id).await;
     let now = app.service.clock().now();
     let changed = rows.into_iter().find_map(|row| match row {
@@ -239,60 +251,4 @@ async fn get(
     let funds = app.service.funds_balance(&id).await.map_err(|e| unable(&e))?;
     let funds = funds.ok_or_else(|| not_found("subscription", &id))?;
     Ok(Answer(SubscriptionNow::new(funds.subscription, app.service.clock().now())))
-}
-
-/// Credits bought beside the plan.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Purchase {
-    /// The purchase's id; granted once. May be sent as `Idempotency-Key` instead.
-    id: Option<WireOperation>,
-    credits: Amount,
-    /// Left out: never.
-    expires_at: Option<WireTime>,
-}
-
-/// A purchase that was made.
-#[derive(Serialize, ToSchema)]
-struct Purchased {
-    id: WireOperation,
-    credits: Amount,
-    expires_at: Option<WireTime>,
-    /// It was made before, by the same id; nothing was granted now.
-    replayed: bool,
-    /// As it stands now.
-    subscription: SubscriptionNow,
-}
-
-/// Adds purchased credits, once per id.
-#[utoipa::path(post, path = "/v1/subscriptions/{id}/purchases", tag = "control", request_body = Purchase,
-    params(("id" = WireSubscription, Path), ("Idempotency-Key" = Option<WireOperation>, Header)),
-    responses((status = 201, description = "Granted", body = Purchased),
-        (status = 200, description = "Made before by the same id", body = Purchased),
-        (status = 403, description = "Only the subscription's owner may"),
-        (status = 409, description = "`too_many_purchases`"), (status = 422, description = "`id_reused` and others")))]
-async fn purchase(
-    State(app): State<App>,
-    Asking(actor): Asking,
-    InPath(subscription): InPath<SubscriptionId>,
-    headers: HeaderMap,
-    Json(body): Json<Purchase>,
-) -> Result<Response, Problem> {
-    let Some(id) = operation_id(&headers, body.id.map(|id| id.0))? else {
-        let detail = "id is missing; name the purchase, so that it is granted once however often it is sent.";
-        return Err(Problem::new(Code::MissingField, detail).at("/id"));
-    };
-    let (credits, expires_at) = (body.credits.0, body.expires_at.map(|at| at.0));
-    let command = Command::Purchase { subscription: subscription.clone(), id: id.clone(), credits, expires_at };
-    let changed = change(&app, actor, command).await?;
-    let replayed = changed.outcome != Outcome::Created;
-    let answer = Purchased {
-        id: Wire(id),
-        credits: body.credits,
-        expires_at: body.expires_at,
-        replayed,
-        subscription: after(&app, &subscription, changed.rows).await?,
-    };
-    let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Answer(answer)).into_response())
 }

@@ -39,17 +39,22 @@ struct PutTeam {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Assign {
+    /// The id of a subscription that the caller owns.
     subscription: WireSubscription,
 }
 
 /// A team as it stands.
 #[derive(Serialize, ToSchema)]
 pub struct TeamNow {
+    /// Its id.
     id: WireTeam,
+    /// What people call it.
     name: String,
+    /// Who may do everything in it.
     owner: WireUser,
     /// The subscription whose credits are its pool.
     subscription: Option<WireSubscription>,
+    /// The models that its owner allows.
     whitelist: WhitelistNow,
     /// How many members there are.
     members: u32,
@@ -74,6 +79,7 @@ impl From<Team> for TeamNow {
 /// A page of teams.
 #[derive(Serialize, ToSchema)]
 struct Teams {
+    /// By id.
     teams: Vec<TeamNow>,
     /// Asks for the next page; null on the last one.
     next_cursor: Option<String>,

@@ -27,6 +27,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PutWhitelist {
+    /// Whether it restricts anything; without a model it does not.
     enabled: bool,
     /// By exact name, 1 to 128 visible ASCII characters each; one named twice counts once.
     #[schema(max_items = 1000)]
@@ -36,7 +37,9 @@ struct PutWhitelist {
 /// A whitelist as it stands. It restricts only when it is enabled with at least one model.
 #[derive(Serialize, ToSchema)]
 pub struct WhitelistNow {
+    /// Whether it is switched on.
     enabled: bool,
+    /// By name; the only ones where it restricts.
     models: Vec<String>,
 }
 

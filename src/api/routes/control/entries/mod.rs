@@ -45,6 +45,7 @@ pub const NEXT_CURSOR: &str = "purser-next-cursor";
 /// A page of the ledger.
 #[derive(Serialize, ToSchema)]
 struct Entries {
+    /// The entries in the order asked.
     entries: Vec<EntryRow>,
     /// Asks for the next page; null on the last one.
     next_cursor: Option<String>,
