@@ -42,6 +42,16 @@ impl<A: Text, B: Text> PathIds for (A, B) {
     }
 }
 
+impl<T: Text> InPath<T> {
+    /// Reads the one id of a path, which has nothing to decode; `name` is what the route calls it.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub fn of(name: &str, segment: &str) -> Result<Self, Problem> {
+        T::take(&mut std::iter::once((name, segment))).map(Self)
+    }
+}
+
 impl<T: PathIds, S: Send + Sync> FromRequestParts<S> for InPath<T> {
     type Rejection = Problem;
 

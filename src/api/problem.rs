@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -92,6 +93,8 @@ codes! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "Too large";
     /// The body's media type is not `application/json`.
     NotJsonMediaType = "not_json_media_type", UNSUPPORTED_MEDIA_TYPE, "Not a JSON media type";
+    /// The body is compressed.
+    EncodedBody = "encoded_body", UNSUPPORTED_MEDIA_TYPE, "Encoded body";
     /// A field has the wrong type or is out of range.
     InvalidValue = "invalid_value", UNPROCESSABLE_ENTITY, "Invalid value";
     /// A required field is not there.
@@ -171,11 +174,13 @@ struct Wire<'a> {
     pointer: Option<&'a str>,
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let content_type = [(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON))];
-        let mut response = (self.code.status(), content_type, self.to_json()).into_response();
+impl Problem {
+    /// The answer, with whatever body its sender takes.
+    pub fn answer<B: From<Bytes>>(&self) -> http::Response<B> {
+        let mut response = http::Response::new(B::from(self.to_json().into()));
+        *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, seconds.into());
         }
@@ -187,9 +192,18 @@ impl IntoResponse for Problem {
             Code::TooLarge | Code::RequestTimeout => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            Code::EncodedBody => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            }
             _ => {}
         }
         response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.answer()
     }
 }
 

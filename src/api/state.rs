@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts};
+use http::HeaderMap;
 use http::request::Parts;
 
 use super::auth::{Caller, Role, SharedAccess};
@@ -25,9 +26,9 @@ pub struct Shared {
     pub access: SharedAccess,
     /// How large bodies may be.
     pub bodies: BodyLimits,
-    /// Operations in one batch.
     /// How long work that may go on without its request is waited for.
     pub patience: Duration,
+    /// Operations in one batch.
     pub batch_ops_max: usize,
     /// How long a hold stays open that names no time, in milliseconds.
     pub ttl_default_millis: u64,
@@ -60,11 +61,19 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        app.access.load().identify(&parts.headers, app.service.clock().now())
+        Self::of(&parts.headers, app)
     }
 }
 
 impl Caller {
+    /// Who sent these headers.
+    ///
+    /// # Errors
+    /// See [`Access::identify`](super::auth::Access::identify).
+    pub fn of(headers: &HeaderMap, app: &App) -> Result<Self, Problem> {
+        app.access.load().identify(headers, || app.service.clock().now())
+    }
+
     /// As whom control asks.
     ///
     /// # Errors

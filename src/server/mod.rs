@@ -100,8 +100,8 @@ impl Server {
         let app = app(config, &service, &access);
         let open = || metrics.connections.open.clone();
         let meters = Meters { refused: metrics.connections.refused.clone(), open: open(), ..Meters::default() };
-        let routes = routes::router(app.clone(), admin.is_none());
-        let http = listen::serve(bound, routes, limits, meters);
+        let front = routes::front(app.clone(), admin.is_none());
+        let http = listen::serve(bound, front, limits, meters);
         let serve_admin = |bound| listen::serve(vec![bound], routes::admin_router(app), limits, Meters::default());
         let admin = admin.map(serve_admin);
         for address in http.addresses().iter().chain(admin.iter().flat_map(Serving::addresses)) {

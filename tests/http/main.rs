@@ -4,6 +4,7 @@ mod authorize;
 mod balances;
 mod batch;
 mod denials;
+mod direct;
 mod draws;
 mod ends;
 mod faults;

@@ -35,6 +35,20 @@ pub fn credits(text: &str) -> Credits {
     text.parse().expect("credits")
 }
 
+/// A tokens file for [`GATEWAY`] and [`ADMIN`].
+pub fn tokens() -> String {
+    let mut tokens = String::new();
+    for (role, token) in [("gateway", "the-gateway"), ("admin", "the-admin")] {
+        let hash = Sha256::digest(token.as_bytes());
+        let hex = hash.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("a text takes all");
+            hex
+        });
+        writeln!(tokens, "{role} test {hex}").expect("a text takes all");
+    }
+    tokens
+}
+
 fn user(name: &str) -> UserId {
     UserId::new(name).expect("a user")
 }
@@ -56,15 +70,7 @@ impl Sidecar {
     /// The same with tokens for a gateway and an admin.
     pub async fn closed() -> Self {
         Self::start(|config| {
-            let mut tokens = String::new();
-            for (role, token) in [("gateway", "the-gateway"), ("admin", "the-admin")] {
-                let hash = Sha256::digest(token.as_bytes());
-                let hex = hash.iter().fold(String::new(), |mut hex, byte| {
-                    write!(hex, "{byte:02x}").expect("a text takes all");
-                    hex
-                });
-                writeln!(tokens, "{role} test {hex}").expect("a text takes all");
-            }
+            let tokens = tokens();
             let file = config.data.with_file_name("tokens");
             std::fs::write(&file, tokens).expect("writes");
             config.auth.tokens_file = Live(Some(file));

@@ -6,7 +6,7 @@
 mod jwt;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
@@ -21,6 +21,9 @@ use crate::domain::{Timestamp, UserId};
 
 /// The header in which an admin names the user it acts for.
 pub const ACTOR_HEADER: &str = "purser-actor";
+
+/// The name of every caller where nobody is asked for one.
+static OPEN: LazyLock<Arc<str>> = LazyLock::new(|| "open".into());
 
 /// What a caller is, which bounds what it may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,19 +81,19 @@ impl Access {
         matches!(self, Self::Closed { .. }) || address.is_local()
     }
 
-    /// Who sent these headers.
+    /// Who sent these headers. Only a JWT needs to know the time.
     ///
     /// # Errors
     /// `unauthorized` without known credentials, `forbidden` when another than an admin names an
     /// actor, `invalid_value` when the actor is no user id.
-    pub fn identify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Problem> {
+    pub fn identify(&self, headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Result<Caller, Problem> {
         let mut caller = match self {
-            Self::Open => Caller { role: Role::Admin, name: "open".into(), actor: None },
+            Self::Open => Caller { role: Role::Admin, name: Arc::clone(&OPEN), actor: None },
             Self::Closed { tokens, jwt } => {
                 let bearer = bearer(headers)?;
                 match (tokens.find(bearer), jwt) {
                     (Some(caller), _) => caller,
-                    (None, Some(jwt)) => jwt.identify(bearer, now)?,
+                    (None, Some(jwt)) => jwt.identify(bearer, now())?,
                     (None, None) => return Err(Problem::new(Code::Unauthorized, "The token is not known.")),
                 }
             }

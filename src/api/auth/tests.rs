@@ -56,7 +56,7 @@ fn service_tokens_have_their_role_and_name() {
     ] {
         let mut fields = vec![("authorization", bearer)];
         fields.extend(actor.map(|actor| (ACTOR_HEADER, actor)));
-        let found = access.identify(&headers(&fields), now()).map_err(|problem| problem.code);
+        let found = access.identify(&headers(&fields), now).map_err(|problem| problem.code);
         let expected = expected.map(|(role, name, actor)| Caller {
             role,
             name: name.into(),
@@ -64,13 +64,13 @@ fn service_tokens_have_their_role_and_name() {
         });
         assert_eq!(found, expected, "{bearer} {actor:?}");
     }
-    assert_eq!(access.identify(&HeaderMap::new(), now()).map_err(|problem| problem.code), Err(Code::Unauthorized));
+    assert_eq!(access.identify(&HeaderMap::new(), now).map_err(|problem| problem.code), Err(Code::Unauthorized));
 }
 
 #[test]
 fn open_access_makes_everybody_admin_and_stays_on_this_machine() {
     let access = Access::new(Tokens::default(), None);
-    let caller = access.identify(&headers(&[(ACTOR_HEADER, "ana")]), now()).expect("a caller");
+    let caller = access.identify(&headers(&[(ACTOR_HEADER, "ana")]), now).expect("a caller");
     assert_eq!((caller.role, caller.actor), (Role::Admin, UserId::new("ana").ok()));
     for (address, open, with_tokens) in [
         ("127.0.0.1:80", true, true),
@@ -121,7 +121,7 @@ fn a_jwt_acts_as_its_user_until_it_expires() {
         (None, format!("Bearer {forged}"), None),
         (None, unsigned.to_owned(), None),
     ] {
-        let found = closed(Some(jwt(audience))).identify(&headers(&[("authorization", &bearer)]), now());
+        let found = closed(Some(jwt(audience))).identify(&headers(&[("authorization", &bearer)]), now);
         match user {
             Some(user) => {
                 let caller = found.expect("a caller");
@@ -191,8 +191,8 @@ fn a_public_key_is_never_taken_for_a_secret() {
 fn a_reload_replaces_access_as_a_whole() {
     let shared = closed(None).shared();
     let known = headers(&[("authorization", "Bearer secret-1")]);
-    assert!(shared.load().identify(&known, now()).is_ok());
+    assert!(shared.load().identify(&known, now).is_ok());
     let text = format!("gateway g2 {}", sha256_hex("secret-9"));
     shared.store(Arc::new(Access::new(Tokens::parse("tokens", &text).expect("tokens"), None)));
-    assert!(shared.load().identify(&known, now()).is_err());
+    assert!(shared.load().identify(&known, now).is_err());
 }

@@ -1,12 +1,15 @@
 //! Bodies of requests: their media type and size, and their reading as JSON.
 
 use std::error::Error;
+use std::pin::pin;
 
+use axum::BoxError;
 use axum::extract::{FromRef, FromRequest, OptionalFromRequest, Request};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, request::Parts};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
+use hyper::body::Body as HttpBody;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -43,6 +46,37 @@ impl From<&Server> for BodyLimits {
 pub struct Body<const BULK: bool = false>(Bytes);
 
 impl<const BULK: bool> Body<BULK> {
+    /// Takes a whole body in; `None` without a byte.
+    ///
+    /// # Errors
+    /// It is too large, breaks off, is compressed, or is not said to be JSON.
+    pub async fn take<B>(headers: &HeaderMap, body: B, limits: BodyLimits) -> Result<Option<Self>, Problem>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+    {
+        let bytes_max = if BULK { limits.bulk_bytes_max } else { limits.body_bytes_max };
+        check_length(headers, bytes_max)?;
+        let bytes = collect(body, bytes_max).await?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        check_encoding(headers)?;
+        check_media_type(headers)?;
+        Ok(Some(Self(bytes)))
+    }
+
+    /// The same, where there must be one.
+    ///
+    /// # Errors
+    /// As of [`Self::take`], or there is none.
+    pub async fn needed<B>(headers: &HeaderMap, body: B, limits: BodyLimits) -> Result<Self, Problem>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+    {
+        let taken = Self::take(headers, body, limits).await?;
+        taken.ok_or_else(|| Problem::new(Code::EmptyBody, "The body is empty; this route takes a JSON object."))
+    }
+
     /// Reads the struct that the route takes.
     ///
     /// # Errors
@@ -61,8 +95,8 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let body = <Self as OptionalFromRequest<S>>::from_request(request, state).await?;
-        body.ok_or_else(|| Problem::new(Code::EmptyBody, "The body is empty; this route takes a JSON object."))
+        let (parts, body) = request.into_parts();
+        Self::needed(&parts.headers, body, BodyLimits::from_ref(state)).await
     }
 }
 
@@ -73,16 +107,8 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
-        let limits = BodyLimits::from_ref(state);
-        let bytes_max = if BULK { limits.bulk_bytes_max } else { limits.body_bytes_max };
         let (parts, body) = request.into_parts();
-        check_length(&parts, bytes_max)?;
-        let bytes = collect(body, bytes_max).await?;
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        check_media_type(&parts.headers)?;
-        Ok(Some(Self(bytes)))
+        Self::take(&parts.headers, body, BodyLimits::from_ref(state)).await
     }
 }
 
@@ -102,13 +128,22 @@ where
 }
 
 /// Refuses by the announced length, before a byte of the body is read.
-fn check_length(parts: &Parts, bytes_max: usize) -> Result<(), Problem> {
-    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+fn check_length(headers: &HeaderMap, bytes_max: usize) -> Result<(), Problem> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > bytes_max as u64) { Err(too_large(bytes_max)) } else { Ok(()) }
 }
 
 fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("The body has more than {bytes_max} bytes, the most that this route takes."))
+}
+
+/// None, or such as leaves the bytes as they are: what a body unpacks to has no bound.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::EncodedBody, "Compressed bodies are not taken; send it without Content-Encoding."))
 }
 
 /// `application/json` with any parameters, in any case.
@@ -121,10 +156,14 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// The whole body, without a copy when it came in one piece; stops at the first byte too many.
-async fn collect(mut body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Problem> {
+async fn collect<B>(body: B, bytes_max: usize) -> Result<Bytes, Problem>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>>,
+{
+    let mut body = pin!(body);
     let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|error| broken(&*error.into()))?.into_data() else { continue };
         if first.len().max(joined.len()) + data.len() > bytes_max {
             return Err(too_large(bytes_max));
         }
@@ -141,8 +180,8 @@ async fn collect(mut body: axum::body::Body, bytes_max: usize) -> Result<Bytes, 
 }
 
 /// Why a body broke off: the listener's time-out somewhere among the causes, or the caller went away.
-fn broken(error: &axum::Error) -> Problem {
-    let mut cause: Option<&dyn Error> = Some(error);
+fn broken(error: &(dyn Error + 'static)) -> Problem {
+    let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<BodyTooSlow>() {
             return Problem::new(Code::RequestTimeout, format!("{error}; send it faster or in one piece."));

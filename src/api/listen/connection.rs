@@ -3,13 +3,13 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::front::Front;
 use super::gate::Gate;
 use super::limits::Limits;
 use super::pulse::{Pulse, Verdict, Watch};
@@ -19,7 +19,7 @@ use super::{Meters, Stage};
 /// What all connections of a listener share.
 pub struct Shared {
     /// What answers.
-    pub router: Router,
+    pub front: Front,
     /// What callers are allowed.
     pub limits: Limits,
     /// What is counted.
@@ -29,7 +29,7 @@ pub struct Shared {
 
 impl Shared {
     /// Sets hyper up once for all connections.
-    pub fn new(router: Router, limits: Limits, meters: Meters) -> Self {
+    pub fn new(front: Front, limits: Limits, meters: Meters) -> Self {
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         protocol
             .http1()
@@ -46,7 +46,7 @@ impl Shared {
             // A peer that vanished is noticed although it owes no request.
             .keep_alive_interval(limits.idle_timeout / 2)
             .keep_alive_timeout(limits.header_timeout);
-        Self { router, limits, meters, protocol }
+        Self { front, limits, meters, protocol }
     }
 }
 
@@ -61,7 +61,7 @@ where
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
 
-    let gate = Gate { router: shared.router.clone(), pulse: Arc::clone(&pulse), limits: shared.limits };
+    let gate = Gate { shared: Arc::clone(&shared), pulse: Arc::clone(&pulse) };
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&pulse)));
     let mut connection = pin!(shared.protocol.serve_connection(socket, gate));
     loop {

@@ -1,4 +1,4 @@
-//! Between hyper and the router: every request is counted while it is open, its body has a deadline,
+//! Between hyper and what answers: every request is counted while it is open, its body has a deadline,
 //! and its handler has one.
 
 use std::convert::Infallible;
@@ -8,48 +8,103 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
+use axum::routing::future::RouteFuture;
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::Sleep;
 
-use super::limits::Limits;
+use super::connection::Shared;
+use super::front;
 use super::pulse::{OpenRequest, Pulse};
 use crate::api::problem::{Code, Problem};
 
-/// The router as one connection sees it.
+/// What a listener serves as one connection sees it.
 #[derive(Clone)]
 pub struct Gate {
-    /// What answers.
-    pub router: Router,
+    /// What all connections share.
+    pub shared: Arc<Shared>,
     /// The connection's counts.
     pub pulse: Arc<Pulse>,
-    /// The listener's limits.
-    pub limits: Limits,
 }
 
 impl Service<Request<Incoming>> for Gate {
     type Response = Response<Answer>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
+    type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Answering {
         let open = self.pulse.begin(request.version());
-        let (body_timeout, request_timeout) = (self.limits.body_timeout, self.limits.request_timeout);
+        let Shared { front, limits, .. } = &*self.shared;
         let pulse = Arc::clone(&self.pulse);
-        let request = request.map(|body| Body::new(RequestBody { body, pulse, body_timeout, deadline: None }));
-        let answering = tower::Service::call(&mut self.router.clone(), request);
-        Box::pin(async move {
-            let answer = match tokio::time::timeout(request_timeout, answering).await {
-                Ok(Ok(answer)) => answer,
-                Err(_) => too_slow(request_timeout).into_response(),
-            };
-            Ok(answer.map(|body| Answer { body, _open: open }))
-        })
+        let request =
+            request.map(|body| RequestBody { body, pulse, body_timeout: limits.body_timeout, deadline: None });
+        let request = match &front.direct {
+            Some(direct) => direct.answer(request),
+            None => Err(request),
+        };
+        let answer = match request {
+            Ok(answer) => Maker::Direct(answer),
+            Err(request) => Maker::Router(tower::Service::call(&mut front.router.clone(), request.map(Body::new))),
+        };
+        Answering { answer, open: Some(open), request_timeout: limits.request_timeout, deadline: None }
+    }
+}
+
+/// A request that is being answered, for as long as it may take.
+pub struct Answering {
+    answer: Maker,
+    /// Taken by the answer.
+    open: Option<OpenRequest>,
+    request_timeout: Duration,
+    /// Only where the connection's watch cannot tell: many requests are open at once on HTTP/2.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+enum Maker {
+    Direct(front::Answering),
+    Router(RouteFuture<Infallible>),
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Answer>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let answer = match &mut this.answer {
+            Maker::Direct(answer) => answer.as_mut().poll(cx).map(|answer| answer.map(AnswerBody::Whole)),
+            Maker::Router(answer) => Pin::new(answer).poll(cx).map(|answer| match answer {
+                Ok(answer) => answer.map(AnswerBody::Stream),
+                Err(never) => match never {},
+            }),
+        };
+        let answer = match answer {
+            Poll::Ready(answer) => answer,
+            Poll::Pending if this.is_too_slow(cx) => {
+                too_slow(this.request_timeout).into_response().map(AnswerBody::Stream)
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        let open = this.open.take();
+        Poll::Ready(Ok(answer.map(|body| Answer { body, _open: open })))
+    }
+}
+
+impl Answering {
+    /// Whether the request's time is over. On HTTP/1.1 the connection's watch says so, and polls this at its tick.
+    fn is_too_slow(&mut self, cx: &mut Context<'_>) -> bool {
+        match &self.open {
+            Some(open) if open.is_watched() => open.is_overdue(),
+            _ => {
+                let timeout = self.request_timeout;
+                let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+                deadline.as_mut().poll(cx).is_ready()
+            }
+        }
     }
 }
 
@@ -66,7 +121,7 @@ fn too_slow(request_timeout: Duration) -> Problem {
 pub struct BodyTooSlow(pub Duration);
 
 /// A request's body, which must be complete within its time from the first wait for it.
-struct RequestBody {
+pub struct RequestBody {
     body: Incoming,
     pulse: Arc<Pulse>,
     body_timeout: Duration,
@@ -106,8 +161,13 @@ impl Drop for RequestBody {
 
 /// The body of an answer; its request is open until this is dropped.
 pub struct Answer {
-    body: Body,
-    _open: OpenRequest,
+    body: AnswerBody,
+    _open: Option<OpenRequest>,
+}
+
+enum AnswerBody {
+    Whole(Full<Bytes>),
+    Stream(Body),
 }
 
 impl HttpBody for Answer {
@@ -115,14 +175,25 @@ impl HttpBody for Answer {
     type Error = axum::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        match &mut self.get_mut().body {
+            AnswerBody::Whole(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            AnswerBody::Stream(body) => Pin::new(body).poll_frame(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            AnswerBody::Whole(body) => body.is_end_stream(),
+            AnswerBody::Stream(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            AnswerBody::Whole(body) => body.size_hint(),
+            AnswerBody::Stream(body) => body.size_hint(),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Listening: an accept loop of our own on hyper, serving one router over HTTP/1.1 and HTTP/2 on TCP and
+//! Listening: an accept loop of our own on hyper, serving one front over HTTP/1.1 and HTTP/2 on TCP and
 //! unix sockets, with limits that hold (`axum::serve` sets no timer).
 //!
 //! TLS is not here: a sidecar is reached over loopback or a unix socket, or through a proxy that
@@ -6,6 +6,7 @@
 
 mod bind;
 mod connection;
+mod front;
 mod gate;
 mod limits;
 mod pulse;
@@ -16,12 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use metrics::{Counter, Gauge};
 use tokio::sync::watch;
 
 pub use bind::{BindError, Bound};
-pub use gate::BodyTooSlow;
+pub use front::{Answering, Direct, Front};
+pub use gate::{BodyTooSlow, RequestBody};
 pub use limits::Limits;
 
 use crate::config::Listen;
@@ -89,17 +90,17 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Serves `router` on open addresses, in tasks of the current tokio runtime. The limits hold for all
+/// Serves `front` on open addresses, in tasks of the current tokio runtime. The limits hold for all
 /// addresses together.
 ///
 /// # Panics
 /// When [`Limits::check`] finds something; a configuration is checked before anything is opened.
-pub fn serve(bound: Vec<Bound>, router: Router, limits: Limits, meters: Meters) -> Serving {
+pub fn serve(bound: Vec<Bound>, front: impl Into<Front>, limits: Limits, meters: Meters) -> Serving {
     assert_eq!(limits.check(), Ok(()), "limits are checked with the configuration");
     let (sender, stage) = watch::channel(Stage::Open);
     let open = Arc::new(AtomicUsize::new(0));
     let addresses = bound.iter().map(|bound| bound.address().clone()).collect();
-    let shared = Arc::new(Shared::new(router, limits, meters));
+    let shared = Arc::new(Shared::new(front.into(), limits, meters));
     for bound in bound {
         tokio::spawn(accept_loop(bound, Arc::clone(&shared), Arc::clone(&open), stage.clone()));
     }

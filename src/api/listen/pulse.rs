@@ -18,6 +18,8 @@ pub struct Pulse {
     open: AtomicU32,
     /// Requests begun.
     begun: AtomicU64,
+    /// The request, counted from 1, whose time is over; 0 for none.
+    overdue: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     /// `bytes_in` when the last answer was complete: more means that a further head has begun.
@@ -40,9 +42,9 @@ impl Pulse {
     /// Counts a request as open until the guard is dropped.
     pub fn begin(self: &Arc<Self>, version: http::Version) -> OpenRequest {
         self.http2.store(version == http::Version::HTTP_2, Ordering::Relaxed);
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         self.open.fetch_add(1, Ordering::Relaxed);
-        OpenRequest(Arc::clone(self))
+        OpenRequest { pulse: Arc::clone(self), number }
     }
 
     /// Notes that a body was given up before its end.
@@ -69,12 +71,28 @@ impl Pulse {
 
 /// A request that is being answered, up to the last byte of the answer.
 #[derive(Debug)]
-pub struct OpenRequest(Arc<Pulse>);
+pub struct OpenRequest {
+    pulse: Arc<Pulse>,
+    number: u64,
+}
+
+impl OpenRequest {
+    /// Whether a [`Watch`] notices when its time is over: it is the only one that is open.
+    pub fn is_watched(&self) -> bool {
+        !self.pulse.http2.load(Ordering::Relaxed)
+    }
+
+    /// Whether its time is over.
+    pub fn is_overdue(&self) -> bool {
+        self.pulse.overdue.load(Ordering::Relaxed) == self.number
+    }
+}
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.0.answered_at.store(self.0.bytes_in.load(Ordering::Relaxed), Ordering::Relaxed);
-        let open = self.0.open.fetch_sub(1, Ordering::Relaxed);
+        let pulse = &self.pulse;
+        pulse.answered_at.store(pulse.bytes_in.load(Ordering::Relaxed), Ordering::Relaxed);
+        let open = pulse.open.fetch_sub(1, Ordering::Relaxed);
         debug_assert!(open > 0, "a request ends once");
     }
 }
@@ -114,6 +132,9 @@ pub struct Watch {
     state: State,
     ticks: u32,
     finishing: bool,
+    /// The newest request that is being answered, and for how many ticks.
+    request: (u64, u32),
+    request_ticks: u32,
     head_ticks: u32,
     idle_ticks: u32,
     stall_ticks: u32,
@@ -129,6 +150,8 @@ impl Watch {
             state: State { phase: Phase::Head, stamp: 0 },
             ticks: 0,
             finishing: false,
+            request: (0, 0),
+            request_ticks: ticks(limits.request_timeout),
             head_ticks: ticks(limits.header_timeout),
             idle_ticks: ticks(limits.idle_timeout),
             stall_ticks: ticks(limits.stall_timeout),
@@ -143,6 +166,10 @@ impl Watch {
     /// To be called once per tick.
     pub fn tick(&mut self, pulse: &Pulse) -> Verdict {
         let mut state = pulse.state();
+        if self.is_overdue(pulse) {
+            pulse.overdue.store(self.request.0, Ordering::Relaxed);
+            return Verdict::Keep;
+        }
         if self.finishing && state.phase != Phase::Answering {
             state = State { phase: Phase::Finishing, stamp: 0 };
         }
@@ -157,6 +184,17 @@ impl Watch {
             Phase::Answering => (self.stall_ticks, Verdict::Cut),
         };
         if self.ticks >= ticks_max { verdict } else { Verdict::Keep }
+    }
+
+    /// Whether it is at this tick that the time of the open request is over.
+    fn is_overdue(&mut self, pulse: &Pulse) -> bool {
+        let begun = pulse.begun.load(Ordering::Relaxed);
+        if begun != self.request.0 || pulse.open.load(Ordering::Relaxed) == 0 {
+            self.request = (begun, 0);
+            return false;
+        }
+        self.request.1 = self.request.1.saturating_add(1);
+        self.request.1 == self.request_ticks
     }
 }
 
@@ -219,6 +257,21 @@ mod tests {
         let (pulse, mut watch) = watch();
         drop(pulse.begin(http::Version::HTTP_2));
         assert_eq!(ticks(&mut watch, &pulse, || pulse.received(17)), (7, Verdict::Finish));
+    }
+
+    #[test]
+    fn a_request_is_overdue_after_its_time_even_while_bytes_move() {
+        let (pulse, mut watch) = watch();
+        drop(pulse.begin(http::Version::HTTP_11));
+        let open = pulse.begin(http::Version::HTTP_11);
+        assert!(open.is_watched());
+        for tick in 0..10 {
+            pulse.received(1);
+            assert_eq!(watch.tick(&pulse), Verdict::Keep);
+            assert_eq!(open.is_overdue(), tick >= 4, "seen at the first tick, over four ticks later");
+        }
+        drop(open);
+        assert!(!pulse.begin(http::Version::HTTP_11).is_overdue(), "the next one has its own time");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What decisions and their ends answer, as it stands on the wire.
 
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
@@ -17,11 +18,20 @@ const ANSWER_BYTES: usize = 512;
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<T>(pub T);
 
-impl<T: Serialize> IntoResponse for Answer<T> {
-    fn into_response(self) -> Response {
+impl<T: Serialize> Answer<T> {
+    /// The answer, with whatever body its sender takes.
+    pub fn answer<B: From<Bytes>>(&self) -> http::Response<B> {
         let mut bytes = Vec::with_capacity(ANSWER_BYTES);
         serde_json::to_writer(&mut bytes, &self.0).expect("texts and numbers always serialise");
-        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
+        let mut response = http::Response::new(B::from(bytes.into()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        self.answer()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Debits, holds and checks are asked with the same body, so that a gateway can turn one into the other.
 
 use axum::extract::FromRequestParts;
+use http::HeaderMap;
 use http::request::Parts;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -120,24 +121,24 @@ pub struct RefundBody {
 
 impl DrawBody {
     /// The debit that is asked for: all of `credits` or nothing.
-    pub fn debit(self, key: Key) -> Result<Draw, Problem> {
-        let id = key.needed(self.id.clone())?;
+    pub fn debit(mut self, key: Key) -> Result<Draw, Problem> {
+        let id = key.needed(self.id.take())?;
         let mut draw = self.draw(id, None)?;
         draw.ask.min_credits = None;
         Ok(draw)
     }
 
     /// The hold that is asked for.
-    pub fn hold(self, key: Key, app: &App) -> Result<Draw, Problem> {
-        let id = key.needed(self.id.clone())?;
+    pub fn hold(mut self, key: Key, app: &App) -> Result<Draw, Problem> {
+        let id = key.needed(self.id.take())?;
         let ttl_millis = ttl(self.ttl_ms, app)?;
         self.draw(id, Some(ttl_millis))
     }
 
     /// The question, and the id that its answer names. With a field that only holds have it is about
     /// a hold.
-    pub fn check(self, key: Key, app: &App) -> Result<(Draw, Option<OperationId>), Problem> {
-        let id = key.or(self.id.clone())?;
+    pub fn check(mut self, key: Key, app: &App) -> Result<(Draw, Option<OperationId>), Problem> {
+        let id = key.or(self.id.take())?;
         let is_hold = self.ttl_ms.is_some() || self.min_credits.is_some();
         let ttl_millis = if is_hold { Some(ttl(self.ttl_ms, app)?) } else { None };
         let unnamed = || OperationId::new("check").expect("a short text is an id");
@@ -248,11 +249,19 @@ impl FromRequestParts<App> for Key {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        operation_id(&parts.headers, None).map(Self)
+        Self::of(&parts.headers)
     }
 }
 
 impl Key {
+    /// What these headers say.
+    ///
+    /// # Errors
+    /// See [`operation_id`].
+    pub fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        operation_id(headers, None).map(Self)
+    }
+
     /// The id from the body or the header, or the same from both.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ async fn authorize(State(app): State<App>, caller: Caller, uri: Uri, headers: He
     let (draw, is_debit) = read_draw(&headers)?;
     let turn = Turn::alone(&app, &caller);
     let decision =
-        if is_debit { decisions::draw(turn, &draw).await? } else { decisions::look(turn, &draw, None).await? };
+        if is_debit { decisions::draw(turn, draw).await? } else { decisions::look(turn, &draw, None).await? };
     Ok(match decision {
         Decision::Allow(_) => StatusCode::OK.into_response(),
         Decision::Deny(deny) => denied(deny.denial, always_403),

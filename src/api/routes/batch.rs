@@ -188,11 +188,11 @@ async fn row(turn: Turn<'_>, text: &str) -> Result<RowAnswer, Problem> {
     Ok(match &*Op::kind(text)? {
         "debit" => {
             let Op(asked) = read::<Op<DrawBody>>(text)?;
-            RowAnswer::Decision(Box::new(decisions::draw(turn, &asked.debit(key)?).await?))
+            RowAnswer::Decision(Box::new(decisions::draw(turn, asked.debit(key)?).await?))
         }
         "hold" => {
             let Op(asked) = read::<Op<DrawBody>>(text)?;
-            RowAnswer::Decision(Box::new(decisions::draw(turn, &asked.hold(key, turn.app)?).await?))
+            RowAnswer::Decision(Box::new(decisions::draw(turn, asked.hold(key, turn.app)?).await?))
         }
         "check" => {
             let Op(asked) = read::<Op<DrawBody>>(text)?;

@@ -19,7 +19,7 @@ use crate::service::Together;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(debit)).routes(routes!(hold)).routes(routes!(check))
+    OpenApiRouter::new().routes(routes!(debit_route)).routes(routes!(hold_route)).routes(routes!(check_route))
 }
 
 /// On whose behalf something is asked, and whether its answer is one of several.
@@ -41,10 +41,10 @@ impl<'a> Turn<'a> {
 }
 
 /// Decides a debit or a hold for a caller.
-pub async fn draw(turn: Turn<'_>, draw: &Draw) -> Result<Decision, Problem> {
+pub async fn draw(turn: Turn<'_>, draw: Draw) -> Result<Decision, Problem> {
     only_itself(turn.caller, &draw.member)?;
-    let drawn = turn.app.service.draw(draw, turn.together).await?;
-    Ok(Decision::new(Some(draw.id.clone()), drawn))
+    let drawn = turn.app.service.draw(&draw, turn.together).await?;
+    Ok(Decision::new(Some(draw.id), drawn))
 }
 
 /// Answers what would be answered; `id` is the one that the caller named.
@@ -52,6 +52,25 @@ pub async fn look(turn: Turn<'_>, draw: &Draw, id: Option<OperationId>) -> Resul
     only_itself(turn.caller, &draw.member)?;
     let drawn = turn.app.service.check(draw).await?;
     Ok(Decision::new(id, drawn))
+}
+
+/// Answers a debit.
+pub async fn debit(turn: Turn<'_>, key: Key, body: &Body) -> Result<Answer<Decision>, Problem> {
+    let asked: DrawBody = body.read()?;
+    draw(turn, asked.debit(key)?).await.map(Answer)
+}
+
+/// Answers a hold.
+pub async fn hold(turn: Turn<'_>, key: Key, body: &Body) -> Result<Answer<Decision>, Problem> {
+    let asked: DrawBody = body.read()?;
+    draw(turn, asked.hold(key, turn.app)?).await.map(Answer)
+}
+
+/// Answers a check.
+pub async fn check(turn: Turn<'_>, key: Key, body: &Body) -> Result<Answer<Decision>, Problem> {
+    let asked: DrawBody = body.read()?;
+    let (draw, id) = asked.check(key, turn.app)?;
+    look(turn, &draw, id).await.map(Answer)
 }
 
 /// Charge a known cost
@@ -63,9 +82,13 @@ pub async fn look(turn: Turn<'_>, draw: &Draw, id: Option<OperationId>) -> Resul
     params(("Idempotency-Key" = Option<String>, Header, description = "The operation's id, instead of `id`.")),
     responses((status = 200, body = Decision, description = "Allowed or denied; a denial is data."))
 )]
-async fn debit(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
-    let asked: DrawBody = body.read()?;
-    draw(Turn::alone(&app, &caller), &asked.debit(key)?).await.map(Answer)
+async fn debit_route(
+    State(app): State<App>,
+    caller: Caller,
+    key: Key,
+    body: Body,
+) -> Result<Answer<Decision>, Problem> {
+    debit(Turn::alone(&app, &caller), key, &body).await
 }
 
 /// Set an estimated cost aside
@@ -76,9 +99,8 @@ async fn debit(State(app): State<App>, caller: Caller, key: Key, body: Body) -> 
     params(("Idempotency-Key" = Option<String>, Header, description = "The operation's id, instead of `id`.")),
     responses((status = 200, body = Decision, description = "Allowed or denied; a denial is data."))
 )]
-async fn hold(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
-    let asked: DrawBody = body.read()?;
-    draw(Turn::alone(&app, &caller), &asked.hold(key, &app)?).await.map(Answer)
+async fn hold_route(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
+    hold(Turn::alone(&app, &caller), key, &body).await
 }
 
 /// Ask what would be answered
@@ -90,8 +112,11 @@ async fn hold(State(app): State<App>, caller: Caller, key: Key, body: Body) -> R
     post, path = "/v1/checks", tag = "decisions", request_body = DrawBody,
     responses((status = 200, body = Decision, description = "Would be allowed or denied."))
 )]
-async fn check(State(app): State<App>, caller: Caller, key: Key, body: Body) -> Result<Answer<Decision>, Problem> {
-    let asked: DrawBody = body.read()?;
-    let (draw, id) = asked.check(key, &app)?;
-    look(Turn::alone(&app, &caller), &draw, id).await.map(Answer)
+async fn check_route(
+    State(app): State<App>,
+    caller: Caller,
+    key: Key,
+    body: Body,
+) -> Result<Answer<Decision>, Problem> {
+    check(Turn::alone(&app, &caller), key, &body).await
 }

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::{MatchedPath, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use bytes::Bytes;
+use http::Response as HttpResponse;
 use parking_lot::RwLock;
 use tower::{Layer, Service};
 
@@ -39,11 +41,23 @@ impl Guards {
     pub fn new(metrics: &Metrics) -> Self {
         Self(Arc::new(Routes { metrics: metrics.clone(), counted: RwLock::default() }))
     }
+
+    /// Guards an answer that the router does not make, of the route with this path.
+    pub async fn guard<B, F>(&self, path: &str, answer: F) -> HttpResponse<B>
+    where
+        B: From<Bytes>,
+        F: Future<Output = HttpResponse<B>>,
+    {
+        let answer = pin!(async { Ok(answer.await) });
+        match (Answering { answer, route: self.0.of(path) }).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
 }
 
 impl Routes {
-    fn of(&self, path: Option<&MatchedPath>) -> Route {
-        let path = path.map_or(NO_ROUTE, MatchedPath::as_str);
+    fn of(&self, path: &str) -> Route {
         if let Some(route) = self.counted.read().get(path) {
             return route.clone();
         }
@@ -82,7 +96,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let route = self.routes.of(request.extensions().get());
+        let route = self.routes.of(request.extensions().get().map_or(NO_ROUTE, MatchedPath::as_str));
         Answering { answer: self.inner.call(request), route }
     }
 }
@@ -93,8 +107,12 @@ pub struct Answering<F> {
     route: Route,
 }
 
-impl<F: Future<Output = Result<Response, Infallible>> + Unpin> Future for Answering<F> {
-    type Output = Result<Response, Infallible>;
+impl<B, F> Future for Answering<F>
+where
+    B: From<Bytes>,
+    F: Future<Output = Result<HttpResponse<B>, Infallible>> + Unpin,
+{
+    type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
@@ -108,7 +126,7 @@ impl<F: Future<Output = Result<Response, Infallible>> + Unpin> Future for Answer
                 tracing::error!(panic = message(&*panic), "a handler panicked; this is a defect of purser");
                 let detail =
                     "Purser has a defect that this request hit; the log has more. The same id may be sent again.";
-                Problem::new(Code::Internal, detail).into_response()
+                Problem::new(Code::Internal, detail).answer()
             }
         };
         this.route.answered(answer.status().as_u16());

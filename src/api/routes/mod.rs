@@ -10,6 +10,7 @@ pub mod balances;
 pub mod batch;
 pub mod control;
 pub mod decisions;
+mod direct;
 mod docs;
 mod ends;
 mod faults;
@@ -18,13 +19,24 @@ mod health;
 pub mod openapi;
 mod operators;
 
+use std::sync::Arc;
+
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::listen::Front;
 use super::problem::with_fallbacks;
 use super::state::App;
 
-/// Every route; metrics and health only `with_admin`, unless those have an address of their own.
+/// Every route, the most asked before the router; metrics and health only `with_admin`, unless those have an
+/// address of their own.
+pub fn front(app: App, with_admin: bool) -> Front {
+    let guards = guard::Guards::new(app.service.metrics());
+    let direct = direct::Direct::new(app.clone(), guards);
+    Front { direct: Some(Arc::new(direct)), router: router(app, with_admin) }
+}
+
+/// The same routes, all by the router.
 pub fn router(app: App, with_admin: bool) -> Router {
     let areas = if with_admin { areas().merge(health::routes()) } else { areas() };
     let (router, document) = areas.split_for_parts();

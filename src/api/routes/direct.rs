@@ -1,0 +1,156 @@
+//! What is asked before and after every call of a model, answered before the router: debits, holds and
+//! checks, settles and releases.
+//!
+//! The answers are those of the routes with the same paths, made by the same functions; only the way there
+//! is shorter. What is not plainly one of them (another method, an id to decode) goes the router's way.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+
+use super::answers::Answer;
+use super::asks::Key;
+use super::decisions::{self, Turn};
+use super::ends;
+use super::guard::Guards;
+use crate::api::auth::Caller;
+use crate::api::ids::InPath;
+use crate::api::json::Body;
+use crate::api::listen::{self, Answering, RequestBody};
+use crate::api::problem::Problem;
+use crate::api::state::App;
+use crate::domain::OperationId;
+
+/// The path of every hold begins with this.
+const HOLDS: &str = "/v1/holds/";
+
+/// Answers without the router.
+pub struct Direct {
+    app: App,
+    guards: Guards,
+}
+
+/// What is answered here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Debit,
+    Hold,
+    Check,
+    Settle,
+    Release,
+}
+
+impl Direct {
+    /// Answers with this state, counted and guarded as the router's routes are.
+    pub fn new(app: App, guards: Guards) -> Self {
+        Self { app, guards }
+    }
+}
+
+impl listen::Direct for Direct {
+    fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>> {
+        let Some(asked) = Asked::of(request.method(), request.uri().path()) else { return Err(request) };
+        let (app, guards) = (self.app.clone(), self.guards.clone());
+        Ok(Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let answer = async {
+                let answered = answer(asked, &app, &parts, body).await;
+                answered.unwrap_or_else(|problem| problem.answer())
+            };
+            guards.guard(asked.route(), answer).await
+        }))
+    }
+}
+
+/// The handlers of the router, with their arguments in the same order: so a request with several faults is told
+/// the same one.
+async fn answer(asked: Asked, app: &App, parts: &Parts, body: RequestBody) -> Result<Response<Full<Bytes>>, Problem> {
+    let caller = Caller::of(&parts.headers, app)?;
+    let turn = Turn::alone(app, &caller);
+    match asked {
+        Asked::Debit | Asked::Hold | Asked::Check => {
+            let key = Key::of(&parts.headers)?;
+            let body = Body::<false>::needed(&parts.headers, body, app.bodies).await?;
+            let decision = match asked {
+                Asked::Debit => decisions::debit(turn, key, &body).await?,
+                Asked::Hold => decisions::hold(turn, key, &body).await?,
+                _ => decisions::check(turn, key, &body).await?,
+            };
+            Ok(decision.answer())
+        }
+        Asked::Settle | Asked::Release => {
+            let InPath(id) = InPath::<OperationId>::of("id", hold_of(parts.uri.path()))?;
+            let body = Body::<false>::needed(&parts.headers, body, app.bodies).await?;
+            Ok(match asked {
+                Asked::Settle => Answer(ends::settle(turn, &id, body.read()?).await?).answer(),
+                _ => Answer(ends::release(turn, &id, body.read()?).await?).answer(),
+            })
+        }
+    }
+}
+
+impl Asked {
+    fn of(method: &Method, path: &str) -> Option<Self> {
+        if method != Method::POST {
+            return None;
+        }
+        match path {
+            "/v1/debits" => return Some(Self::Debit),
+            "/v1/holds" => return Some(Self::Hold),
+            "/v1/checks" => return Some(Self::Check),
+            _ => {}
+        }
+        let (id, end) = path.strip_prefix(HOLDS)?.split_once('/')?;
+        match end {
+            _ if id.is_empty() || id.contains('%') => None,
+            "settle" => Some(Self::Settle),
+            "release" => Some(Self::Release),
+            _ => None,
+        }
+    }
+
+    /// The path of its route, for the metrics.
+    fn route(self) -> &'static str {
+        match self {
+            Self::Debit => "/v1/debits",
+            Self::Hold => "/v1/holds",
+            Self::Check => "/v1/checks",
+            Self::Settle => "/v1/holds/{id}/settle",
+            Self::Release => "/v1/holds/{id}/release",
+        }
+    }
+}
+
+/// The id in the path of a hold's end.
+fn hold_of(path: &str) -> &str {
+    let id = path.strip_prefix(HOLDS).and_then(|rest| rest.split('/').next());
+    id.expect("a path is a hold's before its id is asked for")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_plainly_such_a_request_is_answered_here() {
+        for (method, path, asked) in [
+            (Method::POST, "/v1/debits", Some(Asked::Debit)),
+            (Method::POST, "/v1/holds", Some(Asked::Hold)),
+            (Method::POST, "/v1/checks", Some(Asked::Check)),
+            (Method::POST, "/v1/holds/a/settle", Some(Asked::Settle)),
+            (Method::POST, "/v1/holds/a/release", Some(Asked::Release)),
+            (Method::GET, "/v1/debits", None),
+            (Method::POST, "/v1/debits/", None),
+            (Method::POST, "/v1/debits/a/refund", None),
+            (Method::POST, "/v1/holds/a/extend", None),
+            (Method::POST, "/v1/holds//settle", None),
+            (Method::POST, "/v1/holds/a%20b/settle", None),
+            (Method::POST, "/v1/holds/a/settle/", None),
+            (Method::POST, "/v1/holds/a/b/settle", None),
+        ] {
+            assert_eq!(Asked::of(&method, path), asked, "{method} {path}");
+        }
+        assert_eq!(hold_of("/v1/holds/a/settle"), "a");
+    }
+}
