@@ -137,7 +137,9 @@ impl Service {
         }
         match self.journal() {
             None => Some("recovering"),
-            Some(journal) if journal.failure().is_some() => Some("the journal has failed"),
+            Some(journal) if journal.failure().is_some() => {
+                Some("the journal cannot be written; see the log, make room on its disk, then restart this sidecar")
+            }
             Some(_) => None,
         }
     }

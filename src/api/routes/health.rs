@@ -28,7 +28,7 @@ struct Health {
 
 /// Whether the process answers
 ///
-/// For restarting it: 200 as long as requests are answered at all.
+/// For restarting it: 200 as long as requests are answered at all, also while its disk is full: a restart would not help.
 #[utoipa::path(get, path = "/healthz", tag = "operation", security(()),
     responses((status = 200, body = Health, description = "It answers.")))]
 async fn healthz() -> Answer<Health> {
@@ -37,7 +37,8 @@ async fn healthz() -> Answer<Health> {
 
 /// Whether it should get traffic
 ///
-/// 503 while it recovers or stops, and once its journal has failed.
+/// 503 with the reason while it recovers or stops, and once its journal could not be written: then every draw is denied
+/// until there is room on its disk and a restart.
 #[utoipa::path(get, path = "/readyz", tag = "operation", security(()),
     responses((status = 200, body = Health, description = "It can decide.")))]
 async fn readyz(State(app): State<App>) -> Result<Answer<Health>, Problem> {
