@@ -149,3 +149,23 @@ async fn a_whitelist_needs_the_feature() {
     let answer = sidecar.ask(STRANGER, "PUT", "/v1/teams/beta/whitelist", body).await;
     assert_eq!(answer.problem(), (409, "no_feature".to_owned(), None));
 }
+
+/// A team without a pool has no window, so nothing is used in it; what was drawn stands with the subscription's window.
+#[tokio::test]
+async fn what_members_used_shows_again_when_their_pool_comes_back() {
+    let sidecar = Sidecar::with_team().await;
+    sidecar.draw("d1", Some("acme"), "mia", "7", false).await;
+    let used = async || {
+        let members = sidecar.get("/v1/teams/acme/members").await.expect(200);
+        let members = members["members"].as_array().expect("a list").clone();
+        let mia = members.into_iter().find(|member| member["member"] == "mia").expect("is a member");
+        (mia["used"].clone(), mia["access"].clone())
+    };
+    assert_eq!(used().await, (json!("7"), json!("credits")));
+    sidecar.ask(Who::Admin, "DELETE", "/v1/teams/acme/subscription", Value::Null).await.expect(204);
+    assert_eq!(used().await, (json!("0"), json!("personal")));
+    sidecar.put("/v1/teams/acme/subscription", json!({ "subscription": "sub_1" })).await.expect(200);
+    assert_eq!(used().await, (json!("7"), json!("personal")));
+    let again = sidecar.put("/v1/teams/acme/members/mia", json!({ "access": "credits", "limit": "8" })).await;
+    assert_eq!(again.expect(200)["used"], "7", "the limit counts it");
+}
