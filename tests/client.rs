@@ -177,9 +177,9 @@ fn spoil(file: &std::path::Path) {
         rows.put_subscription(subscription);
         Ok(Ok(Done { outcome: Outcome::Changed, changes: Vec::new() }))
     };
-    let spoiling = async {
     // The server keeps the file for itself by this one.
     std::fs::remove_file(file.with_extension("db.lock")).expect("the server has claimed its store");
+    let spoiling = async {
         let store = Sqlite::open(sqlite::Options::new(file)).await.expect("the store opens");
         let spoilt = store.control(&rule, &Actor::Service("nobody".to_owned()), Timestamp::MIN).await;
         spoilt.expect("the store is there").answer.expect("nothing refuses it");

@@ -1,6 +1,7 @@
 //! What every store promises, on the specification in memory, on SQLite and on PostgreSQL alike.
 
 mod audit;
+mod certificates;
 mod control;
 mod cut;
 mod file;
@@ -8,6 +9,7 @@ mod flush_rate;
 mod peer;
 #[path = "../support/postgres.rs"]
 mod postgres;
+mod postgres_tls;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod reads;

@@ -1,12 +1,12 @@
 //! Who may come to a Redis: users with no more rights than are documented, passwords that nobody sees, and
 //! encrypted connections.
 
-use std::process::Command;
 use std::time::Duration;
 
 use purser::store::redis::{Options, Target};
 use purser::store::{Redis, Store, StoreError};
 
+use crate::certificates::Authority;
 use crate::redis::Server;
 use crate::support::*;
 
@@ -41,39 +41,27 @@ fn the_documented_rights_are_enough_and_a_password_is_never_shown() {
     });
 }
 
-fn openssl(folder: &std::path::Path, words: &str) {
-    let output = Command::new("openssl").args(words.split(' ')).current_dir(folder).output();
-    let output = output.expect("openssl is there: install the Debian package openssl");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 #[test]
 fn an_encrypted_connection_is_only_made_to_a_server_that_is_vouched_for() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    openssl(
-        folder.path(),
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=tests",
-    );
-    openssl(
-        folder.path(),
-        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -out own.csr -subj /CN=own",
-    );
-    std::fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1\n").expect("it is written");
-    openssl(
-        folder.path(),
-        "x509 -req -in own.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out own.pem",
-    );
-    let server = Server::encrypted(&path("own.pem"), &path("own.key"), &path("ca.pem"));
+    let authority = Authority::new();
+    let (certificate, key) = authority.vouch("IP:127.0.0.1");
+    let [certificate, key, ca] = [certificate, key, authority.certificate()].map(|path| path.display().to_string());
+    let server = Server::encrypted(&certificate, &key, &ca);
     block_on(async {
-        let with = |ca: Option<&str>, tls| {
-            let ca = ca.map(|name| folder.path().join(name));
+        let with = |ca: Option<&Authority>, tls| {
+            let ca = ca.map(Authority::certificate);
             let options = Options::new(Target { tls, ca, ..target(server.port()) });
             Redis::open(Options { verb_timeout: Duration::from_secs(2), ..options })
         };
-        let store = with(Some("ca.pem"), true).await.expect("the store opens");
+        let store = with(Some(&authority), true).await.expect("the store opens");
         seeded(&store).await;
-        assert!(matches!(with(None, true).await, Err(StoreError::Unavailable(_))), "nobody vouches for it");
+        let another = Authority::new();
+        for ca in [None, Some(&another)] {
+            assert!(
+                matches!(with(ca, true).await, Err(StoreError::Unavailable(_))),
+                "nobody who is trusted vouches for it"
+            );
+        }
         assert!(matches!(with(None, false).await, Err(StoreError::Unavailable(_))), "it speaks only TLS");
     });
 }

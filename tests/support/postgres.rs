@@ -166,6 +166,33 @@ impl Server {
         self.order("start", "ready to accept connections");
     }
 
+    /// Takes encrypted connections too from now on, with this certificate and key.
+    pub async fn encrypt(&self, certificate: &Path, key: &Path) {
+        let account = Account::find();
+        let mut conn = PgConnection::connect(&self.url("postgres")).await.expect("the server takes connections");
+        let folder = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut conn).await;
+        let folder: String = folder.expect("the server says where its data is");
+        for (name, file) in [("server.crt", certificate), ("server.key", key)] {
+            let to = Path::new(&folder).join(name);
+            fs::copy(file, &to).expect("the file is copied");
+            fs::set_permissions(&to, PermissionsExt::from_mode(0o600)).expect("the file is closed to others");
+            account.own(&to);
+        }
+        self.run("postgres", "ALTER SYSTEM SET ssl = on").await;
+        self.run("postgres", "SELECT pg_reload_conf()").await;
+        // The server reads its configuration some time later; only new connections see it.
+        let look = PATIENCE / 600;
+        for _ in 0..600 {
+            let mut conn = PgConnection::connect(&self.url("postgres")).await.expect("the server takes connections");
+            let ssl: String = sqlx::query_scalar("SHOW ssl").fetch_one(&mut conn).await.expect("it is a setting");
+            if ssl == "on" {
+                return;
+            }
+            tokio::time::sleep(look).await;
+        }
+        panic!("the server takes no encrypted connections");
+    }
+
     /// A URL of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
