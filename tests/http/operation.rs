@@ -154,10 +154,18 @@ fn says_something(description: &Value) -> bool {
     description.as_str().is_some_and(|text| text.len() > 5)
 }
 
+/// Whether a property says what it is: itself, or in the form that is not null; a tag with one value need not.
+fn is_described(property: &Value) -> bool {
+    let forms = ["oneOf", "anyOf"].map(|part| property[part].as_array().map_or(&[][..], Vec::as_slice));
+    let is_tag = property["enum"].as_array().is_some_and(|values| values.len() == 1);
+    let mut all = forms.into_iter().flatten().chain([property]);
+    is_tag || all.any(|form| says_something(&form["description"]))
+}
+
 /// Adds the properties without a description of a schema, and of those that it is put together from.
 fn undescribed(name: &str, schema: &Value, bare: &mut Vec<String>) {
     for (field, property) in schema["properties"].as_object().into_iter().flatten() {
-        if !says_something(&property["description"]) {
+        if !is_described(property) {
             bare.push(format!("{name}.{field}"));
         }
         undescribed(&format!("{name}.{field}"), property, bare);

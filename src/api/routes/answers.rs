@@ -87,7 +87,7 @@ pub struct Deny {
     /// The operation; not there for a check that named none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<WireOperation>,
-    /// Why.
+    /// Why, with the numbers and the way out.
     pub denial: DenialBody,
 }
 
