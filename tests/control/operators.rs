@@ -217,7 +217,7 @@ async fn a_sidecar_that_synced_a_moment_ago_is_given_up_by_force_only() {
     }
     let listed = sidecar.get("/v1/sidecars").await.expect(200).to_string();
     assert!(!listed.contains("written_off"), "{listed}");
-    sidecar.clock.advance(std::time::Duration::from_secs(59));
+    sidecar.clock.advance(Duration::from_secs(59));
     assert_eq!(forgive(&sidecar, Value::Null).await.status, 409);
     assert_eq!(forgive(&sidecar, json!({ "force": true })).await.expect(200)["credits"], "40");
 }

@@ -21,6 +21,7 @@ pub trait Direct: Send + Sync + 'static {
     ///
     /// # Errors
     /// A request that is not answered here.
+    #[expect(clippy::result_large_err, reason = "what comes back is the request itself")]
     fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>>;
 }
 

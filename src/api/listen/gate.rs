@@ -49,7 +49,10 @@ impl Service<Request<Incoming>> for Gate {
         };
         let answer = match request {
             Ok(answer) => Maker::Direct(answer),
-            Err(request) => Maker::Router(tower::Service::call(&mut front.router.clone(), request.map(Body::new))),
+            Err(request) => {
+                let answer = tower::Service::call(&mut front.router.clone(), request.map(Body::new));
+                Maker::Router(Box::new(answer))
+            }
         };
         Answering { answer, open: Some(open), request_timeout: limits.request_timeout, deadline: None }
     }
@@ -67,7 +70,7 @@ pub struct Answering {
 
 enum Maker {
     Direct(front::Answering),
-    Router(RouteFuture<Infallible>),
+    Router(Box<RouteFuture<Infallible>>),
 }
 
 impl Future for Answering {
