@@ -1,49 +1,44 @@
-//! Sidecars on one database, each a process with a data folder of its own.
+//! Sidecars on one store, each a process with a data folder of its own.
 
 use std::time::Duration;
 
 use purser::clock::Clock;
+use purser::domain::Credits;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Client, Connection};
-use crate::postgres;
+use crate::place::Place;
 use crate::process::Purser;
 
-/// Denials in a row after which nothing more is expected, 100 ms apart.
-const DENIALS_MAX: u32 = 30;
+/// Debited to see whether a sidecar is lent: more than it holds of its own accord.
+const PROBE: &str = "10000";
 
-/// How long a sidecar may take to learn of a team.
-const LEARN_TRIES: u32 = 100;
+/// How long anything may take that needs the store, once it is there.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Fleet {
+    pub place: Place,
     sidecars: Vec<Option<Purser>>,
     folders: Vec<TempDir>,
     durability: &'static str,
-    url: String,
-}
-
-/// What came of asking until nothing was left.
-pub struct Outcome {
-    pub allowed: u64,
-    /// The longest that a denial lasted which was followed by an allowed debit.
-    pub longest_denied_millis: u64,
 }
 
 impl Fleet {
-    pub fn start(sidecars: usize, durability: &'static str) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let database = runtime.block_on(postgres::server().empty_database());
-        let url = postgres::server().url(&database);
+    pub fn start(place: Place, sidecars: usize, durability: &'static str) -> Self {
         let folders = (0..sidecars).map(|_| tempfile::tempdir().expect("a temporary folder")).collect();
-        let mut fleet = Self { sidecars: Vec::new(), folders, durability, url };
+        let mut fleet = Self { place, sidecars: Vec::new(), folders, durability };
         fleet.sidecars.resize_with(sidecars, || None);
         (0..sidecars).for_each(|at| fleet.restart(at));
         fleet
     }
 
+    pub fn len(&self) -> usize {
+        self.sidecars.len()
+    }
+
     pub fn restart(&mut self, at: usize) {
-        self.sidecars[at] = Some(Purser::start(self.folders[at].path(), self.durability, Some(&self.url)));
+        self.sidecars[at] = Some(Purser::start(self.folders[at].path(), self.durability, Some(&self.place.url())));
     }
 
     /// `kill -9`.
@@ -59,69 +54,81 @@ impl Fleet {
         self.purser(at).client()
     }
 
-    /// A team with a pool and members with limits, made through the first sidecar and known to all.
-    pub fn team(&self, pool: u32, members: &[(&str, Option<u32>)]) {
-        let client = self.client(0);
+    /// Changes something through a sidecar; patiently, because the store may just be coming back.
+    pub fn control(&self, at: usize, method: &str, path: &str, body: Value) {
+        let mut last = String::new();
+        let done = soon(|| {
+            let mut connection = self.client(at).connect().expect("the server takes connections");
+            let (status, text) = connection.send(method, path, Some(&body)).expect("the server answers");
+            assert!(status == 503 || (200..300).contains(&status), "{method} {path}: {status} {text}");
+            last = text;
+            status != 503
+        });
+        assert!(done.is_some(), "{method} {path}: {last}");
+    }
+
+    /// A subscription with a pool, and a team that draws on it.
+    pub fn team(&self, team: &str, pool: u32, members: &[(String, Option<u32>)]) {
         let terms = json!({
-            "owner": "olga", "plan": "team", "status": "active", "seats": 1, "credits_per_seat": pool.to_string(),
-            "billing_anchor": "2026-01-31T00:00:00Z", "rollover": {"cap": null, "windows": 1},
+            "owner": format!("owner-{team}"), "plan": "team", "status": "active", "seats": 1,
+            "credits_per_seat": pool.to_string(), "billing_anchor": "2026-01-31T00:00:00Z",
+            "rollover": {"cap": null, "windows": 1},
             "features": {"private_workflows": false, "save_history": false, "model_whitelist": false}
         });
-        client.call("PUT", "/v1/subscriptions/sub_1", Some(&terms));
-        client.call("PUT", "/v1/teams/acme", Some(&json!({"name": "Acme", "owner": "olga"})));
+        self.control(0, "PUT", &format!("/v1/subscriptions/sub_{team}"), terms);
+        self.control(0, "PUT", &format!("/v1/teams/{team}"), json!({"name": team, "owner": format!("owner-{team}")}));
         for (member, limit) in members {
-            let limit = limit.map(|limit| limit.to_string());
-            let settings = json!({"role": "member", "access": "credits", "limit": limit, "opted_out": false});
-            client.call("PUT", &format!("/v1/teams/acme/members/{member}"), Some(&settings));
+            self.limit(0, team, member, *limit);
         }
-        self.wait_for_team();
-    }
-
-    /// Waits until every sidecar knows the team and its last member.
-    pub fn wait_for_team(&self) {
-        let members = self.client(0).call("GET", "/v1/teams/acme/members", None);
-        let last = members["members"].as_array().and_then(|all| all.last()).map(|member| member["member"].clone());
-        let last = last.as_ref().and_then(Value::as_str).expect("a team has members").to_owned();
-        for at in 0..self.sidecars.len() {
-            let path = format!("/v1/teams/acme/members/{last}/balance");
-            let knows = |_| {
-                std::thread::sleep(Duration::from_millis(20));
-                let mut connection = self.client(at).connect().expect("the server takes connections");
-                connection.send("GET", &path, None).expect("the server answers").0 == 200
-            };
-            assert!((0..LEARN_TRIES).any(knows), "sidecar {at} learns of a team within two seconds");
+        let last = &members.last().expect("a team has members").0;
+        let path = format!("/v1/teams/{team}/members/{last}/balance");
+        for at in 0..self.len() {
+            let knows = || self.client(at).connect().and_then(|mut it| it.send("GET", &path, None));
+            assert!(soon(|| knows().is_ok_and(|(status, _)| status == 200)).is_some(), "{at} learns of {team}");
         }
     }
 
-    /// Debits one credit at a time until nothing has been allowed for three seconds.
-    pub fn exhaust(&self, at: usize, member: &str) -> Outcome {
-        let (clock, mut denied_since) = (Clock::system(), None);
-        let mut connection = self.client(at).connect().expect("the server takes connections");
-        let (mut outcome, mut denials) = (Outcome { allowed: 0, longest_denied_millis: 0 }, 0);
-        for number in 0_u64.. {
-            let id = format!("race-{at}-{number}");
-            if debit(&mut connection, &id, member) {
-                let waited = denied_since.take().map_or(0, |since| clock.since(since).as_millis() as u64);
-                outcome.longest_denied_millis = outcome.longest_denied_millis.max(waited);
-                (outcome.allowed, denials) = (outcome.allowed + 1, 0);
-                continue;
-            }
-            denied_since.get_or_insert_with(|| clock.instant());
-            denials += 1;
-            if denials == DENIALS_MAX {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        outcome
+    /// Gives a member a limit.
+    pub fn limit(&self, at: usize, team: &str, member: &str, limit: Option<u32>) {
+        let limit = limit.map(|limit| limit.to_string());
+        let settings = json!({"role": "member", "access": "credits", "limit": limit, "opted_out": false});
+        self.control(at, "PUT", &format!("/v1/teams/{team}/members/{member}"), settings);
     }
 
-    /// Draws that a sidecar has allowed so far, by its metrics.
-    pub fn answered(&self, at: usize) -> u64 {
-        let metrics = self.client(at).text("/metrics", "text/plain");
-        let allowed =
-            metrics.lines().filter(|line| line.starts_with("purser_decisions_total") && line.contains("allow"));
-        allowed.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+    /// Waits until every sidecar has been lent something that it did not hold; the longest that one waited.
+    pub fn all_are_lent(&self, name: &str) -> Duration {
+        let is_lent = |at: usize| {
+            let mut connection = self.client(at).connect().expect("the server takes connections");
+            let mut tries = 0;
+            let waited = soon(|| {
+                tries += 1;
+                debit(&mut connection, "probe", "m0", &format!("{name}-{at}-{tries}"), PROBE)
+            });
+            waited.unwrap_or_else(|| panic!("{name}: sidecar {at} is lent nothing"))
+        };
+        (0..self.len()).map(is_lent).max().unwrap_or_default()
+    }
+
+    /// A pool as the store has it over all sidecars.
+    pub fn pool(&self, team: &str) -> Value {
+        self.client(0).call("GET", &format!("/v1/teams/{team}/pool"), None)
+    }
+
+    /// A number of a sidecar's page of metrics, summed over its labels as far as they contain a text.
+    pub fn metric(&self, at: usize, name: &str, label: &str) -> f64 {
+        let page = self.client(at).text("/metrics", "text/plain");
+        let lines = page.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Draws that all sidecars have allowed since they started.
+    pub fn allowed(&self) -> u64 {
+        (0..self.len()).map(|at| self.metric(at, "purser_decisions_total", "allow")).sum::<f64>() as u64
+    }
+
+    /// Leases that the store had forgotten, as sidecars heard since they started.
+    pub fn regressions(&self) -> u64 {
+        (0..self.len()).map(|at| self.metric(at, "purser_lease_regressions_total", "")).sum::<f64>() as u64
     }
 
     /// Asks every sidecar to stop; all exit with 0.
@@ -132,10 +139,32 @@ impl Fleet {
     }
 }
 
-fn debit(connection: &mut Connection, id: &str, member: &str) -> bool {
-    let body = json!({"id": id, "team": "acme", "member": member, "credits": "1"});
+/// Debits; whether it is allowed.
+pub fn debit(connection: &mut Connection, team: &str, member: &str, id: &str, credits: &str) -> bool {
+    let body = json!({"id": id, "team": team, "member": member, "credits": credits});
     let (status, text) = connection.send("POST", "/v1/debits", Some(&body)).expect("the server answers");
     assert_eq!(status, 200, "{text}");
     let answer: Value = serde_json::from_str(&text).expect("an answer is JSON");
     answer["decision"] == "allow"
+}
+
+/// How long it took until something was so, looking every few milliseconds; nothing if it never was.
+pub fn soon(mut is_so: impl FnMut() -> bool) -> Option<Duration> {
+    let clock = Clock::system();
+    let start = clock.instant();
+    loop {
+        if is_so() {
+            return Some(clock.since(start));
+        }
+        if clock.since(start) > PATIENCE {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Micro-credits of a number in an answer; what is left out is none.
+pub fn micros(credits: &Value) -> i64 {
+    let Some(text) = credits.as_str() else { return 0 };
+    text.parse::<Credits>().expect("credits are decimals").micros()
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -19,6 +20,8 @@ pub const MEMBERS: u64 = 6;
 /// An operation that was answered as done.
 #[derive(Clone, Debug)]
 pub struct Promise {
+    /// In whose name.
+    pub team: &'static str,
     /// The operation's id.
     pub id: String,
     /// The ledger's word for it.
@@ -56,10 +59,18 @@ pub fn seed(client: &Client) {
 impl Load {
     /// Starts the connections; ids are unique to `cycle`.
     pub fn start(purser: &Purser, cycle: u64) -> Self {
+        Self::on(&["acme"], Duration::ZERO, purser, cycle)
+    }
+
+    /// As [`Load::start`], with teams to draw on, one after the other for each connection, and a pause
+    /// between two draws. On all but the first no settle is above its hold.
+    pub fn on(teams: &[&'static str], pause: Duration, purser: &Purser, cycle: u64) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let threads = (0..CONNECTIONS).map(|worker| {
             let (over, client) = (Arc::clone(&over), purser.client());
-            thread::spawn(move || Worker::new(cycle, worker).run(&client, &over))
+            let team = worker as usize % teams.len();
+            let worker = Worker { team: teams[team], is_exact: team > 0, pause, ..Worker::new(cycle, worker) };
+            thread::spawn(move || worker.run(&client, &over))
         });
         Self { threads: threads.collect(), over }
     }
@@ -73,6 +84,10 @@ impl Load {
 
 struct Worker {
     name: String,
+    team: &'static str,
+    /// Its estimates are never too low.
+    is_exact: bool,
+    pause: Duration,
     random: u64,
     count: u64,
     promises: Vec<Promise>,
@@ -81,13 +96,17 @@ struct Worker {
 impl Worker {
     fn new(cycle: u64, worker: u64) -> Self {
         let random = (cycle * CONNECTIONS + worker + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Self { name: format!("c{cycle}-w{worker}"), random, count: 0, promises: Vec::new() }
+        let name = format!("c{cycle}-w{worker}");
+        let (team, pause) = ("acme", Duration::ZERO);
+        Self { name, team, is_exact: false, pause, random, count: 0, promises: Vec::new() }
     }
 
     fn run(mut self, client: &Client, over: &AtomicBool) -> Vec<Promise> {
         // The server goes away in the middle of an exchange; what it did not answer promises nothing.
         if let Ok(mut connection) = client.connect() {
-            while !over.load(Ordering::Relaxed) && self.step(&mut connection).is_ok() {}
+            while !over.load(Ordering::Relaxed) && self.step(&mut connection).is_ok() {
+                thread::sleep(self.pause);
+            }
         }
         self.promises
     }
@@ -97,11 +116,11 @@ impl Worker {
         let id = format!("{}-{}", self.name, self.count);
         let member = format!("m{}", self.next(MEMBERS));
         let credits = format!("{}.{:03}", self.next(3), self.next(1_000));
-        let body = json!({"id": id, "team": "acme", "member": member, "credits": credits});
+        let body = json!({"id": id, "team": self.team, "member": member, "credits": credits});
         if self.next(2) == 0 {
             let answer = self.ask(connection, "/v1/debits", &body)?;
             if self.promise(&answer, &id, "debited", "credits", "/v1/debits", &body) && self.next(8) == 0 {
-                let (path, body) = (format!("/v1/debits/{id}/refund"), json!({"team": "acme"}));
+                let (path, body) = (format!("/v1/debits/{id}/refund"), json!({"team": self.team}));
                 let answer = self.ask(connection, &path, &body)?;
                 self.promise(&answer, &id, "refunded", "refunded", &path, &body);
             }
@@ -113,14 +132,15 @@ impl Worker {
         }
         match self.next(4) {
             0 => {
-                let (path, body) = (format!("/v1/holds/{id}/release"), json!({"team": "acme"}));
+                let (path, body) = (format!("/v1/holds/{id}/release"), json!({"team": self.team}));
                 let answer = self.ask(connection, &path, &body)?;
                 self.promise(&answer, &id, "released", "returned", &path, &body);
             }
             1 => {}
             _ => {
                 let path = format!("/v1/holds/{id}/settle");
-                let body = json!({"team": "acme", "credits": format!("{}.5", self.next(3))});
+                let cost = if self.is_exact { credits } else { format!("{}.5", self.next(3)) };
+                let body = json!({"team": self.team, "credits": cost});
                 let answer = self.ask(connection, &path, &body)?;
                 self.promise(&answer, &id, "settled", "charged", &path, &body);
             }
@@ -140,7 +160,8 @@ impl Worker {
             return false;
         }
         let credits = answer[field].as_str().unwrap_or_else(|| panic!("{path} answers {field}: {answer}")).to_owned();
-        self.promises.push(Promise { id: id.into(), kind, credits, path: path.into(), body: body.clone() });
+        let (team, id, path, body) = (self.team, id.into(), path.into(), body.clone());
+        self.promises.push(Promise { team, id, kind, credits, path, body });
         true
     }
 

@@ -29,13 +29,17 @@ const GUARD: &str = r#"
 # Nobody hears what is said once the tests have ended.
 trap "" PIPE
 start() { "$1/postgres" -D "$2/data" -p "$3" -k "$2" 2>&1 & server=$!; }
-stop() { kill -"$1" "$server" 2>/dev/null; wait "$server"; echo "stopped" 2>/dev/null; }
+stop() { kill -"$1" "$server" 2>/dev/null; each CONT; wait "$server"; server=; echo "stopped" 2>/dev/null; }
+# The server first, so that it starts nobody meanwhile.
+each() { kill -"$1" "$server"; kill -"$1" $(cat "/proc/$server/task/$server/children"); } 2>/dev/null
 start "$@"
 while read -r order; do
     case $order in
         start) start "$@" ;;
         stop) stop INT ;;
         crash) stop QUIT ;;
+        freeze) each STOP; echo "frozen" ;;
+        thaw) each CONT; echo "thawed" ;;
     esac
 done
 stop QUIT
@@ -47,7 +51,7 @@ const CONFIG: &str = "listen_addresses = '127.0.0.1'\nfsync = on\nshared_buffers
 
 /// Passwords are asked of one role only, because checking them is slow in a build without optimization.
 const ACCESS: &str = "local all all trust\nhost all careful 127.0.0.1/32 scram-sha-256\n\
-                      host all all 127.0.0.1/32 trust\n";
+                      host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n";
 
 /// A running server.
 pub struct Server {
@@ -117,11 +121,27 @@ pub fn server() -> &'static Server {
 impl Server {
     /// A server that no other test uses; for tests that stop it.
     pub fn start() -> Self {
+        Self::over(copy_fresh)
+    }
+
+    /// A standby that follows this server, and knows all that it had until now.
+    pub fn standby(&self) -> Self {
+        let port = self.port.to_string();
+        Self::over(|programs, account, to| {
+            let mut backup = account.command(programs.join("pg_basebackup"));
+            backup.args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", "fast", "--no-sync", "-R", "-D"]);
+            let output = backup.arg(to).output().expect("pg_basebackup runs");
+            assert!(output.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&output.stderr));
+        })
+    }
+
+    /// A server over a folder of data that `make` makes.
+    fn over(make: impl FnOnce(&Path, &Account, &Path)) -> Self {
         let (programs, account) = (programs(), Account::find());
         let folder = tempfile::Builder::new().prefix("purser-postgres-").tempdir().expect("a folder").keep();
         account.own(&folder);
         fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).expect("the folder is closed to others");
-        copy_fresh(&programs, &account, &folder.join("data"));
+        make(&programs, &account, &folder.join("data"));
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port");
         let mut process = account
             .command("/bin/sh")
@@ -141,7 +161,7 @@ impl Server {
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
         let orders = process.stdin.take().expect("it is piped");
         let guard = Guard { orders, said, _process: process };
-        guard.wait_for("ready to accept connections");
+        guard.wait_for("ready to accept");
         Self { port: port.port(), guard: Mutex::new(guard), databases: AtomicU32::new(0) }
     }
 
@@ -193,6 +213,16 @@ impl Server {
         panic!("the server takes no encrypted connections");
     }
 
+    /// Neither answers nor refuses from now on, nor does any process that serves a connection.
+    pub fn freeze(&self) {
+        self.order("freeze", "frozen");
+    }
+
+    /// Goes on.
+    pub fn thaw(&self) {
+        self.order("thaw", "thawed");
+    }
+
     /// A URL of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
@@ -239,6 +269,7 @@ fn copy_fresh(programs: &Path, account: &Account, to: &Path) {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres{version}-{user}"));
     if !kept.exists() {
         make_fresh(programs, account, to);
+        configure(to);
         let mine = kept.with_extension(std::process::id().to_string());
         copy(to, &mine);
         // Where another process was faster, its folder is as good.
@@ -248,6 +279,7 @@ fn copy_fresh(programs: &Path, account: &Account, to: &Path) {
         return;
     }
     copy(&kept, to);
+    configure(to);
 }
 
 fn make_fresh(programs: &Path, account: &Account, to: &Path) {
@@ -255,8 +287,11 @@ fn make_fresh(programs: &Path, account: &Account, to: &Path) {
     initdb.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "postgres", "-D"]).arg(to);
     let output = initdb.output().expect("initdb runs");
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn configure(folder: &Path) {
     for (name, text) in [("postgresql.auto.conf", CONFIG), ("pg_hba.conf", ACCESS)] {
-        fs::write(to.join(name), text).expect("the server is configured");
+        fs::write(folder.join(name), text).expect("the server is configured");
     }
 }
 

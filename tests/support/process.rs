@@ -45,6 +45,11 @@ impl Purser {
         Client::new(&self.address)
     }
 
+    /// What a command line names it by.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().expect("the server runs");

@@ -35,11 +35,29 @@ pub enum Trap {
     Before(&'static str),
     /// After the client's bytes with this text have gone on: the server does it, its answer is lost.
     After(&'static str),
+    /// As `Before`, so many of the client's messages later on the same connection.
+    LaterBefore(&'static str, u32),
+    /// As `After`, so many of the client's messages later on the same connection.
+    LaterAfter(&'static str, u32),
+}
+
+impl Trap {
+    /// After which text, how many messages later, and whether the server still hears that one.
+    fn place(&self) -> Option<(&'static str, u32, bool)> {
+        match *self {
+            Self::None => None,
+            Self::Before(text) => Some((text, 0, false)),
+            Self::After(text) => Some((text, 0, true)),
+            Self::LaterBefore(text, messages) => Some((text, messages, false)),
+            Self::LaterAfter(text, messages) => Some((text, messages, true)),
+        }
+    }
 }
 
 /// A running proxy.
 pub struct Proxy {
     address: SocketAddr,
+    ahead: watch::Sender<u16>,
     mode: watch::Sender<Mode>,
     trap: watch::Sender<Trap>,
     sprung: Arc<AtomicU32>,
@@ -50,22 +68,29 @@ impl Proxy {
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
+        let (ahead, aheads) = watch::channel(port);
         let (mode, modes) = watch::channel(Mode::Forward);
         let (trap, traps) = watch::channel(Trap::None);
         let sprung = Arc::new(AtomicU32::new(0));
         let (arm, count) = (trap.clone(), Arc::clone(&sprung));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let pipe = Pipe { modes: modes.clone(), traps: traps.clone(), arm: arm.clone(), count: count.clone() };
-                tokio::spawn(pipe.run(client, port));
+                let (aheads, modes, traps) = (aheads.clone(), modes.clone(), traps.clone());
+                let pipe = Pipe { aheads, modes, traps, arm: arm.clone(), count: count.clone() };
+                tokio::spawn(pipe.run(client));
             }
         });
-        Self { address, mode, trap, sprung }
+        Self { address, ahead, mode, trap, sprung }
     }
 
     /// Its port on loopback.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Forwards to another port of loopback; open connections are cut.
+    pub fn lead_to(&self, port: u16) {
+        self.ahead.send_replace(port);
     }
 
     /// From now on, for open connections too.
@@ -84,7 +109,14 @@ impl Proxy {
     }
 }
 
+/// What becomes of the bytes that sprang a trap.
+enum Goes {
+    No,
+    Unanswered,
+}
+
 struct Pipe {
+    aheads: watch::Receiver<u16>,
     modes: watch::Receiver<Mode>,
     traps: watch::Receiver<Trap>,
     arm: watch::Sender<Trap>,
@@ -92,21 +124,22 @@ struct Pipe {
 }
 
 impl Pipe {
-    async fn run(self, client: TcpStream, port: u16) {
+    async fn run(mut self, client: TcpStream) {
         if *self.modes.borrow() == Mode::Cut {
             return;
         }
+        let port = *self.aheads.borrow_and_update();
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
         let (mut from_client, mut to_client) = client.into_split();
         let (mut from_server, mut to_server) = server.into_split();
-        let mut modes = self.modes.clone();
+        let (mut modes, mut aheads) = (self.modes.clone(), self.aheads.clone());
         let (swallow, swallows) = watch::channel(false);
         let up = async {
-            let mut bytes = vec![0; 64 * 1024];
+            let (mut bytes, mut since) = (vec![0; 64 * 1024], None);
             while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
-                match self.spring(&bytes[..length]) {
-                    Some(Trap::Before(_)) => return,
-                    trap => drop(swallow.send_replace(trap.is_some())),
+                match self.spring(&bytes[..length], &mut since) {
+                    Some(Goes::No) => return,
+                    goes => drop(swallow.send_replace(goes.is_some())),
                 }
                 if !self.hand_on(&mut to_server, &bytes[..length]).await {
                     return;
@@ -123,20 +156,24 @@ impl Pipe {
             }
         };
         let cut = modes.wait_for(|mode| *mode == Mode::Cut);
-        tokio::select! { () = up => {}, () = down => {}, _ = cut => {} }
+        tokio::select! { () = up => {}, () = down => {}, _ = cut => {}, _ = aheads.changed() => {} }
     }
 
-    /// Whether the trap is for these bytes; it is sprung once.
-    fn spring(&self, bytes: &[u8]) -> Option<Trap> {
-        let trap = self.traps.borrow().clone();
-        let (Trap::Before(text) | Trap::After(text)) = trap else { return None };
+    /// Whether the trap is for these bytes; it is sprung once. `since` counts this connection's messages
+    /// since the trap's text.
+    fn spring(&self, bytes: &[u8], since: &mut Option<u32>) -> Option<Goes> {
+        let Some((text, messages, goes)) = self.traps.borrow().place() else {
+            *since = None;
+            return None;
+        };
         let is_there = bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        if !is_there {
+        *since = if is_there { Some(0) } else { since.map(|since| since + 1) };
+        if *since != Some(messages) {
             return None;
         }
         self.arm.send_replace(Trap::None);
         self.count.fetch_add(1, Ordering::SeqCst);
-        Some(trap)
+        Some(if goes { Goes::Unanswered } else { Goes::No })
     }
 
     /// Answers whether the connection lives on.
