@@ -76,7 +76,7 @@ pub struct Entry {
     pub drawer: Drawer,
     /// What happened.
     pub fact: Fact,
-    /// What it moves: one window, or two where a hold of an ended window is settled above.
+    /// What it moves: one window, two where a hold of an ended window is settled above, or nothing.
     pub postings: SmallVec<[Posting; 1]>,
 }
 
@@ -139,9 +139,69 @@ pub enum Fact {
         /// Fingerprint of the request.
         content: u64,
     },
+    /// A draw was undone, because another sidecar had entered one under the same id before.
+    Voided {
+        /// What came back of it.
+        credits: Credits,
+        /// The other one was asked with other content.
+        reused: bool,
+    },
+    /// A draw that this sidecar did not enter is to end, or to be given back, where it was entered.
+    /// Moves nothing here; its drawer only names the scope.
+    EndAsked {
+        /// How.
+        end: AskedEnd,
+    },
+}
+
+/// How a draw is to end that another sidecar has entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskedEnd {
+    /// With its real cost.
+    Settle {
+        /// The real cost.
+        credits: Credits,
+    },
+    /// Cancelled.
+    Release,
+    /// Not before a new expiry.
+    Extend {
+        /// The new expiry.
+        expires_at: Timestamp,
+    },
+    /// Given back.
+    Refund {
+        /// A part under the refund's own id; `None`: all that is left.
+        part: Option<(OperationId, Credits)>,
+    },
+}
+
+impl AskedEnd {
+    /// The word in metrics and in the ledger's detail.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Settle { .. } => "settle",
+            Self::Release => "release",
+            Self::Extend { .. } => "extend",
+            Self::Refund { .. } => "refund",
+        }
+    }
+
+    /// How much is to be charged or given back, where that is said.
+    pub const fn credits(&self) -> Option<Credits> {
+        match self {
+            Self::Settle { credits } | Self::Refund { part: Some((_, credits)) } => Some(*credits),
+            Self::Release | Self::Extend { .. } | Self::Refund { part: None } => None,
+        }
+    }
 }
 
 impl Fact {
+    /// Whether it begins a draw: only one sidecar may enter one under an id.
+    pub const fn begins_draw(&self) -> bool {
+        matches!(self, Self::Debited { .. } | Self::Held { .. })
+    }
+
     /// The word in the ledger.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -152,13 +212,22 @@ impl Fact {
             Self::Released { .. } => "released",
             Self::Expired { .. } => "expired",
             Self::Refunded { .. } => "refunded",
+            Self::Voided { .. } => "voided",
+            Self::EndAsked { .. } => "end_asked",
         }
     }
 
     /// The credits that the ledger shows: charged, set aside, returned or refunded.
     pub const fn credits(&self) -> Credits {
         match self {
-            Self::Debited { credits, .. } | Self::Held { credits, .. } | Self::Refunded { credits, .. } => *credits,
+            Self::Debited { credits, .. }
+            | Self::Held { credits, .. }
+            | Self::Refunded { credits, .. }
+            | Self::Voided { credits, .. } => *credits,
+            Self::EndAsked { end } => match end.credits() {
+                Some(credits) => credits,
+                None => Credits::ZERO,
+            },
             Self::Settled { charged, .. } => *charged,
             Self::Released { returned } | Self::Expired { returned } => *returned,
             Self::Extended { .. } => Credits::ZERO,

@@ -123,6 +123,20 @@ pub fn refunded(
     Ok(heading.entry(Fact::Refunded { debit, credits, content }, smallvec![posting]))
 }
 
+/// The entry that undoes a draw, or what it moved in one window, because another sidecar had entered
+/// one under the same id before.
+pub fn voided(
+    heading: Heading,
+    posting: Option<Posting>,
+    reused: bool,
+    scopes: &Scopes<'_>,
+) -> Result<Entry, OutOfRange> {
+    let unheld = posting.as_ref().and_then(|posting| posting.unheld).map_or(Credits::ZERO, |set| set.credits);
+    let credits = posting.as_ref().map_or(Credits::ZERO, |posting| posting.refunded).plus(unheld);
+    let posting = posting.map(|posting| scopes.sum(heading.drawer.payer, posting)).transpose()?;
+    Ok(heading.entry(Fact::Voided { credits, reused }, posting.into_iter().collect()))
+}
+
 /// A hold: credits set aside in one window of one book until settled, released or expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {

@@ -181,12 +181,14 @@ impl<L: Log> Meter<L> {
             Scope::Team(team) => {
                 let cell = self.team_cell(team)?;
                 let cell = cell.lock();
-                Some(cell.members.user(cell.operations.get(key)?.by.member).clone())
+                let known = cell.operations.get(key).filter(|known| known.is_answered())?;
+                Some(cell.members.user(known.by.member).clone())
             }
             Scope::User(user) => {
                 let cell = self.book_cell(&self.owned_by(user)?.subscription)?;
                 let cell = cell.lock();
-                Some(cell.owners[cell.operations.get(key)?.by.member].clone())
+                let known = cell.operations.get(key).filter(|known| known.is_answered())?;
+                Some(cell.owners[known.by.member].clone())
             }
         }
     }

@@ -121,6 +121,10 @@ pub(super) fn replay(known: &Known, drawer: Drawer, content: u64, remaining: Rem
     let (credits, expires_at) = match &known.kind {
         Kind::Debit { credits, .. } => (*credits, None),
         Kind::Hold(known) => (known.hold.set.credits, Some(known.first_expiry)),
+        Kind::Elsewhere(known) => match known.first {
+            Some(first) if !known.reused => first,
+            _ => return Err(DrawFault::IdReused),
+        },
         Kind::Refund { .. } => return Err(DrawFault::IdReused),
     };
     if known.content != content {

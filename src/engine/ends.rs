@@ -95,7 +95,7 @@ impl<L: Log> Meter<L> {
 
     /// Gives a hold a new expiry, `ttl_millis` from now.
     pub fn extend(&self, scope: &Scope, id: &OperationId, ttl_millis: u64, now: Timestamp) -> Result<Ended, EndFault> {
-        self.on(scope, id, now, |work| work.extend(id, ttl_millis))
+        self.on(scope, id, now, |work| work.extend_to(id, work.now.plus_millis(ttl_millis)))
     }
 
     /// Gives back `credits` of a debit under the refund's own id, or without both all that is left.
@@ -122,7 +122,7 @@ impl<L: Log> Meter<L> {
     }
 
     /// Works on one known operation under the locks of its scope and its book.
-    fn on<T>(
+    pub(super) fn on<T>(
         &self,
         scope: &Scope,
         id: &OperationId,
@@ -130,17 +130,19 @@ impl<L: Log> Meter<L> {
         act: impl FnOnce(&mut Work<'_, '_, L>) -> Result<T, EndFault>,
     ) -> Result<T, EndFault> {
         let key = self.key(id);
-        self.on_key(scope, now, |_| Some(key), act)
+        self.on_key(scope, ENTRIES_MAX, now, |_| Some(key), act)
     }
 
-    fn on_key<T>(
+    /// As [`Meter::on`], with room for `entries`.
+    pub(super) fn on_key<T>(
         &self,
         scope: &Scope,
+        entries: usize,
         now: Timestamp,
         key: impl FnOnce(&Operations) -> Option<Key>,
         act: impl FnOnce(&mut Work<'_, '_, L>) -> Result<T, EndFault>,
     ) -> Result<T, EndFault> {
-        let mut room = self.log.reserve(ENTRIES_MAX).map_err(|_| EndFault::Unavailable)?;
+        let mut room = self.log.reserve(entries).map_err(|_| EndFault::Unavailable)?;
         let room = &mut room;
         match scope {
             Scope::Team(team) => {
@@ -184,6 +186,6 @@ impl<L: Log> Meter<L> {
     /// Expires one due hold; `false` when there is none, or no room for its entry.
     fn expire_one(&self, scope: &Scope, now: Timestamp) -> bool {
         let due = |operations: &Operations| operations.due(now);
-        self.on_key(scope, now, due, |work| work.expire()).is_ok()
+        self.on_key(scope, ENTRIES_MAX, now, due, |work| work.expire()).is_ok()
     }
 }

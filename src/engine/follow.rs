@@ -28,6 +28,7 @@ impl<L: Log> Meter<L> {
                 Row::Team(team) => teams.entry(&team.id).or_default().team = Some(team),
                 Row::Member(team, member) => teams.entry(team).or_default().members.push(member),
                 Row::Sidecar(_) | Row::Purchase(_) | Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) => {}
+                Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => {}
             }
         }
         for (id, rows) in teams {

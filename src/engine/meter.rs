@@ -15,6 +15,7 @@ use super::lock::Mutex;
 use super::log::Log;
 use super::operations::{Horizon, Key};
 use super::pace::PacedLock;
+pub use crate::domain::Scope;
 use crate::domain::{OperationId, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::root::Sharing;
 
@@ -45,15 +46,6 @@ impl Default for Options {
             sharing: Sharing::Sole,
         }
     }
-}
-
-/// Where an operation id counts: in a team, or in a user where no team is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// A team.
-    Team(TeamId),
-    /// A user's own credits.
-    User(UserId),
 }
 
 /// Everything that decides, in memory.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use super::elsewhere::{Elsewhere, above};
 use crate::domain::{Credits, Entry, Fact, Hold, OperationId, Set, Timestamp};
 
 /// An operation id as a keyed hash.
@@ -51,16 +52,22 @@ pub enum Kind {
     Refund {
         /// What it gave back.
         credits: Credits,
+        /// It was only asked for, of what another sidecar has.
+        is_asked: bool,
     },
+    /// A draw that another sidecar has.
+    Elsewhere(Box<Elsewhere>),
 }
 
 /// What was given back of a debit.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Refunds {
     /// In all.
     pub credits: Credits,
     /// What the refund of all that was left gave back, and its entry's number.
     pub rest: Option<(Credits, u64)>,
+    /// Refunds of a part, by their own ids.
+    pub parts: Vec<(OperationId, Credits)>,
 }
 
 /// What is known of a hold.
@@ -74,6 +81,8 @@ pub struct HoldKnown {
     pub first_expiry: Timestamp,
     /// How it ended, once it has.
     pub end: Option<End>,
+    /// What its settle charged in another window than its own, and in which.
+    pub above: (Timestamp, Credits),
 }
 
 /// Who drew, and on what, by the numbers of its scope: of a team's members and sources, or of a book's owners.
@@ -130,9 +139,9 @@ impl Horizon {
 /// The operations of one team, or of one user where no team was named.
 #[derive(Debug, Default)]
 pub struct Operations {
-    known: HashMap<Key, Known, foldhash::fast::RandomState>,
-    order: VecDeque<(Timestamp, u64, Key)>,
-    expiries: BTreeSet<(Timestamp, Key)>,
+    pub(super) known: HashMap<Key, Known, foldhash::fast::RandomState>,
+    pub(super) order: VecDeque<(Timestamp, u64, Key)>,
+    pub(super) expiries: BTreeSet<(Timestamp, Key)>,
 }
 
 impl Operations {
@@ -144,7 +153,7 @@ impl Operations {
         if is_due || self.known.get(&key).is_some_and(is_forgotten) {
             self.forget(horizon);
         }
-        self.known.get(&key)
+        self.known.get(&key).filter(|known| known.is_answered())
     }
 
     /// What is known of an operation.
@@ -186,7 +195,7 @@ impl Operations {
             Fact::Debited { .. } | Fact::Held { .. } => self.remember(own, entry.at, begun(entry, by, seq)),
             Fact::Refunded { debit, credits, .. } => {
                 let whole = *debit == entry.id;
-                self.note_refund(key(debit), *credits, whole.then_some(seq));
+                self.note_refund(key(debit), &entry.id, *credits, whole.then_some(seq));
                 if !whole {
                     self.remember(own, entry.at, begun(entry, by, seq));
                 }
@@ -198,6 +207,8 @@ impl Operations {
             }
             Fact::Released { returned } => self.end(own, entry, by, seq, End::Released { returned: *returned }),
             Fact::Expired { .. } => self.end(own, entry, by, seq, End::Expired),
+            Fact::Voided { reused, .. } => self.void(own, entry, seq, *reused),
+            Fact::EndAsked { end } => self.ask(key, entry, by, seq, end),
         }
     }
 
@@ -224,7 +235,7 @@ impl Operations {
             _ => self.order.push_back((at, known.seq, key)),
         }
         let before = self.known.insert(key, known);
-        assert!(before.is_none(), "an id that is known is not entered again (I6)");
+        assert!(before.is_none_or(|known| known.may_be_entered()), "an id that is known is not entered again (I6)");
     }
 
     fn end(&mut self, key: Key, entry: &Entry, by: By, seq: u64, how: End) {
@@ -234,6 +245,7 @@ impl Operations {
         let Kind::Hold(held) = &mut known.kind else { unreachable!("only holds end") };
         assert!(held.end.is_none() || held.end == Some(End::Expired), "a hold ends once (I5)");
         self.expiries.remove(&(held.hold.set.expires_at, key));
+        held.above = above(entry, held.hold.window);
         (held.end, known.seq) = (Some(how), seq);
         self.order.push_back((entry.at, seq, key));
     }
@@ -247,14 +259,15 @@ impl Operations {
         self.expiries.insert((expires_at, key));
     }
 
-    fn note_refund(&mut self, debit: Key, part: Credits, rest: Option<u64>) {
+    fn note_refund(&mut self, debit: Key, id: &OperationId, part: Credits, rest: Option<u64>) {
         let Some(known) = self.known.get_mut(&debit) else { return };
         let Kind::Debit { credits, refunds, .. } = &mut known.kind else { unreachable!("only debits are refunded") };
         let refunds = refunds.get_or_insert_default();
         refunds.credits = refunds.credits.plus(part);
         assert!(refunds.credits <= *credits, "no more is refunded than was charged");
-        if let Some(seq) = rest {
-            refunds.rest = Some((part, seq));
+        match rest {
+            Some(seq) => refunds.rest = Some((part, seq)),
+            None => refunds.parts.push((id.clone(), part)),
         }
     }
 
@@ -285,7 +298,8 @@ fn ended(entry: &Entry, by: By, seq: u64, how: End) -> Known {
     let posting = &entry.postings[0];
     let set = posting.unheld.unwrap_or(Set { credits: Credits::ZERO, expires_at: entry.at });
     let hold = Hold { window: posting.window, set };
-    let known = HoldKnown { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how) };
+    let above = above(entry, hold.window);
+    let known = HoldKnown { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how), above };
     let kind = Kind::Hold(Box::new(known));
     Known { seq, content: 0, by, kind }
 }
@@ -297,10 +311,11 @@ fn begun(entry: &Entry, by: By, seq: u64) -> Known {
         Fact::Debited { credits, content, .. } => (Kind::Debit { window, credits: *credits, refunds: None }, *content),
         Fact::Held { credits, expires_at, content, .. } => {
             let hold = Hold { window, set: Set { credits: *credits, expires_at: *expires_at } };
-            let known = HoldKnown { id: entry.id.clone(), hold, first_expiry: *expires_at, end: None };
+            let (id, above) = (entry.id.clone(), Default::default());
+            let known = HoldKnown { id, hold, first_expiry: *expires_at, end: None, above };
             (Kind::Hold(Box::new(known)), *content)
         }
-        Fact::Refunded { credits, content, .. } => (Kind::Refund { credits: *credits }, *content),
+        Fact::Refunded { credits, content, .. } => (Kind::Refund { credits: *credits, is_asked: false }, *content),
         other => unreachable!("{} begins no operation", other.kind()),
     };
     Known { seq, content, by, kind }

@@ -10,7 +10,8 @@ use super::log::Log;
 use super::meter::Meter;
 use super::operations::{By, HoldKnown, Kind, Known, Operations};
 use crate::domain::{
-    Credits, Drawer, Draws, Entry, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId, Timestamp, UserId,
+    Credits, Drawer, Draws, Entry, Fact, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId, Timestamp,
+    UserId,
 };
 use crate::lease::{Proof, holding};
 use crate::root::{Lease, Sharing};
@@ -133,7 +134,8 @@ impl<L: Log> Meter<L> {
         self.in_scope(&open.drawer, |Scope { operations, by, .. }| {
             if operations.get(key).is_none() {
                 let (id, hold) = (open.id.clone(), open.hold.clone());
-                let known = HoldKnown { id, first_expiry: hold.set.expires_at, hold, end: None };
+                let (first_expiry, above) = (hold.set.expires_at, Default::default());
+                let known = HoldKnown { id, first_expiry, hold, end: None, above };
                 let kind = Kind::Hold(Box::new(known));
                 operations.remember(key, open.at, Known { seq: 0, content: open.content, by, kind });
             }
@@ -143,6 +145,9 @@ impl<L: Log> Meter<L> {
     /// Notes an entry that the store has: its id only.
     pub fn recover_id(&self, entry: &Entry, seq: u64) {
         self.note(seq);
+        if matches!(entry.fact, Fact::EndAsked { .. }) {
+            return self.recover_asked(entry, seq);
+        }
         self.in_scope(&entry.drawer, |scope| self.remember(scope, entry, seq));
     }
 
@@ -150,6 +155,10 @@ impl<L: Log> Meter<L> {
     pub fn recover_entry(&self, entry: &Entry, seq: u64) -> Result<(), Disagreement> {
         let disagree = |why| Disagreement { seq, why };
         self.note(seq);
+        if matches!(entry.fact, Fact::EndAsked { .. }) {
+            self.recover_asked(entry, seq);
+            return Ok(());
+        }
         let recovered = self.in_scope(&entry.drawer, |mut scope| {
             fits(&scope.scopes, entry).map_err(disagree)?;
             scope.scopes.apply(entry);

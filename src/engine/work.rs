@@ -86,13 +86,15 @@ impl<L: Log> Work<'_, '_, L> {
     }
 
     /// See [`Meter::extend`].
-    pub fn extend(&mut self, id: &OperationId, ttl_millis: u64) -> Result<Ended, EndFault> {
+    pub fn extend_to(&mut self, id: &OperationId, expires_at: Timestamp) -> Result<Ended, EndFault> {
         let (hold, end) = self.hold()?;
         let lapsed = hold.has_lapsed(self.now).then_some(End::Expired);
         if let Some(end) = end.or(lapsed) {
             return Err(EndFault::HoldEnded(end));
         }
-        let expires_at = self.now.plus_millis(ttl_millis);
+        if expires_at == hold.set.expires_at {
+            return Ok(self.ended(hold.set.credits, Some(expires_at), true, self.seq()));
+        }
         let entry = hold.extended(self.heading(id), expires_at, &self.scopes)?;
         let seq = self.enter(&entry);
         Ok(self.ended(hold.set.credits, Some(expires_at), false, seq))
@@ -124,10 +126,13 @@ impl<L: Log> Work<'_, '_, L> {
     pub fn refund_part(&mut self, debit: &OperationId, id: &OperationId, part: Credits) -> Result<Ended, EndFault> {
         let content = refund_content(debit, part);
         if let Some(known) = self.operations.get(self.meter.key(id)) {
-            return match known.kind {
-                Kind::Refund { credits } if known.content == content => Ok(self.ended(credits, None, true, known.seq)),
-                _ => Err(EndFault::IdReused),
-            };
+            match known.kind {
+                Kind::Refund { .. } if known.content != content => return Err(EndFault::IdReused),
+                Kind::Refund { credits, is_asked: false } => return Ok(self.ended(credits, None, true, known.seq)),
+                // It was asked for here before the debit was entered here.
+                Kind::Refund { .. } => {}
+                _ => return Err(EndFault::IdReused),
+            }
         }
         let Charge { window, left, .. } = self.debit()?;
         if part > left {
@@ -152,11 +157,11 @@ impl<L: Log> Work<'_, '_, L> {
         Ok(self.ended(credits, None, false, seq))
     }
 
-    fn heading(&self, id: &OperationId) -> Heading {
+    pub(super) fn heading(&self, id: &OperationId) -> Heading {
         Heading { at: self.now, id: id.clone(), drawer: self.drawer.clone() }
     }
 
-    fn enter(&mut self, entry: &Entry) -> u64 {
+    pub(super) fn enter(&mut self, entry: &Entry) -> u64 {
         let is_doubted = self.operations.get(self.key).is_some_and(|known| self.meter.doubts(known.seq));
         self.scopes.apply(entry);
         if is_doubted && self.meter.options.sharing == Sharing::Many {
@@ -207,8 +212,9 @@ impl<L: Log> Work<'_, '_, L> {
     fn debit(&self) -> Result<Charge, EndFault> {
         match self.operations.get(self.key).map(|known| &known.kind) {
             Some(Kind::Debit { window, credits, refunds }) => {
-                let refunds = refunds.as_deref().copied().unwrap_or_default();
-                Ok(Charge { window: *window, left: credits.minus(refunds.credits), rest: refunds.rest })
+                let (given_back, rest) =
+                    refunds.as_deref().map_or_else(Default::default, |refunds| (refunds.credits, refunds.rest));
+                Ok(Charge { window: *window, left: credits.minus(given_back), rest })
             }
             _ => Err(EndFault::NotFound),
         }
@@ -230,7 +236,7 @@ struct Charge {
 }
 
 /// A fingerprint of what a refund asks.
-fn refund_content(debit: &OperationId, credits: Credits) -> u64 {
+pub(super) fn refund_content(debit: &OperationId, credits: Credits) -> u64 {
     let mut hash = SipHasher13::new();
     hash.write(debit.as_bytes());
     hash.write_u8(0);

@@ -6,8 +6,8 @@
 use smallvec::SmallVec;
 
 use crate::domain::{
-    Credits, Drawer, Entry, Fact, Model, OperationId, Payer, Posting, Set, SubscriptionId, Tally, TeamId, Timestamp,
-    UserId,
+    AskedEnd, Credits, Drawer, Entry, Fact, Model, OperationId, Payer, Posting, Set, SubscriptionId, Tally, TeamId,
+    Timestamp, UserId,
 };
 
 /// The most bytes that one entry takes: five texts of 128, two postings, and their numbers.
@@ -20,11 +20,18 @@ const SETTLED: u8 = 4;
 const RELEASED: u8 = 5;
 const EXPIRED: u8 = 6;
 const REFUNDED: u8 = 7;
+const VOIDED: u8 = 8;
+const SETTLE_ASKED: u8 = 9;
+const RELEASE_ASKED: u8 = 10;
+const EXTEND_ASKED: u8 = 11;
+const REFUND_ASKED: u8 = 12;
 
 const HAS_TEAM: u8 = 1;
 const IS_WALLET: u8 = 2;
 const HAS_MODEL: u8 = 4;
 const IS_LATE: u8 = 8;
+const IS_REUSED: u8 = 16;
+const IS_PART: u8 = 32;
 
 const HAS_SPENT: u8 = 1;
 const HAS_REFUNDED: u8 = 2;
@@ -57,13 +64,17 @@ pub fn encode(entry: &Entry, to: &mut Vec<u8>) {
         Fact::Released { .. } => (RELEASED, None),
         Fact::Expired { .. } => (EXPIRED, None),
         Fact::Refunded { .. } => (REFUNDED, None),
+        Fact::Voided { .. } => (VOIDED, None),
+        Fact::EndAsked { end } => (asked_kind(end), None),
     };
     let Drawer { team, member, payer, subscription } = &entry.drawer;
     let is_late = matches!(entry.fact, Fact::Settled { late: true, .. });
     let flags = flag(team.is_some(), HAS_TEAM)
         | flag(*payer == Payer::Wallet, IS_WALLET)
         | flag(model.is_some(), HAS_MODEL)
-        | flag(is_late, IS_LATE);
+        | flag(is_late, IS_LATE)
+        | flag(matches!(entry.fact, Fact::Voided { reused: true, .. }), IS_REUSED)
+        | flag(matches!(entry.fact, Fact::EndAsked { end: AskedEnd::Refund { part: Some(_) } }), IS_PART);
     to.extend_from_slice(&[kind, flags]);
     put_time(to, entry.at);
     put_text(to, entry.id.as_str());
@@ -76,7 +87,7 @@ pub fn encode(entry: &Entry, to: &mut Vec<u8>) {
         put_text(to, model.as_str());
     }
     put_fact(to, &entry.fact);
-    to.push(u8::try_from(entry.postings.len()).expect("an entry has one or two postings"));
+    to.push(u8::try_from(entry.postings.len()).expect("an entry has at most two postings"));
     entry.postings.iter().for_each(|posting| put_posting(to, posting));
     debug_assert!(to.len() - start <= ENTRY_BYTES_MAX, "the cap covers every entry");
 }
@@ -102,6 +113,29 @@ fn put_fact(to: &mut Vec<u8>, fact: &Fact) {
             put_credits(to, *credits);
             to.extend_from_slice(&content.to_le_bytes());
         }
+        Fact::Voided { credits, .. } => put_credits(to, *credits),
+        Fact::EndAsked { end } => put_asked(to, end),
+    }
+}
+
+const fn asked_kind(end: &AskedEnd) -> u8 {
+    match end {
+        AskedEnd::Settle { .. } => SETTLE_ASKED,
+        AskedEnd::Release => RELEASE_ASKED,
+        AskedEnd::Extend { .. } => EXTEND_ASKED,
+        AskedEnd::Refund { .. } => REFUND_ASKED,
+    }
+}
+
+fn put_asked(to: &mut Vec<u8>, end: &AskedEnd) {
+    match end {
+        AskedEnd::Settle { credits } => put_credits(to, *credits),
+        AskedEnd::Extend { expires_at } => put_time(to, *expires_at),
+        AskedEnd::Refund { part: Some((id, credits)) } => {
+            put_text(to, id.as_str());
+            put_credits(to, *credits);
+        }
+        AskedEnd::Release | AskedEnd::Refund { part: None } => {}
     }
 }
 
@@ -156,7 +190,7 @@ fn put_text(to: &mut Vec<u8>, text: &str) {
 pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
     let mut from = Reader { rest: bytes };
     let (kind, flags) = (from.byte()?, from.byte()?);
-    if flags & !(HAS_TEAM | IS_WALLET | HAS_MODEL | IS_LATE) != 0 {
+    if flags & !(HAS_TEAM | IS_WALLET | HAS_MODEL | IS_LATE | IS_REUSED | IS_PART) != 0 {
         return Err(CodecError::Bad("flag"));
     }
     let at = from.time()?;
@@ -166,10 +200,10 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
     let subscription = from.id("subscription", SubscriptionId::new)?;
     let model = (flags & HAS_MODEL != 0).then(|| from.id("model", Model::new)).transpose()?;
     let payer = if flags & IS_WALLET != 0 { Payer::Wallet } else { Payer::Pool };
-    let fact = from.fact(kind, model, flags & IS_LATE != 0)?;
+    let fact = from.fact(kind, model, flags)?;
     let mut postings = SmallVec::new();
     let count = from.byte()?;
-    if !(1..=2).contains(&count) {
+    if !(u8::from(!matches!(fact, Fact::Voided { .. } | Fact::EndAsked { .. }))..=2).contains(&count) {
         return Err(CodecError::Bad("number of postings"));
     }
     for _ in 0..count {
@@ -236,7 +270,7 @@ impl<'a> Reader<'a> {
         if tally.refunded > tally.spent { Err(CodecError::Bad("sum")) } else { Ok(tally) }
     }
 
-    fn fact(&mut self, kind: u8, model: Option<Model>, late: bool) -> Result<Fact, CodecError> {
+    fn fact(&mut self, kind: u8, model: Option<Model>, flags: u8) -> Result<Fact, CodecError> {
         Ok(match kind {
             DEBITED => Fact::Debited { credits: self.credits()?, model, content: self.content()? },
             HELD => {
@@ -246,7 +280,7 @@ impl<'a> Reader<'a> {
             EXTENDED => Fact::Extended { expires_at: self.time()? },
             SETTLED => {
                 let (charged, returned, debt) = (self.credits()?, self.credits()?, self.credits()?);
-                Fact::Settled { charged, returned, debt, late }
+                Fact::Settled { charged, returned, debt, late: flags & IS_LATE != 0 }
             }
             RELEASED => Fact::Released { returned: self.credits()? },
             EXPIRED => Fact::Expired { returned: self.credits()? },
@@ -254,6 +288,21 @@ impl<'a> Reader<'a> {
                 let debit = self.id("debit", OperationId::new)?;
                 Fact::Refunded { debit, credits: self.credits()?, content: self.content()? }
             }
+            VOIDED => Fact::Voided { credits: self.credits()?, reused: flags & IS_REUSED != 0 },
+            kind => Fact::EndAsked { end: self.asked(kind, flags & IS_PART != 0)? },
+        })
+    }
+
+    fn asked(&mut self, kind: u8, is_part: bool) -> Result<AskedEnd, CodecError> {
+        Ok(match kind {
+            SETTLE_ASKED => AskedEnd::Settle { credits: self.credits()? },
+            RELEASE_ASKED => AskedEnd::Release,
+            EXTEND_ASKED => AskedEnd::Extend { expires_at: self.time()? },
+            REFUND_ASKED if is_part => {
+                let id = self.id("refund", OperationId::new)?;
+                AskedEnd::Refund { part: Some((id, self.credits()?)) }
+            }
+            REFUND_ASKED => AskedEnd::Refund { part: None },
             _ => return Err(CodecError::Bad("kind")),
         })
     }
@@ -325,6 +374,20 @@ mod tests {
                 debit: OperationId::new(&debit).expect("visible"),
                 credits,
                 content
+            }),
+            (credits(), any::<bool>()).prop_map(|(credits, reused)| Fact::Voided { credits, reused }),
+            asked().prop_map(|end| Fact::EndAsked { end }),
+        ]
+    }
+
+    fn asked() -> impl Strategy<Value = AskedEnd> {
+        let part = ("[!--/-~][!-~]{0,127}", credits());
+        prop_oneof![
+            credits().prop_map(|credits| AskedEnd::Settle { credits }),
+            Just(AskedEnd::Release),
+            time().prop_map(|expires_at| AskedEnd::Extend { expires_at }),
+            proptest::option::of(part).prop_map(|part| AskedEnd::Refund {
+                part: part.map(|(id, credits)| (OperationId::new(&id).expect("visible"), credits)),
             }),
         ]
     }

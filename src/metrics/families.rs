@@ -191,6 +191,41 @@ pub(super) const FENCED: Family = family(
     &[],
     "1 when the store refuses this sidecar, because a newer run of it has registered or it was written off; else 0.",
 );
+pub(super) const VOIDED: Family = family(
+    "purser_voided_total",
+    Counter,
+    Count,
+    &["content"],
+    "Draws undone because another sidecar had entered one under the same id before, by content: same or other.",
+);
+pub(super) const ENDS_ASKED: Family = family(
+    "purser_ends_asked_total",
+    Counter,
+    Count,
+    &["kind"],
+    "Ends taken in for draws of other sidecars, by kind: settle, release, extend or refund.",
+);
+pub(super) const ENDS_TAKEN: Family = family(
+    "purser_ends_taken_total",
+    Counter,
+    Count,
+    &["outcome"],
+    "Ends of draws of this sidecar that others took in, by outcome: entered, dropped (it had ended otherwise) or unknown.",
+);
+pub(super) const ENDS_PENDING: Family = family(
+    "purser_ends_pending",
+    Gauge,
+    Count,
+    &[],
+    "Ends and undone draws that the store has for this sidecar to enter, as of its last sync.",
+);
+pub(super) const ORPHANED: Family = family(
+    "purser_orphaned_total",
+    Counter,
+    Count,
+    &[],
+    "Ends for which no draw turned up, as found by this sidecar's syncs; each is in the ledger.",
+);
 pub(super) const HTTP_REQUESTS: Family = family(
     "purser_http_requests_total",
     Counter,
@@ -212,7 +247,7 @@ pub(super) const BUILD_INFO: Family =
     family("purser_build_info", Gauge, Count, &["version"], "Always 1; the label says which version runs.");
 
 /// Every metric there is.
-pub const FAMILIES: [Family; 30] = [
+pub const FAMILIES: [Family; 35] = [
     DECISIONS,
     DECISION_SECONDS,
     OPEN_HOLDS,
@@ -238,6 +273,11 @@ pub const FAMILIES: [Family; 30] = [
     REGRESSIONS,
     GENERATION,
     FENCED,
+    VOIDED,
+    ENDS_ASKED,
+    ENDS_TAKEN,
+    ENDS_PENDING,
+    ORPHANED,
     HTTP_REQUESTS,
     CONNECTIONS,
     CONNECTIONS_REFUSED,

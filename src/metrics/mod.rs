@@ -7,11 +7,13 @@
 //! Not here: the HTTP route that serves [`Metrics::render`], and the loop that calls
 //! [`Metrics::run_upkeep`] every [`UPKEEP_INTERVAL`].
 
+mod ends;
 mod families;
 mod http;
 mod leases;
 mod syncs;
 
+pub use ends::Ends;
 pub use families::{DECISION_BUCKETS, FAMILIES, Family, Kind, SYNC_BUCKETS};
 pub use http::Route;
 pub use leases::Leases;
@@ -42,6 +44,8 @@ pub struct Metrics {
     pub flush: Flush,
     /// What is lent to this sidecar.
     pub leases: Leases,
+    /// Operations that met several sidecars.
+    pub ends: Ends,
     /// The local file of entries.
     pub journal: Journal,
     /// What the books hold, computed now and then.
@@ -155,6 +159,7 @@ impl Metrics {
             holds: Holds::new(&recorder),
             flush: Flush::new(&recorder),
             leases: Leases::new(&recorder),
+            ends: Ends::new(&recorder),
             journal: Journal::new(&recorder),
             books: Books::new(&recorder),
             connections: Connections {

@@ -1,5 +1,7 @@
 //! What control may ask for, who asks, and what comes of it. The rules are in `control`.
 
+use super::abandoned::{Ending, HoldEnded};
+use super::pending::Pending;
 use std::collections::BTreeSet;
 
 use super::subscription::{GrantKind, Terms};
@@ -283,6 +285,10 @@ pub enum Change {
         /// How much came back.
         credits: Credits,
     },
+    /// The root ended a hold of a sidecar that was given up.
+    HoldEnded(Box<HoldEnded>),
+    /// An end of what a sidecar had that was given up, and that nobody can enter.
+    EndOrphaned(Box<Pending>),
     /// What a sidecar that was given up held of a member's limit came back.
     LimitForgiven {
         /// The team.
@@ -310,6 +316,12 @@ impl Change {
             Self::WhitelistPut { .. } => "whitelist_put",
             Self::SidecarWrittenOff { .. } => "sidecar_written_off",
             Self::FundsForgiven { .. } => "funds_forgiven",
+            Self::HoldEnded(ended) => match ended.ending {
+                Ending::Settled(_) => "settled",
+                Ending::Released => "released",
+                Ending::Expired => "expired",
+            },
+            Self::EndOrphaned(_) => "orphaned",
             Self::LimitForgiven { .. } => "limit_forgiven",
         }
     }

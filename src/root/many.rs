@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::Desk;
 use super::limits;
+use super::pending;
 use super::rows::{Missing, Rows};
 use super::share::{Shared, Shares};
 use super::sidecar::{Root, Sidecar, State};
@@ -29,6 +30,9 @@ impl Tale {
     fn of(new: &[Entry]) -> Self {
         let mut tale = Self::default();
         for entry in new {
+            if entry.postings.is_empty() {
+                continue;
+            }
             let funds = tale.funds.entry(entry.drawer.subscription.clone()).or_default();
             for posting in &entry.postings {
                 funds.entry(posting.window).or_default().tally = Some(posting.account);
@@ -80,8 +84,10 @@ pub(super) fn sync(
     let ids = tale.funds.keys().chain(shares.funds.keys()).chain(shares.wants.keys());
     let ids: BTreeSet<SubscriptionId> = ids.cloned().collect();
     need(rows, &ids, shares, &tale)?;
+    pending::need(rows, request, now)?;
+    let (changes, asked) = pending::sync(rows, request, shares, new_from, now)?;
 
-    let mut synced = Synced { new_from, ..Synced::default() };
+    let mut synced = Synced { new_from, pending: changes, ..Synced::default() };
     let (generation, config) = (root.generation, root.config);
     let asks_all = sidecar.generation < generation;
     let mut shared = Shared { beat: shares.beat, generation, asks_all, config, now, ..Shared::default() };
@@ -106,6 +112,7 @@ pub(super) fn sync(
     rows.put_sidecar(sidecar);
     rows.put_root(root);
     shared.regressions = synced.regressions;
+    (shared.pending, shared.orphaned) = (asked, synced.pending.orphaned.len() as u64);
     reply.shared = Some(Box::new(shared));
     Ok(Ok((reply, synced)))
 }

@@ -6,11 +6,15 @@
 //! before the rule has gone through.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::abandoned::Abandoned;
+use super::begun::{Begun, Sought};
 use super::holder::SOLE;
+use super::pending::Pending;
 use super::sidecar::{MemberFunds, Root, Sidecar};
 use super::subscription::Subscription;
-use crate::domain::{Credits, Member, OperationId, SubscriptionId, Team, TeamId, Timestamp, UserId};
+use crate::domain::{Credits, Member, Operation, OperationId, SubscriptionId, Team, TeamId, Timestamp, UserId};
 
 /// The name of a row, or of all members of a team.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +39,14 @@ pub enum Key {
     Members(TeamId),
     /// What a member's limit is lent to sidecars.
     MemberFunds(TeamId, UserId),
+    /// Which sidecars entered these operations first.
+    Begun(Arc<Sought>),
+    /// What a sidecar has yet to enter because of what others did; of [`NOBODY`] what is nobody's yet.
+    ///
+    /// [`NOBODY`]: super::pending::NOBODY
+    Pending(u128),
+    /// An open hold of a sidecar.
+    Hold(u128, Operation),
 }
 
 /// Whether a store's credits are all one sidecar's, or lent to many in parts.
@@ -78,6 +90,9 @@ pub struct Rows {
     members: BTreeMap<(TeamId, UserId), Member>,
     owned: BTreeMap<UserId, SubscriptionId>,
     funds: BTreeMap<(TeamId, UserId), MemberFunds>,
+    begun: BTreeMap<Operation, Begun>,
+    pending: BTreeMap<u128, Vec<Pending>>,
+    holds: BTreeMap<(u128, Operation), Abandoned>,
     /// Members who had no limit and have one now.
     newly_limited: BTreeSet<(TeamId, UserId)>,
 }
@@ -101,6 +116,12 @@ pub enum Row {
     Root(Root),
     /// See [`Key::MemberFunds`].
     MemberFunds(Box<MemberFunds>),
+    /// See [`Key::Begun`]; follows from the entries, so stores save nothing for it.
+    Begun(Operation, Begun),
+    /// See [`Key::Pending`]; saved by [`PendingChanges`](super::pending::PendingChanges).
+    Pending(Box<Pending>),
+    /// See [`Key::Hold`]; ended by [`Change::HoldEnded`](super::command::Change::HoldEnded).
+    Hold(Box<Abandoned>),
 }
 
 impl Row {
@@ -111,6 +132,7 @@ impl Row {
             Self::Team(row) => Some(Key::Team(row.id.clone())),
             Self::Member(team, row) => Some(Key::Member(team.clone(), row.user.clone())),
             Self::Sidecar(_) | Self::Root(_) | Self::MemberFunds(_) | Self::Purchase(_) | Self::Owned(..) => None,
+            Self::Begun(..) | Self::Pending(_) | Self::Hold(_) => None,
         }
     }
 }
@@ -146,6 +168,9 @@ impl Rows {
                 Row::Team(row) => drop(self.teams.insert(row.id.clone(), row)),
                 Row::Member(team, row) => drop(self.members.insert((team, row.user.clone()), row)),
                 Row::Owned(user, subscription) => drop(self.owned.insert(user, subscription)),
+                Row::Begun(operation, begun) => drop(self.begun.insert(operation, begun)),
+                Row::Pending(row) => self.pending.entry(row.owner).or_default().push(*row),
+                Row::Hold(row) => drop(self.holds.insert((row.sidecar, row.operation.clone()), *row)),
             }
         }
         self.loaded.insert(key);
@@ -174,6 +199,7 @@ impl Rows {
                 member.map(|member| Row::Member(team.clone(), member))
             }
             Key::Owned(_) | Key::Members(_) | Key::Sidecars => None,
+            Key::Begun(_) | Key::Pending(_) | Key::Hold(..) => None,
         };
         found.expect("only rows that were put are changed")
     }
@@ -197,9 +223,32 @@ impl Rows {
             Row::Purchase(row) => self.put_purchase(row),
             Row::Team(row) => self.put_team(row),
             Row::Member(team, row) => self.put_member(&team, row),
-            // Follows from the subscription.
-            Row::Owned(..) => {}
+            // Follow from the subscription and from entries.
+            Row::Owned(..) | Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => {}
         }
+    }
+
+    /// Asks for all of [`Key::Begun`]; what there is is among [`Rows::all_begun`].
+    pub(super) fn begun(&self, key: &Key) -> Result<(), Missing> {
+        self.need(key.clone())
+    }
+
+    /// Who entered operations first, of all that were asked for.
+    pub(super) fn all_begun(&self) -> &BTreeMap<Operation, Begun> {
+        &self.begun
+    }
+
+    /// An open hold of a sidecar.
+    pub fn hold(&self, sidecar: u128, operation: &Operation) -> Result<Option<&Abandoned>, Missing> {
+        let key = (sidecar, operation.clone());
+        self.need(Key::Hold(sidecar, operation.clone()))?;
+        Ok(self.holds.get(&key))
+    }
+
+    /// What a sidecar has yet to do, oldest first.
+    pub fn pending(&self, owner: u128) -> Result<&[Pending], Missing> {
+        self.need(Key::Pending(owner))?;
+        Ok(self.pending.get(&owner).map_or(&[], Vec::as_slice))
     }
 
     /// A sidecar's row.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::funds::Lease;
+use super::pending::{Outcome, Pending, PendingKey};
 use super::size::Want;
 use crate::domain::{Credits, SubscriptionId, TeamId, Timestamp, UserId, Window};
 
@@ -22,6 +23,11 @@ pub struct Shares {
     pub tells_all: bool,
     /// It spends nothing any more.
     pub closes: bool,
+    /// How long it remembers operations: within that time one id is one draw; 0: it does not say.
+    pub remembers_millis: u64,
+    /// What came of what the root asked it to do. All that it entered for that must be in the batch or have
+    /// been told before.
+    pub done: Vec<(PendingKey, Outcome)>,
     /// What it holds of subscriptions. What it returned must have been deducted before the batch's
     /// last entry was entered, so that the batch tells all that the return rests on.
     pub funds: BTreeMap<SubscriptionId, Vec<Position>>,
@@ -67,8 +73,12 @@ pub struct Shared {
     pub config: u64,
     /// Accounts of the sidecar of which the store had forgotten that it lent.
     pub regressions: u64,
+    /// Ends for which this sync found that nobody has entered their draws.
+    pub orphaned: u64,
     /// The root's time: a sidecar's own must not be before it.
     pub now: Timestamp,
+    /// What it is to do because of what others entered.
+    pub pending: Vec<Pending>,
     /// How each subscription stands.
     pub flags: BTreeMap<SubscriptionId, Flags>,
     /// What is lent of members' limits.

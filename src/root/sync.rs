@@ -10,6 +10,7 @@ use super::desk::Found;
 use super::funds::{Lease, Report};
 use super::holder::{Holder, SOLE};
 use super::many;
+use super::pending::PendingChanges;
 use super::rows::{Missing, Rows, Sharing};
 use super::share::{Shared, Shares};
 use super::sidecar::{Sidecar, State};
@@ -88,6 +89,8 @@ pub struct Synced {
     pub draws: BTreeMap<(TeamId, UserId, Timestamp), Tally>,
     /// Grants that came in or rose meanwhile.
     pub changes: Vec<Change>,
+    /// What becomes of what sidecars have yet to enter.
+    pub pending: PendingChanges,
     /// Accounts of which the store had forgotten that it lent: to be counted, and looked into.
     pub regressions: u64,
     /// The sidecar spent what it was not lent and is lent nothing any more: to be alarmed about.

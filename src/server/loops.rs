@@ -8,10 +8,11 @@ use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::metrics::UPKEEP_INTERVAL;
+use crate::root::Sharing;
 use crate::service::Service;
 use crate::service::health::Watched;
 use crate::tasks::sync::SyncLoop;
-use crate::tasks::{audit, tend};
+use crate::tasks::{abandoned, audit, tend};
 
 /// The running loops.
 pub struct Loops {
@@ -30,11 +31,12 @@ impl Loops {
         let (stop_sync, sync_stopped) = oneshot::channel();
         let (stop_tend, tend_stopped) = oneshot::channel();
         let (stop_audit, audit_stopped) = oneshot::channel();
+        let (stop_abandoned, abandoned_stopped) = oneshot::channel();
         let (flushed_sender, flushed) = oneshot::channel();
         let (tend_interval, audit_interval) = (config.holds.expire_interval, config.audit.interval);
         let parts = Arc::clone(service);
         let run = async move {
-            let Service { meter, clock, metrics, health, .. } = &*parts;
+            let Service { meter, store, clock, metrics, health, .. } = &*parts;
             let _watched = Watched(Arc::clone(health));
             let upkeep = metrics.clone();
             tokio::spawn(async move {
@@ -50,6 +52,9 @@ impl Loops {
                 tending.await;
             });
             tokio::spawn(audit::run(Arc::clone(&parts), audit_interval, audit_stopped));
+            if store.sharing() == Sharing::Many {
+                tokio::spawn(abandoned::run(Arc::clone(&parts), abandoned_stopped));
+            }
             let flushed = sync.run(sync_stopped).await;
             // Nobody waits any more when the deadline has passed.
             let _ = flushed_sender.send(flushed);
@@ -58,7 +63,12 @@ impl Loops {
         let runtime = runtime.expect("the system has room for one more runtime");
         let spawned = thread::Builder::new().name("purser-loops".into()).spawn(move || runtime.block_on(run));
         spawned.expect("the system has room for one more thread");
-        Self { service: Arc::clone(service), stop_sync, stop_others: vec![stop_tend, stop_audit], flushed }
+        Self {
+            service: Arc::clone(service),
+            stop_sync,
+            stop_others: vec![stop_tend, stop_audit, stop_abandoned],
+            flushed,
+        }
     }
 
     /// Flushes once more and stops; answers whether everything is in the store. Closes the journal.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::syncing::Lacking;
 use super::{Service, Unable};
-use crate::domain::{Credits, OperationId, SubscriptionId, UserId};
+use crate::domain::{AskedEnd, Credits, OperationId, SubscriptionId, UserId};
 use crate::engine::ends::Ended;
-use crate::engine::{Draw, DrawFault, Drawn, EndFault, Scope, Settled};
+use crate::engine::{Asked, Draw, DrawFault, Drawn, EndFault, Scope, Settled};
 
 /// The pause between two times that one draw asks the root.
 const LEASE_PAUSE: Duration = Duration::from_millis(5);
@@ -22,6 +22,15 @@ pub enum EndError {
     /// This sidecar could not do it safely; the same request may be sent again.
     #[error(transparent)]
     Unable(#[from] Unable),
+}
+
+/// Where an end or a refund is entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken<T> {
+    /// Here.
+    Here(T),
+    /// It was taken in for whichever sidecar has entered the draw; this one does not know what comes of it.
+    Elsewhere(Asked),
 }
 
 /// Several answers that are made durable by one wait, [`Service::durable_together`]; until it has
@@ -115,18 +124,21 @@ impl Service {
         id: &OperationId,
         cost: Credits,
         together: Option<&Together>,
-    ) -> Result<Settled, EndError> {
+    ) -> Result<Taken<Settled>, EndError> {
         let mut settled = self.meter.settle(scope, id, cost, false, self.clock.now());
         if let Err(EndFault::Short(subscription)) = settled {
             self.lease(subscription).await;
             settled = self.meter.settle(scope, id, cost, true, self.clock.now());
+        }
+        if settled == Err(EndFault::NotFound) {
+            return self.ask_end(scope, id, AskedEnd::Settle { credits: cost }, together).await;
         }
         let settled = settled?;
         self.wait(settled.seq, together).await?;
         if !settled.replayed {
             self.metrics.holds.settled.increment(1);
         }
-        Ok(settled)
+        Ok(Taken::Here(settled))
     }
 
     /// Cancels a hold.
@@ -135,8 +147,11 @@ impl Service {
         scope: &Scope,
         id: &OperationId,
         together: Option<&Together>,
-    ) -> Result<Ended, EndError> {
-        let ended = self.meter.release(scope, id, self.clock.now())?;
+    ) -> Result<Taken<Ended>, EndError> {
+        let ended = match self.meter.release(scope, id, self.clock.now()) {
+            Err(EndFault::NotFound) => return self.ask_end(scope, id, AskedEnd::Release, together).await,
+            ended => ended?,
+        };
         if !ended.replayed {
             self.metrics.holds.released.increment(1);
         }
@@ -150,8 +165,15 @@ impl Service {
         id: &OperationId,
         ttl_millis: u64,
         together: Option<&Together>,
-    ) -> Result<Ended, EndError> {
-        self.ended(self.meter.extend(scope, id, ttl_millis, self.clock.now())?, together).await
+    ) -> Result<Taken<Ended>, EndError> {
+        let now = self.clock.now();
+        match self.meter.extend(scope, id, ttl_millis, now) {
+            Err(EndFault::NotFound) => {
+                let expires_at = now.plus_millis(ttl_millis);
+                self.ask_end(scope, id, AskedEnd::Extend { expires_at }, together).await
+            }
+            ended => self.ended(ended?, together).await,
+        }
     }
 
     /// Gives back `credits` of a debit under the refund's own id, or without both all that is left.
@@ -161,8 +183,30 @@ impl Service {
         debit: &OperationId,
         part: Option<(&OperationId, Credits)>,
         together: Option<&Together>,
-    ) -> Result<Ended, EndError> {
-        self.ended(self.meter.refund(scope, debit, part, self.clock.now())?, together).await
+    ) -> Result<Taken<Ended>, EndError> {
+        match self.meter.refund(scope, debit, part, self.clock.now()) {
+            Err(EndFault::NotFound) => {
+                let part = part.map(|(id, credits)| (id.clone(), credits));
+                self.ask_end(scope, debit, AskedEnd::Refund { part }, together).await
+            }
+            ended => self.ended(ended?, together).await,
+        }
+    }
+
+    /// Takes an end in of what is not known here, where another sidecar may know it.
+    async fn ask_end<T>(
+        &self,
+        scope: &Scope,
+        id: &OperationId,
+        end: AskedEnd,
+        together: Option<&Together>,
+    ) -> Result<Taken<T>, EndError> {
+        let asked = self.meter.ask_end(scope, id, end, self.clock.now())?;
+        self.wait(asked.seq, together).await?;
+        if !asked.replayed {
+            self.metrics.ends.asked(&asked.end);
+        }
+        Ok(Taken::Elsewhere(asked))
     }
 
     /// Who drew an operation, for the rules of roles; `None` when it is not known in this scope.
@@ -181,9 +225,9 @@ impl Service {
         }
     }
 
-    async fn ended(&self, ended: Ended, together: Option<&Together>) -> Result<Ended, EndError> {
+    async fn ended(&self, ended: Ended, together: Option<&Together>) -> Result<Taken<Ended>, EndError> {
         self.wait(ended.seq, together).await?;
-        Ok(ended)
+        Ok(Taken::Here(ended))
     }
 
     /// Waits until an entry is durable, or leaves that to who waits for all.

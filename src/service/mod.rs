@@ -3,6 +3,7 @@
 //!
 //! Nothing is decided here and nothing of the wire is known. The engine decides, the root rules.
 
+mod abandoned;
 mod across;
 pub mod balances;
 pub mod control;
@@ -28,7 +29,7 @@ use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 
 pub use balances::{FundsBalance, LentOut, MemberView};
-pub use decisions::{EndError, Together};
+pub use decisions::{EndError, Taken, Together};
 pub use health::Health;
 pub use job::Progress;
 use operators::Jobs;

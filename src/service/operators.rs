@@ -137,6 +137,7 @@ impl Service {
         for leased in leased {
             self.forgive_account(&leased, id, actor, &mut forgiven).await?;
         }
+        self.end_abandoned().await?;
         tracing::warn!(sidecar = id_text(id), ?forgiven, "a sidecar was written off and forgiven");
         Ok(Ok(forgiven))
     }

@@ -1,13 +1,15 @@
 //! What one transaction saves, worked out before a store touches its tables: the same for every store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::StoreError;
 use super::hold::HoldChanges;
+use super::kind::Kind;
 use super::ledger::LedgerEntry;
-use crate::domain::{Tally, TeamId, Timestamp, UserId};
+use crate::domain::{Operation, Scope, Tally, TeamId, Timestamp, UserId};
+use crate::root::abandoned::Abandoned;
 use crate::root::sync::{Request, Synced};
-use crate::root::{Actor, Done, Row, Rows, SOLE, Sharing};
+use crate::root::{Actor, Change, Done, PendingChanges, Row, Rows, SOLE, Sharing};
 
 /// The last sums of members by window.
 pub type MemberDraws = BTreeMap<(TeamId, UserId, Timestamp), Tally>;
@@ -23,6 +25,10 @@ pub struct Commit {
     pub draws: MemberDraws,
     /// What becomes of open holds.
     pub holds: HoldChanges,
+    /// What becomes of what sidecars have yet to enter.
+    pub pending: PendingChanges,
+    /// Entries, by their place here, whose id another sidecar has entered before.
+    pub contested: BTreeSet<usize>,
     /// Other sidecars are to sync soon: see [`super::Store::pushes`].
     pub pushes: bool,
 }
@@ -48,6 +54,10 @@ impl Commit {
             commit.entries.push(LedgerEntry { sidecar, ..entry });
         }
         commit.entries.extend(synced.changes.iter().map(|change| LedgerEntry::of_change(change, None, now)));
+        commit.contested = synced.pending.contested.iter().map(|at| at - synced.new_from).collect();
+        commit.entries.extend(synced.pending.orphaned.iter().map(|pending| LedgerEntry::of_orphan(pending, now)));
+        commit.pushes = synced.pending.calls(request.sidecar);
+        commit.pending = synced.pending;
         Ok(commit)
     }
 
@@ -56,13 +66,51 @@ impl Commit {
         let entries = done.changes.iter().map(|change| LedgerEntry::of_change(change, Some(actor), now)).collect();
         let rows_changed = changed(loaded, rows);
         let pushes = rows.sharing() == Sharing::Many && !rows_changed.is_empty();
-        Self { rows: rows_changed, entries, pushes, ..Self::default() }
+        let mut commit = Self { rows: rows_changed, entries, pushes, ..Self::default() };
+        done.changes.iter().for_each(|change| commit.end_abandoned(change));
+        commit
+    }
+
+    fn end_abandoned(&mut self, change: &Change) {
+        match change {
+            Change::HoldEnded(ended) => {
+                let Abandoned { sidecar, operation, .. } = &ended.hold;
+                self.holds.sidecar = *sidecar;
+                self.holds.ended.insert((operation.scope.to_string(), operation.id.clone()));
+                self.pending.done.extend(ended.pending.map(|key| (*sidecar, key)));
+            }
+            Change::EndOrphaned(pending) => self.pending.done.push((pending.owner, pending.key)),
+            _ => {}
+        }
+    }
+
+    /// Draws that are the first of their ids, with the entries that begin them; without those that the same
+    /// commit undoes.
+    pub fn begun(&self) -> impl Iterator<Item = (Operation, &LedgerEntry)> {
+        let undone: BTreeSet<_> = self.undone().collect();
+        let begins = |entry: &LedgerEntry| matches!(entry.kind, Kind::Debited | Kind::Held);
+        let entries = self.entries.iter().enumerate();
+        let entries = entries.filter(move |(at, entry)| begins(entry) && !self.contested.contains(at));
+        let begun = entries.filter_map(|(_, entry)| Some((operation(entry)?, entry)));
+        begun.filter(move |(operation, _)| !undone.contains(operation))
+    }
+
+    /// Draws that its entries undo.
+    pub fn undone(&self) -> impl Iterator<Item = Operation> {
+        self.entries.iter().filter(|entry| entry.kind == Kind::Voided).filter_map(operation)
     }
 
     /// Whether there is nothing to save.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.entries.is_empty()
+        self.rows.is_empty() && self.entries.is_empty() && self.pending.is_empty()
     }
+}
+
+/// The operation that an entry names.
+fn operation(entry: &LedgerEntry) -> Option<Operation> {
+    let user = || entry.member.clone().map(Scope::User);
+    let scope = entry.team.clone().map(Scope::Team).or_else(user)?;
+    Some(Operation { scope, id: entry.id.clone()? })
 }
 
 /// The rows that a rule put and that are not as they were loaded.
@@ -81,6 +129,6 @@ fn is_loaded(loaded: &Rows, row: &Row) -> bool {
         Row::Purchase(row) => loaded.purchase(&row.subscription, &row.id) == Ok(Some(row)),
         Row::Team(row) => loaded.team(&row.id) == Ok(Some(row)),
         Row::Member(team, row) => loaded.member(team, &row.user) == Ok(Some(row)),
-        Row::Owned(..) => true,
+        Row::Owned(..) | Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => true,
     }
 }

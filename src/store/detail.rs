@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::Member;
+use crate::domain::{AskedEnd, Member};
 use crate::root::sidecar::id_text;
 use crate::root::{Change, Status, Terms};
 
@@ -18,12 +18,26 @@ pub fn of(change: &Change) -> Option<String> {
             json!({ "enabled": enabled, "models": models.iter().map(|m| m.as_str()).collect::<Vec<_>>() })
         }
         Change::SidecarWrittenOff { sidecar, host } => json!({ "sidecar": id_text(*sidecar), "host": host }),
+        Change::HoldEnded(ended) => json!({ "sidecar": id_text(ended.hold.sidecar) }),
         Change::FundsForgiven { sidecar, .. } | Change::LimitForgiven { sidecar, .. } => {
             json!({ "sidecar": id_text(*sidecar) })
         }
-        Change::Assigned { .. } | Change::Unassigned { .. } | Change::MemberRemoved { .. } => return None,
+        Change::Assigned { .. } | Change::Unassigned { .. } | Change::MemberRemoved { .. } | Change::EndOrphaned(_) => {
+            return None;
+        }
     };
     Some(detail.to_string())
+}
+
+/// How a draw was to end.
+pub fn of_end(end: &AskedEnd) -> String {
+    let word = end.as_str();
+    let detail = match end {
+        AskedEnd::Extend { expires_at } => json!({ "end": word, "expires_at": expires_at.to_string() }),
+        AskedEnd::Refund { part: Some((id, _)) } => json!({ "end": word, "id": id.as_str() }),
+        _ => json!({ "end": word }),
+    };
+    detail.to_string()
 }
 
 /// The word for a status on the wire and in the tables.

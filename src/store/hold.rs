@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::ids::Model;
-use crate::domain::{Credits, Drawer, Entry, Fact, OperationId, Timestamp};
+use crate::domain::{Credits, Drawer, Entry, Fact, Operation, OperationId, Scope, Set, Timestamp};
+use crate::root::abandoned::Abandoned;
 
 /// A hold whose end has not been entered: all that an engine needs to go on with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,15 @@ pub struct Hold {
     pub content: u64,
     /// When it was given.
     pub held_at: Timestamp,
+}
+
+impl Hold {
+    /// As the root sees it.
+    pub fn abandoned(&self) -> Abandoned {
+        let operation = Operation { scope: Scope::of(&self.drawer), id: self.id.clone() };
+        let set = Set { credits: self.credits, expires_at: self.expires_at };
+        Abandoned { sidecar: self.sidecar, operation, drawer: self.drawer.clone(), window: self.window, set }
+    }
 }
 
 /// Within what an operation's id is unique, and that id: among the holds of one sidecar.
@@ -76,7 +86,9 @@ impl HoldChanges {
             }
             Fact::Extended { expires_at } => self.extend(key(), *expires_at),
             Fact::Settled { .. } | Fact::Released { .. } | Fact::Expired { .. } => self.end(key()),
-            Fact::Debited { .. } | Fact::Refunded { .. } => {}
+            // Undone is a hold only where it sets nothing aside any more.
+            Fact::Voided { .. } if entry.postings.iter().any(|posting| posting.unheld.is_some()) => self.end(key()),
+            Fact::Debited { .. } | Fact::Refunded { .. } | Fact::Voided { .. } | Fact::EndAsked { .. } => {}
         }
         Ok(())
     }

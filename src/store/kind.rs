@@ -17,6 +17,12 @@ pub enum Kind {
     Expired,
     /// A debit or a settled hold was given back.
     Refunded,
+    /// A draw was undone: another sidecar had entered one under the same id before.
+    Voided,
+    /// An end was asked for of a draw that another sidecar has.
+    EndAsked,
+    /// An end was asked for of a draw that nobody has.
+    Orphaned,
     /// A subscription was created or its terms were replaced.
     SubscriptionPut,
     /// Credits came in.
@@ -43,7 +49,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Debited,
         Self::Held,
         Self::Extended,
@@ -51,6 +57,9 @@ impl Kind {
         Self::Released,
         Self::Expired,
         Self::Refunded,
+        Self::Voided,
+        Self::EndAsked,
+        Self::Orphaned,
         Self::SubscriptionPut,
         Self::Granted,
         Self::TeamPut,
@@ -74,6 +83,9 @@ impl Kind {
             Self::Released => "released",
             Self::Expired => "expired",
             Self::Refunded => "refunded",
+            Self::Voided => "voided",
+            Self::EndAsked => "end_asked",
+            Self::Orphaned => "orphaned",
             Self::SubscriptionPut => "subscription_put",
             Self::Granted => "granted",
             Self::TeamPut => "team_put",
@@ -88,9 +100,9 @@ impl Kind {
         }
     }
 
-    /// Whether it ends a hold.
+    /// Whether it ends the hold of its id, where there is one.
     pub const fn ends_hold(self) -> bool {
-        matches!(self, Self::Settled | Self::Released | Self::Expired)
+        matches!(self, Self::Settled | Self::Released | Self::Expired | Self::Voided)
     }
 }
 

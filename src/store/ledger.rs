@@ -5,9 +5,13 @@ use super::detail;
 use super::kind::Kind;
 use crate::domain::ids::Model;
 use crate::domain::{
-    Credits, Entry, Fact, OperationId, Payer, Posting, Set, SubscriptionId, TeamId, Timestamp, UserId,
+    AskedEnd, Credits, Drawer, Entry, Fact, OperationId, Payer, Posting, Scope, Set, SubscriptionId, TeamId, Timestamp,
+    UserId,
 };
-use crate::root::{Actor, Change};
+use crate::root::abandoned::{Ending, HoldEnded};
+use crate::root::begun;
+use crate::root::pending::What;
+use crate::root::{Actor, Change, Pending};
 
 /// One entry of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,13 +169,77 @@ impl LedgerEntry {
                 (row.returned, row.debt, row.late) = (Some(*returned), Some(*debt), *late);
             }
             Fact::Refunded { debit, .. } => row.refers_to = Some(debit.clone()),
-            Fact::Extended { .. } | Fact::Released { .. } | Fact::Expired { .. } => {}
+            Fact::EndAsked { end } => row.ask(&entry.drawer, end),
+            Fact::Extended { .. } | Fact::Released { .. } | Fact::Expired { .. } | Fact::Voided { .. } => {}
         }
         Ok(row)
     }
 
+    /// Says nothing but what was asked for: who has drawn, and on what, is not known.
+    fn ask(&mut self, drawer: &Drawer, end: &AskedEnd) {
+        if drawer.team.is_some() {
+            self.member = None;
+        }
+        (self.payer, self.subscription, self.credits) = (None, None, end.credits());
+        self.detail = Some(detail::of_end(end));
+    }
+
+    /// An end for which no draw has turned up.
+    pub fn of_orphan(pending: &Pending, at: Timestamp) -> Self {
+        let mut row = Self { id: Some(pending.operation.id.clone()), ..Self::new(Kind::Orphaned, at) };
+        match &pending.operation.scope {
+            Scope::Team(team) => row.team = Some(team.clone()),
+            Scope::User(user) => row.member = Some(user.clone()),
+        }
+        if let What::End(end) = &pending.what {
+            (row.credits, row.detail) = (end.credits(), Some(detail::of_end(end)));
+        }
+        row
+    }
+
+    /// A hold that the root has ended.
+    fn of_ended(ended: &HoldEnded, at: Timestamp) -> Self {
+        let HoldEnded { hold, ending, above, debt, .. } = ended;
+        let (charged, elsewhere) = (ending.charged(), above.map_or(Credits::ZERO, |(_, credits)| credits));
+        let (kind, credits) = match ending {
+            Ending::Settled(charged) => (Kind::Settled, *charged),
+            Ending::Released => (Kind::Released, hold.set.credits),
+            Ending::Expired => (Kind::Expired, hold.set.credits),
+        };
+        let moves = Moves {
+            window: hold.window,
+            spent: charged.minus(elsewhere),
+            refunded: Credits::ZERO,
+            held: None,
+            unheld: Some(hold.set),
+            above: *above,
+        };
+        let is_settled = kind == Kind::Settled;
+        Self {
+            team: hold.drawer.team.clone(),
+            member: Some(hold.drawer.member.clone()),
+            payer: Some(hold.drawer.payer),
+            subscription: Some(hold.drawer.subscription.clone()),
+            id: Some(hold.operation.id.clone()),
+            credits: Some(credits),
+            moves: Some(moves),
+            returned: is_settled.then(|| hold.set.credits.saturating_sub(charged)),
+            debt: is_settled.then_some(*debt),
+            sidecar: Some(hold.sidecar),
+            ..Self::new(kind, at)
+        }
+    }
+
     /// A change that `actor` asked for, or that time brought about.
     pub fn of_change(change: &Change, actor: Option<&Actor>, at: Timestamp) -> Self {
+        let by = actor.map(actor_text);
+        match change {
+            Change::HoldEnded(ended) => {
+                return Self { actor: by, detail: detail::of(change), ..Self::of_ended(ended, at) };
+            }
+            Change::EndOrphaned(pending) => return Self { actor: by, ..Self::of_orphan(pending, at) },
+            _ => {}
+        }
         let mut row = Self { actor: actor.map(actor_text), detail: detail::of(change), ..Self::new(Kind::Granted, at) };
         (row.kind, row.team, row.subscription, row.member) = match change {
             Change::SubscriptionPut { subscription, .. } => {
@@ -195,6 +263,7 @@ impl LedgerEntry {
             Change::MemberRemoved { team, user } => (Kind::MemberRemoved, Some(team.clone()), None, Some(user.clone())),
             Change::WhitelistPut { team, .. } => (Kind::WhitelistPut, Some(team.clone()), None, None),
             Change::SidecarWrittenOff { .. } => (Kind::SidecarWrittenOff, None, None, None),
+            Change::HoldEnded(_) | Change::EndOrphaned(_) => unreachable!("they have been told above"),
             Change::FundsForgiven { subscription, credits, .. } => {
                 row.credits = Some(*credits);
                 (Kind::FundsForgiven, None, Some(subscription.clone()), None)
@@ -206,6 +275,16 @@ impl LedgerEntry {
         };
         row
     }
+}
+
+/// The likeness of an entry that begins a draw: see [`begun::likeness`].
+pub fn likeness(entry: &LedgerEntry) -> u32 {
+    let member = entry.member.as_ref().map_or("", UserId::as_str);
+    let asked = match entry.kind {
+        Kind::Held => begun::Asked::Hold(entry.expires_at.map_or(0, |expires_at| expires_at.millis_since(entry.at))),
+        _ => begun::Asked::Debit(entry.credits.unwrap_or_default()),
+    };
+    begun::likeness(member, entry.model.as_ref().map(Model::as_str), asked)
 }
 
 /// `user:ID` or `service:NAME`.
@@ -225,5 +304,7 @@ const fn kind(fact: &Fact) -> Kind {
         Fact::Released { .. } => Kind::Released,
         Fact::Expired { .. } => Kind::Expired,
         Fact::Refunded { .. } => Kind::Refunded,
+        Fact::Voided { .. } => Kind::Voided,
+        Fact::EndAsked { .. } => Kind::EndAsked,
     }
 }

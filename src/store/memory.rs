@@ -11,14 +11,16 @@ use super::audit::{Audit, Recount};
 use super::commit::{Commit, MemberDraws};
 use super::error::StoreError;
 use super::hold::{Hold, HoldChanges, HoldKey};
-use super::ledger::LedgerEntry;
+use super::ledger::{LedgerEntry, likeness};
 use super::read::{Changes, Filter, Loaded, Visitor, oldest_window, page};
 use super::{Controlled, RULE_RUNS_MAX, Rule, Store, widened};
-use crate::domain::{Member, OperationId, SubscriptionId, Tally, Team, TeamId, Timestamp, UserId};
+use crate::domain::{Member, Operation, OperationId, SubscriptionId, Tally, Team, TeamId, Timestamp, UserId};
 use crate::root::rows::Purchase;
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal};
-use crate::root::{Actor, Key, MemberFunds, Missing, Root, Row, Rows, SOLE, Sharing, Sidecar};
+use crate::root::{
+    Actor, Begun, Key, MemberFunds, Missing, Pending, PendingKey, Root, Row, Rows, SOLE, Sharing, Sidecar,
+};
 
 /// A store in memory. [`Memory::default`] serves one sidecar.
 #[derive(Debug, Default)]
@@ -47,6 +49,9 @@ struct Tables {
     members: BTreeMap<(TeamId, UserId), Member>,
     draws: MemberDraws,
     holds: BTreeMap<(u128, HoldKey), Hold>,
+    /// Who entered operations first, and when.
+    begun: BTreeMap<Operation, (Begun, Timestamp)>,
+    pending: BTreeMap<(u128, PendingKey), Pending>,
     /// The change of control that last changed a row.
     changed_by: BTreeMap<Key, u64>,
     ledger: Vec<LedgerEntry>,
@@ -79,6 +84,21 @@ impl Tables {
                 let member = self.members.get(&(team.clone(), user.clone())).cloned();
                 member.map(|member| Row::Member(team.clone(), member))
             }
+            Key::Begun(sought) => {
+                let known =
+                    sought.operations.iter().filter_map(|operation| Some((operation, self.begun.get(operation)?)));
+                let known = known.filter(|(_, (_, at))| *at >= sought.since);
+                return known.map(|(operation, (begun, _))| Row::Begun(operation.clone(), *begun)).collect();
+            }
+            Key::Hold(sidecar, operation) => {
+                let key = (*sidecar, (operation.scope.to_string(), operation.id.clone()));
+                self.holds.get(&key).map(|hold| Row::Hold(Box::new(hold.abandoned())))
+            }
+            Key::Pending(owner) => {
+                let first = (*owner, PendingKey { by: 0, seq: 0 });
+                let of_owner = self.pending.range(first..).take_while(|((of, _), _)| of == owner);
+                return of_owner.map(|(_, row)| Row::Pending(Box::new(row.clone()))).collect();
+            }
             Key::Members(team) => {
                 let of_team = self.members.iter().filter(|((of, _), _)| of == team);
                 return of_team.map(|(_, member)| Row::Member(team.clone(), member.clone())).collect();
@@ -104,6 +124,9 @@ impl Tables {
     }
 
     fn save(&mut self, commit: Commit) {
+        if self.sharing == Sharing::Many {
+            self.save_begun(&commit);
+        }
         for row in commit.rows {
             self.save_row(row);
         }
@@ -113,6 +136,23 @@ impl Tables {
         }
         self.draws.extend(commit.draws);
         self.save_holds(commit.holds);
+    }
+
+    fn save_begun(&mut self, commit: &Commit) {
+        for (operation, entry) in commit.begun() {
+            let begun = Begun { sidecar: entry.sidecar.unwrap_or(SOLE), likeness: likeness(entry) };
+            self.begun.insert(operation, (begun, entry.at));
+        }
+        for operation in commit.undone() {
+            if self.begun.get(&operation).is_some_and(|(begun, _)| begun.sidecar == commit.holds.sidecar) {
+                self.begun.remove(&operation);
+            }
+        }
+        for done in &commit.pending.done {
+            self.pending.remove(done);
+        }
+        let put = commit.pending.put.iter().cloned();
+        self.pending.extend(put.map(|pending| ((pending.owner, pending.key), pending)));
     }
 
     fn save_row(&mut self, row: Row) {
@@ -129,7 +169,7 @@ impl Tables {
             Row::Purchase(row) => drop(self.purchases.insert((row.subscription.clone(), row.id.clone()), row)),
             Row::Team(row) => drop(self.teams.insert(row.id.clone(), row)),
             Row::Member(team, row) => drop(self.members.insert((team, row.user.clone()), row)),
-            Row::Owned(..) => {}
+            Row::Owned(..) | Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => {}
         }
     }
 
@@ -202,8 +242,9 @@ impl Store for Memory {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let commit = Commit::of_sync(request, &loaded, &rows, synced, now)?;
+        let pushes = commit.pushes || reply.calls_back();
         tables.save(commit);
-        if reply.calls_back() {
+        if pushes {
             self.pushes.send_modify(|pushes| *pushes += 1);
         }
         Ok(Ok(reply))
@@ -260,6 +301,12 @@ impl Store for Memory {
         let tables = self.tables.lock();
         let funds = users.iter().filter_map(|user| tables.member_funds.get(&(team.clone(), user.clone())));
         Ok(funds.cloned().collect())
+    }
+
+    async fn abandoned(&self, sidecar: u128) -> Result<(Vec<Hold>, Vec<Pending>), StoreError> {
+        let tables = self.tables.lock();
+        let holds = tables.holds.values().filter(|hold| hold.sidecar == sidecar).cloned().collect();
+        Ok((holds, tables.pending.values().filter(|pending| pending.owner == sidecar).cloned().collect()))
     }
 
     async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {

@@ -13,6 +13,7 @@ pub mod holding;
 pub mod kind;
 pub mod ledger;
 pub mod memory;
+pub mod pending;
 pub mod postgres;
 pub mod read;
 pub mod redis;
@@ -24,7 +25,7 @@ use tokio::sync::watch;
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{Reply, Request, SyncRefusal};
-use crate::root::{Actor, Done, Key, MemberFunds, Missing, Refusal, Row, Rows, SOLE, Sharing, Sidecar};
+use crate::root::{Actor, Done, Key, MemberFunds, Missing, Pending, Refusal, Row, Rows, SOLE, Sharing, Sidecar};
 
 pub use self::redis::Redis;
 pub use audit::{Audit, Difference};
@@ -120,6 +121,12 @@ pub trait Store: Send + Sync + 'static {
     /// Hands over what every sidecar holds, account by account. Takes as long as [`Store::load`].
     async fn holdings(&self, now: Timestamp, visit: &mut (dyn FnMut(Holding) + Send)) -> Result<(), StoreError> {
         self.load(SOLE, now, &mut |row| holding::holdings(&row).into_iter().for_each(&mut *visit)).await
+    }
+
+    /// The open holds of a sidecar, and what it has yet to enter: of one that was given up. A store that serves
+    /// one sidecar gives none up.
+    async fn abandoned(&self, _sidecar: u128) -> Result<(Vec<Hold>, Vec<Pending>), StoreError> {
+        Ok(Default::default())
     }
 
     /// A subscription as it was last saved.

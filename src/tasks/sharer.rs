@@ -12,8 +12,9 @@ use crate::engine::log::charged;
 use crate::engine::pace::{Round, Telling, Waits};
 use crate::lease::Session;
 use crate::metrics::Leases;
-use crate::root::Shares;
+use crate::root::pending::{Outcome, What};
 use crate::root::sync::{Batch, Reply};
+use crate::root::{Pending, PendingKey, Shares};
 use crate::service::Parts;
 use crate::service::syncing::{Ask, Lacking};
 
@@ -41,6 +42,10 @@ pub struct Sharer {
     closes: bool,
     /// Something is free here that others were denied: it is returned at once.
     pub is_called: bool,
+    /// How long operations are remembered here.
+    remembers_millis: u64,
+    /// What came of what the last answer asked to be done.
+    done: Vec<(PendingKey, Outcome)>,
     /// Called once, when the root has first heard of this run.
     heard: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
@@ -59,8 +64,15 @@ impl Sharer {
             beat: BEAT,
             closes: false,
             is_called: false,
+            remembers_millis: 0,
+            done: Vec::new(),
             heard: Some(heard),
         }
+    }
+
+    /// Tells the root how long operations are remembered here.
+    pub fn remembering(self, remembers_millis: u64) -> Self {
+        Self { remembers_millis, ..self }
     }
 
     /// From now on everything free is returned, and the next sync says that no more is spent.
@@ -81,7 +93,7 @@ impl Sharer {
 
     /// What goes with a batch that others follow.
     pub fn within(&self) -> Shares {
-        self.session.within(&self.host)
+        Shares { remembers_millis: self.remembers_millis, ..self.session.within(&self.host) }
     }
 
     /// What goes with the last batch.
@@ -90,7 +102,9 @@ impl Sharer {
         metrics.asked_of_pool.increment(wants.len() as u64);
         metrics.asked_of_limit.increment(members.values().filter(|share| share.want.is_some()).count() as u64);
         let sent_at = self.millis(instant);
-        Shares { closes: self.closes, funds, wants, members, ..self.session.begin(&self.host, sent_at) }
+        let (remembers_millis, done) = (self.remembers_millis, self.done.clone());
+        let begun = self.session.begin(&self.host, sent_at);
+        Shares { closes: self.closes, remembers_millis, done, funds, wants, members, ..begun }
     }
 
     /// Takes an answer over that arrived at `instant` to what was sent at `sent_at`; answers whether
@@ -112,11 +126,36 @@ impl Sharer {
         parts.metrics.leases.generation.set(shared.generation as f64);
         parts.clock.not_before(shared.now);
         self.is_called = parts.meter.take(reply, parts.clock.now());
+        parts.metrics.ends.orphaned.increment(shared.orphaned);
+        self.obey(parts, &shared.pending);
         let trip = instant.saturating_duration_since(sent_at).as_millis();
         self.trip_millis = (self.trip_millis * 7 + u64::try_from(trip).unwrap_or(u64::MAX / 8).max(1)).div_ceil(8);
         self.synced_at = Some(instant);
         self.beat = BEAT.mul_f64(1.0 - JITTER * rand::random::<f64>());
         shared.config > self.session.config
+    }
+
+    /// Does what others brought about, and has the next sync say so at once.
+    fn obey(&mut self, parts: &Parts, pending: &[Pending]) {
+        let ends = &parts.metrics.ends;
+        ends.pending.set(pending.len() as f64);
+        self.done.clear();
+        if self.closes {
+            return;
+        }
+        for pending in pending {
+            let Some(outcome) = parts.meter.obey(pending, parts.clock.now()) else { continue };
+            let counter = match (&pending.what, outcome) {
+                (What::Void { reused: false }, _) => &ends.voided_same,
+                (What::Void { reused: true }, _) => &ends.voided_other,
+                (What::End(_), Outcome::Entered) => &ends.entered,
+                (What::End(_), Outcome::Dropped) => &ends.dropped,
+                (What::End(_), Outcome::Unknown) => &ends.unknown,
+            };
+            counter.increment(1);
+            self.done.push((pending.key, outcome));
+        }
+        self.is_called |= !self.done.is_empty();
     }
 
     /// Whether what is held may still be spent.
@@ -147,7 +186,8 @@ impl SyncLoop {
         let telling = sharer.tell(&self.parts, waits, self.parts.clock.now());
         let is_urgent = waits.books.values().any(|waiting| !waiting.all.is_zero());
         let instant = self.parts.clock.instant();
-        let mut is_due = telling.is_due || !waits.books.is_empty() || sharer.is_due(instant);
+        let owes = !sharer.done.is_empty();
+        let mut is_due = telling.is_due || owes || !waits.books.is_empty() || sharer.is_due(instant);
         if std::mem::take(&mut self.is_pushed) {
             (is_due, self.push_after) = (true, instant + PUSH_PAUSE);
         }

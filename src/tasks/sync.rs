@@ -108,6 +108,7 @@ impl SyncLoop {
         sharer: Option<Sharer>,
     ) -> Self {
         let pushes = parts.store.pushes();
+        let sharer = sharer.map(|sharer| sharer.remembering(options.retain_millis));
         let last = *confirmed.borrow();
         let reader = journal(&parts).reader(Seq(last).after());
         // Before the first mark nothing is old.

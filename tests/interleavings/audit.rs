@@ -62,6 +62,7 @@ impl Sums {
             }
             Fact::Released { .. } | Fact::Expired { .. } => drop(self.held.remove(&name).expect("an open hold")),
             Fact::Refunded { credits, .. } => self.used = self.used.minus(*credits),
+            Fact::Voided { .. } | Fact::EndAsked { .. } => unreachable!("one sidecar has its store to itself"),
         }
     }
 
@@ -129,6 +130,7 @@ impl Fold {
                 hold.has_ended = true;
             }
             Fact::Debited { .. } | Fact::Refunded { .. } => {}
+            Fact::Voided { .. } | Fact::EndAsked { .. } => unreachable!("one sidecar has its store to itself"),
         }
     }
 }

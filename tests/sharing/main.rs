@@ -2,6 +2,7 @@
 //! specification in memory and on a real PostgreSQL.
 
 mod cut;
+mod elsewhere;
 mod operating;
 #[path = "../support/postgres.rs"]
 mod postgres;

@@ -13,7 +13,7 @@ use crate::world::{Place, Sidecar, World, credits, subscription, team, user};
 /// Waits for what syncs bring about: a beat, or two.
 const SOON: Duration = Duration::from_secs(5);
 
-async fn soon(what: &str, is_so: impl AsyncFn() -> bool) {
+pub async fn soon(what: &str, is_so: impl AsyncFn() -> bool) {
     let wait = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -139,7 +139,7 @@ fn check_metrics(first: &Sidecar, fenced: &Sidecar) {
 }
 
 /// A number of a sidecar's page of metrics.
-fn metric(sidecar: &Sidecar, name: &str) -> f64 {
+pub fn metric(sidecar: &Sidecar, name: &str) -> f64 {
     sidecar.service().metrics().run_upkeep();
     let page = sidecar.service().metrics().render();
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));

@@ -83,7 +83,7 @@ impl Store {
             Row::Team(row) => Key::Team(row.id.clone()),
             Row::Member(team, row) => Key::Member(team.clone(), row.user.clone()),
             Row::MemberFunds(row) => Key::MemberFunds(row.team.clone(), row.user.clone()),
-            Row::Owned(..) => return,
+            Row::Owned(..) | Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => return,
         };
         self.rows.insert(key, Rc::new(row));
     }

@@ -2,29 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use purser::domain::Credits;
+use purser::domain::{Credits, Timestamp};
+use purser::root::pending::Outcome;
 use purser::root::sync::Reply;
-use purser::root::{Position, Shared, Shares, Want};
+use purser::root::{PendingKey, Position, Shared, Shares, Want};
 use purser::store::{Store, StoreError};
 
 use crate::support::*;
+
+/// How long peers remember operations.
+const REMEMBERS_MILLIS: u64 = 24 * 3_600_000;
 
 pub struct Peer {
     pub id: u128,
     pub incarnation: u64,
     pub engine: Engine,
+    /// The time of its next sync.
+    pub now: Timestamp,
     /// The last entry that the store is known to have.
     pub acked: u64,
     /// The store's generation, as far as it is known here.
     pub generation: u64,
     beat: u64,
     positions: Vec<Position>,
+    /// What came of what the last answers asked to be done.
+    pub done: Vec<(PendingKey, Outcome)>,
 }
 
 impl Peer {
     pub async fn join(store: &dyn Store, id: u128) -> Self {
         store.register(id, 1, id).await.expect("the store answers").expect("it is the first");
-        Self { id, incarnation: 1, engine: Engine::new(), acked: 0, generation: 0, beat: 0, positions: Vec::new() }
+        let (engine, now) = (Engine::new(), now());
+        Self {
+            id,
+            incarnation: 1,
+            engine,
+            now,
+            acked: 0,
+            generation: 0,
+            beat: 0,
+            positions: Vec::new(),
+            done: Vec::new(),
+        }
     }
 
     /// What it was ever lent.
@@ -42,13 +61,15 @@ impl Peer {
             beat: self.beat,
             generation: self.generation,
             tells_all: true,
+            remembers_millis: REMEMBERS_MILLIS,
+            done: std::mem::take(&mut self.done),
             funds: BTreeMap::from([(sub("s"), self.positions.clone())]),
             wants: BTreeMap::from([(sub("s"), want)]),
             ..Shares::default()
         };
         let mut request = self.engine.request(self.acked as usize + 1, self.engine.entries.len());
         (request.sidecar, request.incarnation, request.shares) = (self.id, self.incarnation, Some(shares));
-        let reply = store.sync(&request, now()).await?.expect("the report is taken");
+        let reply = store.sync(&request, self.now).await?.expect("the report is taken");
         Ok(self.take(reply))
     }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use purser::domain::{
-    Credits, Drawer, Entry, Fact, Member, OperationId, Payer, Posting, Set, SubscriptionId, Tally, Team, TeamId,
-    Timestamp, UserId, Whitelist,
+    AskedEnd, Credits, Drawer, Entry, Fact, Member, OperationId, Payer, Posting, Set, SubscriptionId, Tally, Team,
+    TeamId, Timestamp, UserId, Whitelist,
 };
 use purser::root::subscription::{Rollover, Status, Subscription, Terms};
 use purser::root::sync::{Batch, Request, granted};
@@ -347,6 +347,18 @@ impl Engine {
         let refunded = credits(cost);
         let fact = Fact::Refunded { debit: op(debit), credits: refunded, content: 5 };
         self.push(id, fact, vec![Posting { refunded, ..Posting::new(self.window) }])
+    }
+
+    /// Undoes a debit.
+    pub fn void(&mut self, id: &str, cost: &str) -> &mut Self {
+        let refunded = credits(cost);
+        let fact = Fact::Voided { credits: refunded, reused: false };
+        self.push(id, fact, vec![Posting { refunded, ..Posting::new(self.window) }])
+    }
+
+    /// Takes an end in of what another one has.
+    pub fn ask_end(&mut self, id: &str, end: AskedEnd) -> &mut Self {
+        self.push(id, Fact::EndAsked { end }, Vec::new())
     }
 
     /// A report of entries `first` to `last` of the journal, the first of which is 1.

@@ -57,7 +57,10 @@ fn open_holds(entries: &[Entry]) -> Vec<OpenHold> {
                 open.get_mut(&key).expect("an open hold").hold.set.expires_at = *expires_at;
             }
             Fact::Settled { .. } | Fact::Released { .. } | Fact::Expired { .. } => drop(open.remove(&key)),
-            Fact::Debited { .. } | Fact::Refunded { .. } => {}
+            Fact::Voided { .. } if entry.postings.iter().any(|posting| posting.unheld.is_some()) => {
+                drop(open.remove(&key));
+            }
+            Fact::Debited { .. } | Fact::Refunded { .. } | Fact::Voided { .. } | Fact::EndAsked { .. } => {}
         }
     }
     open.into_values().collect()

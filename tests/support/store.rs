@@ -66,7 +66,7 @@ impl Store {
             Row::Purchase(row) => drop(self.purchases.insert((row.subscription.clone(), row.id.clone()), row)),
             Row::Team(row) => drop(self.teams.insert(row.id.clone(), row)),
             Row::Member(team, row) => drop(self.members.insert((team, row.user.clone()), row)),
-            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) => {}
+            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) | Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => {}
         }
     }
 
@@ -86,7 +86,7 @@ impl Store {
                 let member = self.members.get(&(team.clone(), user.clone())).cloned();
                 member.map(|member| Row::Member(team.clone(), member))
             }
-            Key::Root | Key::MemberFunds(..) => None,
+            Key::Root | Key::MemberFunds(..) | Key::Begun(_) | Key::Pending(_) | Key::Hold(..) => None,
             Key::Members(team) => {
                 let of_team = self.members.iter().filter(|((of, _), _)| of == team);
                 return of_team.map(|(_, member)| Row::Member(team.clone(), member.clone())).collect();

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::api::wire::{Amount, Wire, WireModel, WireOperation, WireSubscription, WireTeam, WireTime, WireUser};
 use crate::domain::{Credits, Denial, OperationId};
-use crate::engine::{Allowed, Drawn, Ended, Remaining, Settled};
+use crate::engine::{Allowed, Drawn, Remaining};
 
 /// Most answers fit, so that writing one allocates once.
 const ANSWER_BYTES: usize = 512;
@@ -152,69 +152,8 @@ pub struct DenialBody {
     pub next_step: &'static str,
 }
 
-/// A settled hold.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[schema(as = Settled, example = json!({
-    "charged": "0.75", "returned": "0.5", "debt": "0", "late": false, "remaining": {"member": "49.25", "payer": "949.25"}
-}))]
-pub struct SettledBody {
-    /// The real cost, all of it.
-    pub charged: Amount,
-    /// What of the hold was not needed.
-    pub returned: Amount,
-    /// What of the cost the payer could not cover.
-    pub debt: Amount,
-    /// Settled at or after the hold's expiry.
-    pub late: bool,
-    /// What is left now.
-    pub remaining: Left,
-    /// It was settled just so before; there only when true.
-    #[serde(skip_serializing_if = "is_false")]
-    pub replayed: bool,
-}
-
-/// A released hold.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[schema(as = Released, example = json!({"returned": "1.25", "remaining": {"member": "50", "payer": "950"}}))]
-pub struct ReleasedBody {
-    /// What was set aside.
-    pub returned: Amount,
-    /// What is left now.
-    pub remaining: Left,
-    /// It was released before; there only when true.
-    #[serde(skip_serializing_if = "is_false")]
-    pub replayed: bool,
-}
-
-/// A hold with a new expiry.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[schema(as = Extended, example = json!({
-    "held": "1.25", "expires_at": "2026-11-22T12:06:00Z", "remaining": {"member": "48.75", "payer": "948.75"}
-}))]
-pub struct ExtendedBody {
-    /// What stays set aside.
-    pub held: Amount,
-    /// From when on it counts as returned.
-    pub expires_at: Option<WireTime>,
-    /// What is left now.
-    pub remaining: Left,
-}
-
-/// A refunded debit.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[schema(as = Refunded, example = json!({"refunded": "1.25", "remaining": {"member": "50", "payer": "950"}}))]
-pub struct RefundedBody {
-    /// What was given back.
-    pub refunded: Amount,
-    /// What is left now.
-    pub remaining: Left,
-    /// It was refunded just so before; there only when true.
-    #[serde(skip_serializing_if = "is_false")]
-    pub replayed: bool,
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
-const fn is_false(value: &bool) -> bool {
+pub(super) const fn is_false(value: &bool) -> bool {
     !*value
 }
 
@@ -275,32 +214,5 @@ impl From<&Denial> for DenialBody {
             retry_after_ms: denial.retry_after_ms,
             next_step: denial.next_step.as_str(),
         }
-    }
-}
-
-impl From<Settled> for SettledBody {
-    fn from(settled: Settled) -> Self {
-        let Settled { charged, returned, debt, late, remaining, replayed, seq: _ } = settled;
-        let (charged, returned, debt) = (Amount(charged), Amount(returned), Amount(debt));
-        Self { charged, returned, debt, late, remaining: remaining.into(), replayed }
-    }
-}
-
-impl From<Ended> for ReleasedBody {
-    fn from(ended: Ended) -> Self {
-        Self { returned: Amount(ended.credits), remaining: ended.remaining.into(), replayed: ended.replayed }
-    }
-}
-
-impl From<Ended> for ExtendedBody {
-    fn from(ended: Ended) -> Self {
-        let expires_at = ended.expires_at.map(Wire);
-        Self { held: Amount(ended.credits), expires_at, remaining: ended.remaining.into() }
-    }
-}
-
-impl From<Ended> for RefundedBody {
-    fn from(ended: Ended) -> Self {
-        Self { refunded: Amount(ended.credits), remaining: ended.remaining.into(), replayed: ended.replayed }
     }
 }

@@ -14,9 +14,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Answer, Decision, ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
+use super::answers::{Answer, Decision};
 use super::asks::{DrawBody, ExtendBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
 use super::decisions::{self, Turn};
+use super::ended::{ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
 use super::ends;
 use super::openapi::ProblemBody;
 use crate::api::auth::Caller;

@@ -7,9 +7,10 @@ use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Answer, ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
+use super::answers::Answer;
 use super::asks::{ExtendBody, Key, Place, RefundBody, ReleaseBody, SettleBody, cost, ttl};
 use super::decisions::Turn;
+use super::ended::{ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
 use crate::api::auth::Caller;
 use crate::api::ids::InPath;
 use crate::api::json::Body;
@@ -64,7 +65,8 @@ pub async fn refund(turn: Turn<'_>, debit: &OperationId, key: Key, asked: Refund
 /// Settle a hold
 ///
 /// The real cost is charged in full, also above the hold: what the payer cannot cover becomes debt.
-/// Settling again with the same cost gets the first answer again.
+/// Settling again with the same cost gets the first answer again. Where sidecars share a store, any of them takes
+/// the end of a draw: one that has not entered it answers `pending: true`, and who has it is told with its next sync.
 #[utoipa::path(
     post, path = "/v1/holds/{id}/settle", tag = "decisions", request_body = SettleBody,
     params(("id" = String, Path, description = "The hold.")),

@@ -12,6 +12,7 @@ pub mod control;
 pub mod decisions;
 mod direct;
 mod docs;
+mod ended;
 mod ends;
 mod faults;
 mod guard;

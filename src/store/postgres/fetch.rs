@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 
 use super::failure::Failure;
 use super::values::Reader;
-use super::{member_funds, people, purchases, sidecars, subscriptions};
+use super::{holds, member_funds, pending, people, purchases, sidecars, subscriptions};
 use crate::domain::{SubscriptionId, UserId};
 use crate::root::{Key, Row};
 
@@ -23,6 +23,18 @@ pub async fn fetch(conn: &mut PgConnection, key: &Key) -> Result<Vec<Row>, Failu
         Key::Subscription(id) => {
             let found = subscriptions::by_ids(conn, std::slice::from_ref(id)).await?;
             found.into_iter().map(|row| Row::Subscription(Box::new(row))).collect()
+        }
+        Key::Begun(sought) => {
+            let row = |(operation, begun)| Row::Begun(operation, begun);
+            pending::begun(conn, sought).await?.into_iter().map(row).collect()
+        }
+        Key::Hold(sidecar, operation) => {
+            let found = holds::one(conn, *sidecar, operation).await?;
+            found.map(|hold| Row::Hold(Box::new(hold.abandoned()))).into_iter().collect()
+        }
+        Key::Pending(owner) => {
+            let found = pending::of(conn, *owner).await?;
+            found.into_iter().map(|row| Row::Pending(Box::new(row))).collect()
         }
         Key::Owned(user) => owned(conn, user).await?.map(|id| Row::Owned(user.clone(), id)).into_iter().collect(),
         Key::Purchase(subscription, id) => {

@@ -10,7 +10,7 @@ use super::table::Holds::{Int, Text, Time as At, Uuid as Id};
 use super::table::Table;
 use super::values::{Reader, Time};
 use crate::domain::ids::Model;
-use crate::domain::{Drawer, OperationId, Payer, SubscriptionId, TeamId, UserId};
+use crate::domain::{Drawer, Operation, OperationId, Payer, SubscriptionId, TeamId, UserId};
 use crate::store::Hold;
 use crate::store::hold::{HoldChanges, HoldKey};
 
@@ -45,6 +45,16 @@ pub async fn page(
     let sql = format!("SELECT {} FROM holds WHERE {after} ORDER BY scope, id LIMIT $4", TABLE.list());
     let query = sqlx::query(AssertSqlSafe(sql)).bind(text(sidecar)).bind(scope).bind(id).bind(limit);
     query.fetch_all(conn).await?.iter().map(read).collect()
+}
+
+/// One hold of a sidecar.
+pub async fn one(conn: &mut PgConnection, sidecar: u128, operation: &Operation) -> Result<Option<Hold>, Failure> {
+    let key = "sidecar = $1::text::uuid AND scope = $2 AND id = $3";
+    let sql = format!("SELECT {} FROM holds WHERE {key}", TABLE.list());
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(text(sidecar));
+    let query = query.bind(operation.scope.to_string()).bind(operation.id.as_str());
+    let found = query.fetch_optional(conn).await?;
+    Ok(found.as_ref().map(read).transpose()?.map(|(_, hold)| hold))
 }
 
 fn read(row: &PgRow) -> Result<(String, Hold), Failure> {

@@ -41,6 +41,9 @@ impl Guard {
             Key::Root => Self::Root,
             Key::Sidecar(id) => Self::Sidecar(*id),
             Key::Sidecars => return None,
+            // The first are guarded by their scopes, of the others each row is written once and deleted once.
+            // Holds of who was given up are ended by control, one after the other.
+            Key::Begun(_) | Key::Pending(_) | Key::Hold(..) => return None,
             Key::Owned(user) => Self::Owned(user.clone()),
             Key::Subscription(id) | Key::Purchase(id, _) => Self::Subscription(id.clone()),
             Key::Team(team) | Key::Member(team, _) | Key::Members(team) | Key::MemberFunds(team, _) => {

@@ -18,6 +18,7 @@ mod member_funds;
 mod months;
 mod open;
 mod options;
+mod pending;
 mod people;
 mod pool;
 mod purchases;
@@ -48,11 +49,11 @@ use super::deadline::bounded;
 use super::error::StoreError;
 use super::ledger::LedgerEntry;
 use super::read::{Changes, Filter, Visitor, page};
-use super::{Controlled, Rule, Store};
-use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
+use super::{Controlled, Hold, Rule, Store};
+use crate::domain::{Entry, Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal, Synced};
-use crate::root::{Actor, Key, MemberFunds, Row, Rows, Sharing, Sidecar};
+use crate::root::{self, Actor, Key, MemberFunds, Pending, Row, Rows, Sharing, Sidecar};
 
 pub use options::Options;
 
@@ -61,6 +62,9 @@ const READ: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
 
 /// Reads everything as of one instant.
 const SCAN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Holds of a sidecar that was given up that are read at once; the others follow when these have ended.
+const ABANDONED_MAX: i64 = 100_000;
 
 /// Ends a transaction that has only read.
 const END: &str = "COMMIT";
@@ -148,13 +152,13 @@ impl Postgres {
 
     async fn sync_now(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, Failure> {
         let verb = Verb {
-            first: named(request),
+            first: named(request, now),
             is_alone: false,
             rule: |rows: &mut Rows| sync::sync(rows, request, now),
             finish: |answer: Result<(Reply, Synced), SyncRefusal>, loaded: &Rows, rows: &Rows| match answer {
                 Ok((reply, synced)) => {
                     let commit = Commit::of_sync(request, loaded, rows, synced, now)?;
-                    let commit = Commit { pushes: reply.calls_back(), ..commit };
+                    let commit = Commit { pushes: commit.pushes || reply.calls_back(), ..commit };
                     Ok((Ok(reply), Some(commit)))
                 }
                 Err(refusal) => Ok((Err(refusal), None)),
@@ -186,9 +190,11 @@ impl Postgres {
 }
 
 /// The rows that a sync will ask for.
-fn named(request: &Request) -> Vec<Key> {
+fn named(request: &Request, now: Timestamp) -> Vec<Key> {
     let entries = &request.batch.entries;
-    let drawn = entries.iter().map(|entry| &entry.drawer.subscription);
+    // What draws on nothing names its scope alone: of a user that is found under the subscription.
+    let names_book = |entry: &&Entry| !entry.postings.is_empty() || entry.drawer.team.is_none();
+    let drawn = entries.iter().filter(names_book).map(|entry| &entry.drawer.subscription);
     let mut ids: BTreeSet<_> = drawn.chain(request.wants.keys()).collect();
     let in_teams = entries.iter().filter_map(|entry| Some((entry.drawer.team.clone()?, entry.drawer.member.clone())));
     let mut people: BTreeSet<_> = in_teams.collect();
@@ -197,6 +203,7 @@ fn named(request: &Request) -> Vec<Key> {
         people.extend(shares.members.keys().cloned());
     }
     let mut keys = vec![Key::Root, Key::Sidecar(request.sidecar)];
+    keys.extend(root::pending::first(request, now));
     keys.extend(ids.into_iter().map(|id| Key::Subscription(id.clone())));
     for (team, user) in people {
         keys.extend([Key::Member(team.clone(), user.clone()), Key::MemberFunds(team, user)]);
@@ -245,6 +252,14 @@ impl Store for Postgres {
         let people: Vec<_> = users.iter().map(|user| (team.clone(), user.clone())).collect();
         let work = read!(self, SCAN, |conn| member_funds::by_people(conn, &people.iter().collect::<Vec<_>>()).await?);
         self.verb("reading what members drew", work).await
+    }
+
+    async fn abandoned(&self, sidecar: u128) -> Result<(Vec<Hold>, Vec<Pending>), StoreError> {
+        let work = read!(self, SCAN, |conn| {
+            let holds = holds::page(conn, sidecar, ("", ""), ABANDONED_MAX).await?;
+            (holds.into_iter().map(|(_, hold)| hold).collect(), pending::of(conn, sidecar).await?)
+        });
+        self.verb("reading what a sidecar left behind", work).await
     }
 
     async fn changes(&self, since: u64) -> Result<Changes, StoreError> {

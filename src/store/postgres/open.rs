@@ -72,4 +72,8 @@ const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock(1886745203, 0); CREATE 
                      (version bigint PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())";
 
 /// Each is run once, in this order. What has been released is never changed, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_tables.sql"), include_str!("migrations/0002_ledger.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_tables.sql"),
+    include_str!("migrations/0002_ledger.sql"),
+    include_str!("migrations/0003_pending.sql"),
+];

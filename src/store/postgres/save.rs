@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnection;
 
 use super::failure::Failure;
-use super::{append, holds, member_funds, people, purchases, sidecars, subscriptions};
+use super::{append, holds, member_funds, pending, people, purchases, sidecars, subscriptions};
 use crate::root::{Row, Rows};
 use crate::store::commit::Commit;
 
@@ -11,6 +11,7 @@ use crate::store::commit::Commit;
 pub async fn save(conn: &mut PgConnection, commit: &Commit, loaded: &Rows) -> Result<(), Failure> {
     save_rows(conn, &commit.rows, loaded).await?;
     holds::save(conn, &commit.holds).await?;
+    pending::save(conn, &commit.pending).await?;
     if commit.pushes {
         sqlx::query("SELECT pg_notify('purser', '')").execute(&mut *conn).await?;
     }
@@ -33,7 +34,7 @@ async fn save_rows(conn: &mut PgConnection, rows: &[Row], loaded: &Rows) -> Resu
             Row::Purchase(row) => bought.push(row),
             Row::Team(row) => teams.push(row),
             Row::Member(team, row) => members.push((team, row)),
-            Row::Owned(..) => {}
+            Row::Owned(..) | Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => {}
         }
     }
     let known = loaded.root().unwrap_or_default();

@@ -135,12 +135,13 @@ impl<R, F> Verb<R, F> {
 }
 
 /// Statements may take as long as the verb. A client that is gone without a word is rolled back soon
-/// after, so that it does not hold its locks for long.
+/// after, so that it does not hold its locks for long. Looking up the ids of a large batch looks dear to the
+/// planner, and compiling it would be.
 fn begin(pool: &Pool) -> String {
     let millis = pool.options().verb_timeout.as_millis().max(1);
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {millis}; \
-         SET LOCAL idle_in_transaction_session_timeout = {millis}"
+         SET LOCAL idle_in_transaction_session_timeout = {millis}; SET LOCAL jit = off"
     )
 }
 

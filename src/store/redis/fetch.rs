@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use redis::{Pipeline, Value};
 
+use super::begun::Known;
 use super::failure::Failure;
 use super::keys::{Keys, Slot};
 use super::library::{self, Fence};
 use super::link::Link;
-use super::rows::{Json, after_word};
+use super::rows::{Json, after_word, hold_of};
 use crate::domain::{Member, SubscriptionId, Team};
 use crate::root::rows::Purchase;
-use crate::root::{Key, MemberFunds, Root, Row, Rows, Sharing, Sidecar, Subscription};
+use crate::root::{Key, MemberFunds, Pending, Root, Row, Rows, Sharing, Sidecar, Subscription};
 
 /// What has been read for a rule.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub struct Read {
     pub versions: BTreeMap<Slot, String>,
     /// How many rows there are in hashes of which all were read.
     pub counts: BTreeMap<String, u64>,
+    /// The version of each row of what sidecars have yet to enter.
+    pub pending: BTreeMap<Slot, String>,
+    /// What there is of operations that were looked up.
+    pub begun: Known,
     /// What was asked for, in order.
     pub keys: Vec<Key>,
     /// In how many goes it was read: more than one are not of one instant.
@@ -34,7 +39,8 @@ impl Read {
     /// Nothing yet, of a store with this fence.
     pub fn new(fence: String) -> Self {
         let rows = Rows::of(Sharing::Many);
-        Self { rows, fence, versions: BTreeMap::new(), counts: BTreeMap::new(), keys: Vec::new(), goes: 0 }
+        let (versions, counts, pending, begun) = Default::default();
+        Self { rows, fence, versions, counts, pending, begun, keys: Vec::new(), goes: 0 }
     }
 
     fn take_all(&mut self, key: &Key, hash: String, answer: Value) -> Result<Vec<Row>, Failure> {
@@ -42,6 +48,19 @@ impl Read {
         self.counts.insert(hash.clone(), found.len() as u64);
         let mut read = |(field, value)| self.take_one(key, Slot { key: hash.clone(), field }, Some(value));
         found.into_iter().filter_map(|found| read(found).transpose()).collect()
+    }
+
+    /// Others may add to them meanwhile: only what is taken out is compared, when it is.
+    fn take_pending(&mut self, key: &Key, hash: &str, answer: Value) -> Result<Vec<Row>, Failure> {
+        let found = of_value::<BTreeMap<String, String>>(answer)?;
+        let mut rows = Vec::with_capacity(found.len());
+        for (field, value) in found {
+            let place = format!("{hash} {field}");
+            let (version, json) = after_word(&value, &place)?;
+            rows.push(row(key, json, &place)?);
+            self.pending.insert(Slot { key: hash.to_owned(), field }, version.to_owned());
+        }
+        Ok(rows)
     }
 
     fn take_one(&mut self, key: &Key, slot: Slot, value: Option<String>) -> Result<Option<Row>, Failure> {
@@ -52,6 +71,10 @@ impl Read {
         let place = format!("{} {}", slot.key, slot.field);
         let (version, json) = after_word(&value, &place)?;
         self.versions.insert(slot, version.to_owned());
+        if let Key::Hold(..) = key {
+            // What stands before it is its expiry; whoever changes or ends it changes that.
+            return Ok(Some(Row::Hold(Box::new(hold_of(&value, &place)?.abandoned()))));
+        }
         row(key, json, &place).map(Some)
     }
 }
@@ -69,6 +92,8 @@ fn row(key: &Key, json: &str, place: &str) -> Result<Row, Failure> {
         Key::Team(_) => Row::Team(Team::of_json(json, place)?),
         Key::Member(team, _) | Key::Members(team) => Row::Member(team.clone(), Member::of_json(json, place)?),
         Key::MemberFunds(..) => Row::MemberFunds(Box::new(MemberFunds::of_json(json, place)?)),
+        Key::Pending(_) => Row::Pending(Box::new(Pending::of_json(json, place)?)),
+        Key::Begun(_) | Key::Hold(..) => return Err(Failure::value(place, "is no row")),
     })
 }
 
@@ -99,6 +124,7 @@ pub async fn fetch(link: &Link, names: &Keys, read: Option<Box<Read>>, keys: Vec
         let rows = match (&key, names.slot(&key)) {
             (_, Some(slot)) => read.take_one(&key, slot, of_value(answer)?)?.into_iter().collect(),
             (Key::Members(team), None) => read.take_all(&key, names.members(team), answer)?,
+            (Key::Pending(owner), None) => read.take_pending(&key, &names.pending(*owner), answer)?,
             (_, None) => read.take_all(&key, names.sidecars(), answer)?,
         };
         read.rows.load(key.clone(), rows);
@@ -112,6 +138,7 @@ fn ask(commands: &mut Pipeline, names: &Keys, key: &Key) {
     match (key, names.slot(key)) {
         (_, Some(slot)) => commands.cmd("HGET").arg(slot.key).arg(slot.field),
         (Key::Members(team), None) => commands.cmd("HGETALL").arg(names.members(team)),
+        (Key::Pending(owner), None) => commands.cmd("HGETALL").arg(names.pending(*owner)),
         (_, None) => commands.cmd("HGETALL").arg(names.sidecars()),
     };
 }

@@ -2,7 +2,7 @@
 //! hash tag, so that they are in one slot and one commit can take any of them.
 
 use crate::domain::{OperationId, SubscriptionId, TeamId, UserId};
-use crate::root::Key;
+use crate::root::{Key, PendingKey};
 use crate::store::hold::HoldKey;
 
 /// One row's place: a hash and a field of it.
@@ -88,6 +88,16 @@ impl Keys {
         self.named("holds:")
     }
 
+    /// A hash: who entered the operations of a day first, by `SCOPE ID`.
+    pub fn begun(&self, day: i64) -> String {
+        self.named(&format!("begun:{day}"))
+    }
+
+    /// A hash: what a sidecar has yet to enter, by the entry that brought it about.
+    pub fn pending(&self, owner: u128) -> String {
+        self.named(&format!("pending:{}", hex(owner)))
+    }
+
     /// A stream: a team's entries.
     pub fn team_ledger(&self, team: &TeamId) -> String {
         self.named(&format!("ledger:{team}"))
@@ -104,7 +114,10 @@ impl Keys {
             Key::Team(id) => (self.teams(), id.to_string()),
             Key::Member(team, user) => (self.members(team), user.to_string()),
             Key::MemberFunds(team, user) => (self.funds(), person(team, user)),
-            Key::Members(_) | Key::Sidecars => return None,
+            Key::Hold(sidecar, operation) => {
+                (self.holds(*sidecar), hold(&(operation.scope.to_string(), operation.id.clone())))
+            }
+            Key::Members(_) | Key::Sidecars | Key::Begun(_) | Key::Pending(_) => return None,
         };
         Some(Slot { key, field })
     }
@@ -127,6 +140,11 @@ fn purchase(subscription: &SubscriptionId, id: &OperationId) -> String {
 /// `SCOPE ID`: neither has a space.
 pub fn hold((scope, id): &HoldKey) -> String {
     format!("{scope} {id}")
+}
+
+/// `SIDECAR/NUMBER` of an entry.
+pub fn pending(key: &PendingKey) -> String {
+    format!("{}/{}", hex(key.by), key.seq)
 }
 
 /// The member of the set of changes for a row that engines follow.

@@ -1,4 +1,4 @@
-#!lua name=purser_1
+#!lua name=purser_2
 -- What Purser does inside of Redis: compare what was read, then write, all at once. No rule is here.
 -- Amounts are texts that only pass through. The only numbers are counters below 2^53.
 
@@ -41,6 +41,49 @@ local function differs(p)
         end
     end
     return false
+end
+
+-- The most texts of one command: all are handed over on Lua's stack.
+local CHUNK = 1000
+
+-- Whether somebody has entered one of the draws before. What a commit is to write itself, or has read and
+-- found too old to count, is none.
+local function is_begun(begins)
+    local days, fields, values, stale = begins[1], begins[2], begins[3], begins[4]
+    for _, day in ipairs(days) do
+        for from = 1, redis.call('EXISTS', day) == 1 and #fields or 0, CHUNK do
+            local there = redis.call('HMGET', day, unpack(fields, from, math.min(from + CHUNK - 1, #fields)))
+            for index, value in ipairs(there) do
+                local at = from + index - 1
+                if value and value ~= values[at] and not string.find(stale[at], value, 1, true) then
+                    return true
+                end
+            end
+        end
+    end
+    return false
+end
+
+local function begin(begins)
+    local days, fields, values, own = begins[1], begins[2], begins[3], begins[7]
+    for from = 1, #fields, CHUNK do
+        local pairs_of = {}
+        for at = from, math.min(from + CHUNK - 1, #fields) do
+            pairs_of[#pairs_of + 1] = fields[at]
+            pairs_of[#pairs_of + 1] = values[at]
+        end
+        redis.call('HSET', days[1], unpack(pairs_of))
+    end
+    if #fields > 0 then
+        redis.call('PEXPIRE', days[1], begins[5])
+    end
+    for _, field in ipairs(begins[6]) do
+        for _, day in ipairs(days) do
+            if string.sub(redis.call('HGET', day, field) or '', 1, #own) == own then
+                redis.call('HDEL', day, field)
+            end
+        end
+    end
 end
 
 local function write(p)
@@ -109,6 +152,9 @@ local function commit(keys, args)
         local is_done = first and prefix_of(redis.call('HGET', first[1], first[2])) == p[13]
         return { is_done and 'DONE' or 'CONFLICT' }
     end
+    if is_begun(p[14]) then
+        return { 'BEGUN' }
+    end
     if #p[5] == 0 and #p[10] == 0 then
         return { 'DONE' }
     end
@@ -117,6 +163,7 @@ local function commit(keys, args)
     -- Whatever breaks off below leaves a process that knows nothing.
     known[keys[1]] = false
     write(p)
+    begin(p[14])
     position = append(ledger, p[10], position)
     local name = identity == '' and own or identity
     local next = name .. ' ' .. number(commits + 1) .. ' ' .. number(position)
@@ -142,6 +189,6 @@ local function rows(keys, args)
     return found
 end
 
-redis.register_function { function_name = 'purser_1_rows', callback = rows, flags = { 'no-writes' } }
-redis.register_function { function_name = 'purser_1_fence', callback = fence, flags = { 'no-writes' } }
-redis.register_function { function_name = 'purser_1_commit', callback = commit }
+redis.register_function { function_name = 'purser_2_rows', callback = rows, flags = { 'no-writes' } }
+redis.register_function { function_name = 'purser_2_fence', callback = fence, flags = { 'no-writes' } }
+redis.register_function { function_name = 'purser_2_commit', callback = commit }

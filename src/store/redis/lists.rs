@@ -9,11 +9,11 @@ use super::fetch::{loose, of_value};
 use super::keys::{Keys, Slot, changed};
 use super::ledger;
 use super::link::Link;
-use super::rows::Json;
+use super::rows::{Json, hold_of};
 use crate::domain::{Member, SubscriptionId, Team, TeamId, UserId};
-use crate::root::{Key, MemberFunds, Root, Row, Sidecar, Subscription};
-use crate::store::LedgerEntry;
+use crate::root::{Key, MemberFunds, Pending, Root, Row, Sidecar, Subscription};
 use crate::store::read::{Changes, Filter, Scope, page};
+use crate::store::{Hold, LedgerEntry};
 
 /// Entries that are read at once while a page is looked for.
 const SCAN: usize = 1_000;
@@ -52,6 +52,17 @@ async fn names(link: &Link, set: &str, after: Option<&str>, limit: usize) -> Res
     let mut command = redis::cmd("ZRANGE");
     command.arg(set).arg(from).arg("+").arg("BYLEX").arg("LIMIT").arg(0).arg(limit);
     ask(link, &command).await
+}
+
+/// The open holds of a sidecar, and what it has yet to enter.
+pub async fn abandoned(link: &Link, keys: &Keys, sidecar: u128) -> Result<(Vec<Hold>, Vec<Pending>), Failure> {
+    let (holds, pending) = (keys.holds(sidecar), keys.pending(sidecar));
+    let found: BTreeMap<String, String> = ask(link, redis::cmd("HGETALL").arg(&holds)).await?;
+    let hold = |(field, value): (String, String)| hold_of(&value, &format!("{holds} {field}"));
+    let open = found.into_iter().map(hold).collect::<Result<_, _>>()?;
+    let found: BTreeMap<String, String> = ask(link, redis::cmd("HGETALL").arg(&pending)).await?;
+    let row = |(field, value): (String, String)| loose(&value, &format!("{pending} {field}"));
+    Ok((open, found.into_iter().map(row).collect::<Result<_, _>>()?))
 }
 
 /// All sidecars, by id.

@@ -2,6 +2,7 @@
 //! here, and written by one function inside of Redis if nothing has changed meanwhile. No rule is inside of
 //! Redis. What it keeps where is in docs/store-redis.md, why in docs/decisions/0009-redis.md.
 
+mod begun;
 mod check;
 mod failure;
 mod fetch;
@@ -12,6 +13,7 @@ mod link;
 mod lists;
 mod load;
 mod payload;
+mod pending;
 mod rows;
 mod save;
 pub mod target;
@@ -28,11 +30,12 @@ use tokio::sync::watch;
 use super::commit::{self, Commit};
 use super::ledger::LedgerEntry;
 use super::read::{Changes, Filter, Visitor};
-use super::{Audit, Controlled, Rule, Store, StoreError};
+use super::{Audit, Controlled, Hold, Rule, Store, StoreError};
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal};
-use crate::root::{Actor, Key, MemberFunds, Row, Sharing, Sidecar};
+use crate::root::{self, Actor, Key, MemberFunds, Pending, Row, Sharing, Sidecar};
+use begun::Days;
 use failure::Failure;
 use keys::Keys;
 use link::Link;
@@ -100,13 +103,14 @@ impl Redis {
 
 /// Nothing, and nobody is told.
 fn nothing() -> Saving {
-    Saving { commit: Commit::default(), push: Push::Nobody }
+    Saving { commit: Commit::default(), push: Push::Nobody, days: None }
 }
 
 /// What a sync will ask for.
-fn wanted(request: &Request) -> Vec<Key> {
+fn wanted(request: &Request, now: Timestamp) -> Vec<Key> {
     let entries = &request.batch.entries;
-    let mut subscriptions: BTreeSet<&SubscriptionId> = entries.iter().map(|entry| &entry.drawer.subscription).collect();
+    let moves = entries.iter().filter(|entry| !entry.postings.is_empty());
+    let mut subscriptions: BTreeSet<&SubscriptionId> = moves.map(|entry| &entry.drawer.subscription).collect();
     let mut people: BTreeSet<(&TeamId, &UserId)> =
         entries.iter().filter_map(|entry| Some((entry.drawer.team.as_ref()?, &entry.drawer.member))).collect();
     if let Some(shares) = &request.shares {
@@ -114,6 +118,7 @@ fn wanted(request: &Request) -> Vec<Key> {
         people.extend(shares.members.keys().map(|(team, user)| (team, user)));
     }
     let mut keys = vec![Key::Sidecar(request.sidecar), Key::Root];
+    keys.extend(root::pending::first(request, now));
     keys.extend(subscriptions.into_iter().cloned().map(Key::Subscription));
     for (team, user) in people {
         keys.push(Key::Member(team.clone(), user.clone()));
@@ -137,7 +142,7 @@ impl Store for Redis {
             |answer, loaded, rows| match answer {
                 Ok(_) => {
                     let commit = Commit { rows: commit::changed(loaded, rows), ..Commit::default() };
-                    Ok(Saving { commit, push: Push::Nobody })
+                    Ok(Saving { commit, push: Push::Nobody, days: None })
                 }
                 Err(_) => Ok(nothing()),
             },
@@ -147,14 +152,16 @@ impl Store for Redis {
 
     async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
         let syncing = self.desk.transact(
-            wanted(request),
+            wanted(request, now),
             Repeat::Harmless,
             |rows| sync::sync(rows, request, now),
             |answer, loaded, rows| {
                 let Ok((reply, synced)) = answer else { return Ok(nothing()) };
-                let push = if reply.calls_back() { Push::Call } else { Push::Nobody };
                 let commit = Commit::of_sync(request, loaded, rows, synced.clone(), now)?;
-                Ok(Saving { commit, push })
+                let push = if commit.pushes || reply.calls_back() { Push::Call } else { Push::Nobody };
+                let remembers_millis = request.shares.as_ref().map_or(0, |shares| shares.remembers_millis);
+                let days = (remembers_millis > 0).then_some(Days { now, remembers_millis });
+                Ok(Saving { commit, push, days })
             },
         );
         self.within("syncing", async { Ok(syncing.await?.0.map(|(reply, _)| reply)) }).await
@@ -166,7 +173,7 @@ impl Store for Redis {
             let commit = Commit::of_control(done, actor, loaded, rows, now);
             let push =
                 if commit.is_empty() { Push::Nobody } else { Push::Change(rows.root().map_or(0, |root| root.config)) };
-            Ok(Saving { commit, push })
+            Ok(Saving { commit, push, days: None })
         });
         let controlled = async {
             let (answer, rows) = controlling.await?;
@@ -196,6 +203,10 @@ impl Store for Redis {
 
     async fn member_funds(&self, team: &TeamId, users: &[UserId]) -> Result<Vec<MemberFunds>, StoreError> {
         self.within("reading what members drew", lists::member_funds(self.link(), self.names(), team, users)).await
+    }
+
+    async fn abandoned(&self, sidecar: u128) -> Result<(Vec<Hold>, Vec<Pending>), StoreError> {
+        self.within("reading what a sidecar left behind", lists::abandoned(self.link(), self.names(), sidecar)).await
     }
 
     async fn changes(&self, since: u64) -> Result<Changes, StoreError> {

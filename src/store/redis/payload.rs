@@ -1,6 +1,7 @@
 //! What one commit hands to the function inside of Redis: a list of lists of texts in MessagePack, one
 //! argument however much is written. The order is the one that `library.lua` reads.
 
+use super::begun::Begins;
 use super::keys::Slot;
 
 /// All that one commit compares and writes.
@@ -32,6 +33,8 @@ pub struct Payload {
     pub channel: String,
     /// The version of all rows that this writes.
     pub version: String,
+    /// Draws whose ids are to be theirs alone.
+    pub begins: Begins,
 }
 
 impl Payload {
@@ -43,7 +46,7 @@ impl Payload {
     /// The bytes.
     pub fn pack(&self) -> Vec<u8> {
         let mut to = Pack(Vec::with_capacity(512 + 400 * (self.entries.len() + self.puts.len())));
-        to.list(13);
+        to.list(14);
         to.text(&self.fence).text(&self.identity);
         to.rows(&self.checks);
         to.list(self.counts.len());
@@ -72,6 +75,7 @@ impl Payload {
             }
         }
         to.text(&self.ledger).text(&self.channel).text(&self.version);
+        to.begins(&self.begins);
         to.0
     }
 }
@@ -105,6 +109,19 @@ impl Pack {
         self.head(text.len(), short, 0xda);
         self.0.extend(text.as_bytes());
         self
+    }
+
+    fn texts(&mut self, texts: &[String]) -> &mut Self {
+        self.list(texts.len());
+        for text in texts {
+            self.text(text);
+        }
+        self
+    }
+
+    fn begins(&mut self, begins: &Begins) {
+        self.list(7).texts(&begins.days).texts(&begins.fields).texts(&begins.values).texts(&begins.stale);
+        self.text(&begins.ttl).texts(&begins.undone).text(&begins.own);
     }
 
     fn rows(&mut self, rows: &[(Slot, String)]) {

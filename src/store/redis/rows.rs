@@ -19,7 +19,7 @@ use crate::root::{
 use crate::store::Hold;
 
 /// Whether a value is what it is when nothing is said.
-fn is_none_said<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_none_said<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

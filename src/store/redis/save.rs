@@ -1,12 +1,13 @@
 //! Turns what a transaction saves into what one commit writes: rows, the sets by which they are found,
 //! holds and entries.
 
+use super::begun::{Begins, Days};
 use super::fetch::Read;
 use super::keys::{self, Keys, Slot};
 use super::ledger;
 use super::payload::Payload;
 use super::rows::{Json, hold_value};
-use crate::root::{Key, Row, Subscription};
+use crate::root::{Key, Pending, PendingChanges, Row, Subscription};
 use crate::store::commit::Commit;
 use crate::store::hold::HoldChanges;
 
@@ -22,7 +23,7 @@ pub enum Push {
 }
 
 /// All that a commit compares and writes.
-pub fn payload(names: &Keys, read: &Read, commit: &Commit, push: Push) -> Payload {
+pub fn payload(names: &Keys, read: &Read, commit: &Commit, push: Push, days: Option<Days>) -> Payload {
     let mut saving = Saving { names, read, to: Payload::default() };
     saving.to.version = format!("{:016x}", rand::random::<u64>());
     saving.to.fence.clone_from(&read.fence);
@@ -37,6 +38,10 @@ pub fn payload(names: &Keys, read: &Read, commit: &Commit, push: Push) -> Payloa
         }
     }
     saving.holds(&commit.holds);
+    saving.pending(&commit.pending);
+    if let Some(days) = days {
+        saving.to.begins = Begins::of(names, commit, days, &read.begun);
+    }
     for entry in &commit.entries {
         let team = entry.team.as_ref().map(ToString::to_string).unwrap_or_default();
         saving.to.entries.push((team, ledger::fields(entry)));
@@ -82,8 +87,8 @@ impl Saving<'_> {
                     }
                 }
             }
-            // Follows from the subscription.
-            Row::Owned(..) => {}
+            // Follow from the subscription, from entries, and from what is pending.
+            Row::Owned(..) | Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => {}
         }
     }
 
@@ -95,6 +100,18 @@ impl Saving<'_> {
         }
         self.to.gone.extend(before.and_then(|before| self.names.slot(&Key::Owned(before.clone()))));
         self.put(&Key::Owned(row.terms.owner.clone()), row.id.as_str());
+    }
+
+    fn pending(&mut self, changes: &PendingChanges) {
+        let slot = |owner, key: &_| Slot { key: self.names.pending(owner), field: keys::pending(key) };
+        for (owner, key) in &changes.done {
+            let slot = slot(*owner, key);
+            let version = self.read.pending.get(&slot).cloned().unwrap_or_default();
+            self.to.checks.push((slot.clone(), version));
+            self.to.gone.push(slot);
+        }
+        let put = |row: &Pending| (slot(row.owner, &row.key), format!("{} {}", self.to.version, row.json()));
+        self.to.puts.extend(changes.put.iter().map(put).collect::<Vec<_>>());
     }
 
     fn holds(&mut self, changes: &HoldChanges) {

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::begun::{self, Days};
 use super::failure::Failure;
 use super::fetch::{Fetched, Read, fetch, of_value};
 use super::keys::Keys;
@@ -29,6 +30,8 @@ pub struct Saving {
     pub commit: Commit,
     /// Whom it tells.
     pub push: Push,
+    /// For how long its draws keep their ids to themselves; `None`: it has none.
+    pub days: Option<Days>,
 }
 
 /// Where transactions run.
@@ -50,6 +53,15 @@ pub enum Repeat {
     Doubtful,
 }
 
+/// When to look up whether somebody has entered draws before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    /// With the commit, which is nearly always the first to enter them.
+    Late,
+    /// Before the rule runs.
+    First,
+}
+
 impl Desk {
     /// Transactions over a connection.
     pub fn new(link: Link, names: Keys) -> Self {
@@ -65,10 +77,11 @@ impl Desk {
         rule: impl Fn(&mut Rows) -> Result<T, Missing>,
         saving: impl Fn(&T, &Rows, &Rows) -> Result<Saving, StoreError>,
     ) -> Result<(T, Rows), Failure> {
+        let mut looks = Looks::Late;
         for tries in 0..TRIES_MAX {
-            let Some((answer, rows, read)) = self.run(keys.clone(), &rule).await? else { continue };
-            let Saving { commit, push } = saving(&answer, &read.rows, &rows)?;
-            let payload = save::payload(&self.names, &read, &commit, push);
+            let Some((answer, rows, read)) = self.run(keys.clone(), looks, &rule).await? else { continue };
+            let Saving { commit, push, days } = saving(&answer, &read.rows, &rows)?;
+            let payload = save::payload(&self.names, &read, &commit, push, days);
             // What was read in one go is of one instant: with nothing to write there is nothing to compare.
             if payload.is_empty() && read.goes <= 1 {
                 return Ok((answer, rows));
@@ -76,6 +89,7 @@ impl Desk {
             match self.commit(&payload, repeat).await? {
                 Committed::Done => return Ok((answer, rows)),
                 Committed::Conflict => {}
+                Committed::Begun => looks = Looks::First,
                 Committed::Stale => {
                     self.identify(Fence::Lost).await?;
                 }
@@ -91,12 +105,13 @@ impl Desk {
     async fn run<T>(
         &self,
         keys: Vec<Key>,
+        looks: Looks,
         rule: &impl Fn(&mut Rows) -> Result<T, Missing>,
     ) -> Result<Option<(T, Rows, Box<Read>)>, Failure> {
         let mut read = None;
         let mut next = keys;
         for runs in 0..RULE_RUNS_MAX {
-            let loaded = match self.fetch(read.take(), std::mem::take(&mut next)).await? {
+            let loaded = match self.fetch(read.take(), std::mem::take(&mut next), looks).await? {
                 Some(loaded) => loaded,
                 None => return Ok(None),
             };
@@ -111,7 +126,25 @@ impl Desk {
         Err(StoreError::rejected("running a rule", "the store", cause).into())
     }
 
-    async fn fetch(&self, read: Option<Box<Read>>, keys: Vec<Key>) -> Result<Option<Box<Read>>, Failure> {
+    async fn fetch(&self, read: Option<Box<Read>>, keys: Vec<Key>, looks: Looks) -> Result<Option<Box<Read>>, Failure> {
+        let (begun, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| matches!(key, Key::Begun(_)));
+        let Some(mut read) = self.fetch_rows(read, keys).await? else { return Ok(None) };
+        for key in begun {
+            let Key::Begun(sought) = &key else { continue };
+            let found = match looks {
+                Looks::Late if sought.are_entered => Vec::new(),
+                _ => begun::read(&self.link, &self.names, sought, &mut read.begun).await?,
+            };
+            read.rows.load(key.clone(), found.into_iter().map(|(operation, begun)| Row::Begun(operation, begun)));
+            read.keys.push(key);
+        }
+        Ok(Some(read))
+    }
+
+    async fn fetch_rows(&self, read: Option<Box<Read>>, keys: Vec<Key>) -> Result<Option<Box<Read>>, Failure> {
+        if read.is_some() && keys.is_empty() {
+            return Ok(read);
+        }
         match fetch(&self.link, &self.names, read, keys).await {
             Ok(Fetched::Rows(read)) => {
                 self.is_known.store(true, Ordering::Relaxed);

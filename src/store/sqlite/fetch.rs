@@ -32,7 +32,7 @@ pub async fn fetch(conn: &mut SqliteConnection, key: &Key) -> Result<Vec<Row>, F
             found.into_iter().map(|member| Row::Member(team.clone(), member)).collect()
         }
         // Of many sidecars only: a file serves one.
-        Key::Root | Key::MemberFunds(..) => Vec::new(),
+        Key::Root | Key::MemberFunds(..) | Key::Begun(_) | Key::Pending(_) | Key::Hold(..) => Vec::new(),
     })
 }
 

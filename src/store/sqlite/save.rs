@@ -31,7 +31,8 @@ async fn save_rows(conn: &mut SqliteConnection, rows: &[Row], loaded: &Rows) -> 
             Row::Team(row) => teams.push(row),
             Row::Member(team, row) => members.push((team, row)),
             // A file serves one sidecar; rules of many are not run here.
-            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) => {}
+            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) | Row::Begun(..) | Row::Pending(_) => {}
+            Row::Hold(_) => {}
         }
     }
     subscriptions::save(conn, &edits).await?;

@@ -57,7 +57,9 @@ impl World {
             Row::Purchase(p) => Key::Purchase(p.subscription.clone(), p.id.clone()),
             Row::Team(team) => Key::Team(team.id.clone()),
             Row::Member(team, member) => Key::Member(team.clone(), member.user.clone()),
-            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) => panic!("no rule of one sidecar saves {row:?}"),
+            Row::Owned(..) | Row::Root(_) | Row::MemberFunds(_) | Row::Begun(..) | Row::Pending(_) | Row::Hold(_) => {
+                panic!("no rule of one sidecar saves {row:?}")
+            }
         };
         self.rows.insert(key, row);
     }
