@@ -20,13 +20,17 @@ const DEBITS: u32 = 150;
 /// What the pool has at first, and is filled up by.
 const POOL: u32 = 100_000;
 
+/// An idle sidecar is looked at after so long.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// The longest of each.
 #[derive(Default)]
 struct Bounds {
+    /// What an idle sidecar keeps, as the time in which it would spend that.
     idle: Duration,
     denied: Duration,
-    /// What a killed sidecar keeps, as the time in which it would have spent that.
-    kept: Duration,
+    /// As `idle`, of a killed one.
+    dead: Duration,
     back: Duration,
 }
 
@@ -36,21 +40,22 @@ pub fn measure(kind: Kind) {
     fleet.team("acme", POOL, &[("ana".to_owned(), None)]);
     let mut longest = Bounds::default();
     for round in 0..counts::BOUNDS.get() {
-        load(&fleet, &format!("idle-{round}"));
-        longest.idle = longest.idle.max(returned(&fleet));
+        let a_debit = load(&fleet, &format!("idle-{round}"));
+        thread::sleep(IDLE);
+        longest.idle = longest.idle.max(a_debit.mul_f64(lent(&fleet, 0)));
         load(&fleet, &format!("busy-{round}"));
-        longest.denied = longest.denied.max(all_elsewhere(&fleet, round));
+        longest.denied = longest.denied.max(all_elsewhere(&fleet, &format!("busy-{round}")));
         let a_debit = load(&fleet, &format!("dead-{round}"));
         fleet.kill(0);
-        longest.kept = longest.kept.max(a_debit.mul_f64(lent(&fleet)));
+        longest.dead = longest.dead.max(a_debit.mul_f64(lent(&fleet, 0)));
         fleet.restart(0);
-        longest.back = longest.back.max(returned(&fleet));
+        longest.back = longest.back.max(all_elsewhere(&fleet, &format!("back-{round}")));
     }
     for (what, time) in [
-        ("an idle sidecar holds nothing after", longest.idle),
-        ("another is denied what it holds for", longest.denied),
-        ("a killed sidecar keeps what it spends in", longest.kept),
-        ("and has returned it after its start within", longest.back),
+        ("an idle sidecar keeps after 5 s what it spends in", longest.idle),
+        ("another is denied what a busy one holds for", longest.denied),
+        ("a killed sidecar keeps what it spends in", longest.dead),
+        ("another has all of that after its start within", longest.back),
     ] {
         println!("| {} | {what} | {:.2} s |", kind.name(), time.as_secs_f64());
     }
@@ -68,28 +73,24 @@ fn load(fleet: &Fleet, name: &str) -> Duration {
     clock.since(start) / DEBITS
 }
 
-/// How long it takes until no sidecar holds anything free.
-fn returned(fleet: &Fleet) -> Duration {
-    soon(|| lent(fleet) == 0.0).expect("what nobody needs comes back")
-}
-
-/// Credits that sidecars hold free, as the other sidecar sees it.
-fn lent(fleet: &Fleet) -> f64 {
+/// Credits that a sidecar holds free, as the other one sees it.
+fn lent(fleet: &Fleet, at: usize) -> f64 {
     let all = fleet.client(1).call("GET", "/v1/sidecars", None);
     let sidecars = all["sidecars"].as_array().expect("there are sidecars");
-    sidecars.iter().map(|sidecar| micros(&sidecar["lent"])).sum::<i64>() as f64 / 1e6
+    let own = sidecars.iter().find(|sidecar| sidecar["id"] == fleet.id(at)).expect("it has registered");
+    micros(&own["lent"]) as f64 / 1e6
 }
 
 /// The other sidecar debits all that remains in one go; how long until it is allowed. Then the pool is
 /// filled up.
-fn all_elsewhere(fleet: &Fleet, round: u64) -> Duration {
+fn all_elsewhere(fleet: &Fleet, name: &str) -> Duration {
     let (mut connection, mut tries) = (fleet.client(1).connect().expect("the server takes connections"), 0);
-    let rest = fleet.pool("acme")["remaining"].as_str().expect("something remains").to_owned();
     let waited = soon(|| {
         tries += 1;
-        debit(&mut connection, "acme", "ana", &format!("all-{round}-{tries}"), &rest)
+        let rest = fleet.pool("acme")["remaining"].as_str().unwrap_or_default().to_owned();
+        debit(&mut connection, "acme", "ana", &format!("all-{name}-{tries}"), &rest)
     });
-    let purchase = json!({"id": format!("more-{round}"), "credits": POOL.to_string()});
+    let purchase = json!({"id": format!("more-{name}"), "credits": POOL.to_string()});
     fleet.control(0, "POST", "/v1/subscriptions/sub_acme/purchases", purchase);
     waited.expect("one sidecar gets all that is left")
 }

@@ -29,7 +29,7 @@ pub fn freeze(fleet: &mut Fleet, round: u64) {
     thread::sleep(Duration::from_millis(200 + round * 631 % 1_900));
     goes_on(fleet);
     if round % 10 == 9 {
-        thread::sleep(Duration::from_secs(5));
+        thread::sleep(Duration::from_secs(15));
     }
     fleet.place.thaw();
 }

@@ -11,9 +11,6 @@ use crate::client::{Client, Connection};
 use crate::place::Place;
 use crate::process::Purser;
 
-/// Debited to see whether a sidecar is lent: more than it holds of its own accord.
-const PROBE: &str = "10000";
-
 /// How long anything may take that needs the store, once it is there.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -48,6 +45,12 @@ impl Fleet {
 
     pub fn purser(&self, at: usize) -> &Purser {
         self.sidecars[at].as_ref().expect("it runs")
+    }
+
+    /// A sidecar's id, as its data folder has it.
+    pub fn id(&self, at: usize) -> String {
+        let bytes = std::fs::read(self.folders[at].path().join("data/sidecar")).expect("it has an identity");
+        uuid::Uuid::from_slice(&bytes[16..32]).expect("an id has 16 bytes").to_string()
     }
 
     pub fn client(&self, at: usize) -> Client {
@@ -95,14 +98,18 @@ impl Fleet {
         self.control(at, "PUT", &format!("/v1/teams/{team}/members/{member}"), settings);
     }
 
-    /// Waits until every sidecar has been lent something that it did not hold; the longest that one waited.
+    /// Waits until every sidecar has been lent what it cannot have: most of what a pool has left. The longest
+    /// that one waited.
     pub fn all_are_lent(&self, name: &str) -> Duration {
         let is_lent = |at: usize| {
             let mut connection = self.client(at).connect().expect("the server takes connections");
             let mut tries = 0;
             let waited = soon(|| {
                 tries += 1;
-                debit(&mut connection, "probe", "m0", &format!("{name}-{at}-{tries}"), PROBE)
+                let pool = connection.send("GET", "/v1/teams/probe/pool", None).expect("the server answers");
+                let pool: Value = serde_json::from_str(&pool.1).unwrap_or_default();
+                let most = micros(&pool["remaining"]) / 1_000_000 * 6 / 10;
+                most > 0 && debit(&mut connection, "probe", "m0", &format!("{name}-{at}-{tries}"), &most.to_string())
             });
             waited.unwrap_or_else(|| panic!("{name}: sidecar {at} is lent nothing"))
         };

@@ -50,7 +50,7 @@ impl Trial {
         };
         fleet.team("acme", PLENTY, &members(Terms::LIMITED));
         fleet.team("poor", SCARCE.0, &members(0));
-        fleet.team("probe", 1_000 * PLENTY, &members(0)[..1]);
+        fleet.team("probe", PLENTY, &members(0)[..1]);
         let terms = Terms { plenty: PLENTY, scarce: SCARCE.0, limit: LIMIT.0 };
         Self { fleet, terms, lost_max, promised: Vec::new(), recovery: Duration::ZERO, regressions: 0 }
     }
@@ -105,8 +105,10 @@ impl Trial {
     /// A little more of what is scarce, through one sidecar after the other.
     fn replenish(&mut self, round: u64) {
         let at = round as usize % self.fleet.len();
-        let purchase = json!({"id": format!("more-{round}"), "credits": SCARCE.1.to_string()});
-        self.fleet.control(at, "POST", "/v1/subscriptions/sub_poor/purchases", purchase);
+        for (team, credits) in [("poor", SCARCE.1), ("probe", PLENTY)] {
+            let purchase = json!({"id": format!("more-{round}"), "credits": credits.to_string()});
+            self.fleet.control(at, "POST", &format!("/v1/subscriptions/sub_{team}/purchases"), purchase);
+        }
         self.terms.scarce += SCARCE.1;
         self.terms.limit += LIMIT.1;
         for member in 0..Terms::LIMITED {

@@ -40,10 +40,14 @@ impl Client {
 
     /// The body of a GET as text, with the media type asked for.
     pub fn text(&self, path: &str, accept: &str) -> String {
-        let mut connection = self.connect().expect("the server takes connections");
-        let (status, text) = connection.exchange("GET", path, accept, "").expect("the server answers");
+        let (status, text) = self.try_text(path, accept).expect("the server answers");
         assert_eq!(status, 200, "{path}: {text}");
         text
+    }
+
+    /// As [`Client::text`], where the answer may also be another or break off.
+    pub fn try_text(&self, path: &str, accept: &str) -> std::io::Result<(u16, String)> {
+        self.connect()?.exchange("GET", path, accept, "")
     }
 }
 

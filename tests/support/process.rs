@@ -19,7 +19,9 @@ impl Purser {
     /// Starts on a free port and waits until it listens; on a store of its own or on a shared one.
     pub fn start(data: &Path, durability: &str, store: Option<&str>) -> Self {
         let config = data.join("test.toml");
-        let text = "[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\nqueue_bytes_max = \"1MiB\"\n";
+        // A machine on which many tests run at once may take long for a call to the store.
+        let text = "[store]\ntimeout = \"15s\"\n[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\n\
+                    queue_bytes_max = \"1MiB\"\n";
         std::fs::write(&config, text).expect("the folder can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_purser"));
         if let Some(store) = store {
