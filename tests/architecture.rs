@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("journal", &["config", "domain"]),
     ("engine", &["domain", "journal", "lease", "root"]),
-    ("store", &["domain", "root"]),
+    ("store", &["domain", "lease", "root"]),
     ("service", &["clock", "config", "domain", "engine", "journal", "metrics", "root", "store"]),
     ("tasks", &["clock", "domain", "engine", "journal", "lease", "metrics", "root", "service", "store"]),
     ("api", &["clock", "config", "domain", "engine", "metrics", "root", "service", "store"]),

@@ -71,6 +71,12 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
         "journal.durability",
         "is \"store\", but store.url is \"memory:\", which survives nothing; take \"disk\" or another store",
     );
+    refuse(
+        store.leases.is_some() && !matches!(store.url, StoreUrl::Postgres(_)),
+        "store.leases",
+        "names a Redis that lends what PostgreSQL has charged, but store.url is no postgres:// URL; a Redis that keeps \
+         the record lends itself, and the embedded store lends to nobody",
+    );
     found
 }
 

@@ -7,7 +7,7 @@ pub(super) struct Variable {
 }
 
 /// Every variable that is read. `PURSER_URL` and `PURSER_TOKEN` belong to the client commands.
-pub(super) const VARIABLES: [Variable; 12] = [
+pub(super) const VARIABLES: [Variable; 13] = [
     Variable { name: "PURSER_CONFIG", key: "" },
     Variable { name: "PURSER_URL", key: "" },
     Variable { name: "PURSER_TOKEN", key: "" },
@@ -16,6 +16,7 @@ pub(super) const VARIABLES: [Variable; 12] = [
     Variable { name: "PURSER_ADMIN", key: "server.admin" },
     Variable { name: "PURSER_DATA", key: "data" },
     Variable { name: "PURSER_STORE", key: "store.url" },
+    Variable { name: "PURSER_STORE_LEASES", key: "store.leases" },
     Variable { name: "PURSER_DURABILITY", key: "journal.durability" },
     Variable { name: "PURSER_TOKENS_FILE", key: "auth.tokens_file" },
     Variable { name: "PURSER_LOG", key: "log.level" },

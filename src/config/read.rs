@@ -102,6 +102,7 @@ fn store(from: &mut Reader) -> Store {
         batch_entries_max: from.value("store.batch_entries_max", d.batch_entries_max, |v| value::count(v, 1..=100_000)),
         timeout: from.value("store.timeout", d.timeout, |v| value::duration(v, 100 * MS..=MINUTE)),
         connections_max: from.value("store.connections_max", d.connections_max, |v| value::count(v, 2..=1_000)),
+        leases: from.optional("store.leases", value::parsed).map(Box::new),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Durability, Listen, Live, LogFormat, LogLevel, StoreUrl, show};
+use super::{Durability, Listen, Live, LogFormat, LogLevel, RedisUrl, StoreUrl, show};
 
 pub(super) const KIB: u64 = 1 << 10;
 pub(super) const MIB: u64 = 1 << 20;
@@ -172,6 +172,9 @@ pub struct Store {
     pub timeout: Duration,
     /// Connections to a shared store at most.
     pub connections_max: u32,
+    /// A Redis that lends blocks of a PostgreSQL store's credits.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "show::optional_text")]
+    pub leases: Option<Box<RedisUrl>>,
 }
 
 impl Default for Store {
@@ -182,6 +185,7 @@ impl Default for Store {
             batch_entries_max: 10_000,
             timeout: Duration::from_secs(5),
             connections_max: 8,
+            leases: None,
         }
     }
 }

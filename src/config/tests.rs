@@ -254,3 +254,17 @@ fn exactly_the_keys_marked_live_are_reloaded() {
     let leaves = show::table(&new).values().map(|v| v.as_table().map_or(1, toml::Table::len)).sum::<usize>();
     assert_eq!(all.len(), leaves, "every key differs");
 }
+
+#[test]
+fn a_lender_of_blocks_stands_beside_postgres_alone_and_shows_no_password() {
+    let beside = |url: &str| format!("[store]\nurl = \"{url}\"\nleases = \"redis://me:secret@r:1/2\"");
+    let shown = config(&beside("postgres://u@h/d")).to_toml();
+    assert!(shown.contains("leases = \"redis://me:***@r:1/2\"") && !shown.contains("secret"), "{shown}");
+    for url in ["sqlite:", "memory:", "redis://h:1"] {
+        let why = load_text(&beside(url), &[], &[]).expect_err(url).to_string();
+        assert!(why.contains("store.leases") && why.contains("postgres://") && !why.contains("secret"), "{why}");
+    }
+    let env = [("PURSER_STORE", "postgres://u@h/d"), ("PURSER_STORE_LEASES", "rediss+cluster://a:1,b:2")];
+    let leases = load_text("", &env, &[]).expect("good").config.store.leases;
+    assert_eq!(leases.map(|url| url.to_string()).as_deref(), Some("rediss+cluster://a:1,b:2"));
+}

@@ -116,6 +116,14 @@ impl Book {
         assert!(funds.returned <= funds.granted, "no more is returned than was lent");
     }
 
+    /// Takes what was borrowed of a block on top of what the root has lent of the window that starts at
+    /// `start`: the root hears of it with the next sync.
+    pub fn borrow(&mut self, start: Timestamp, credits: Credits) {
+        if let Some(funds) = self.of_mut(start) {
+            funds.granted = funds.granted.checked_add(credits).unwrap_or(Credits::MAX);
+        }
+    }
+
     /// Takes note of what is in suspense of the window that starts at `start`, in all.
     pub fn lose(&mut self, start: Timestamp, lost: Credits) {
         if let Some(funds) = self.of_mut(start) {

@@ -4,6 +4,7 @@
 //! the entry to the log and remembers the answer. It knows no clock, no store and no wire.
 
 pub mod balance;
+pub mod borrow;
 pub mod cells;
 pub mod draw;
 pub mod drawn;

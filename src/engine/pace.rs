@@ -54,6 +54,11 @@ impl Pace {
         made
     }
 
+    /// What it wants; what has been called back is not wanted.
+    pub(super) fn wants(&mut self, free: Credits, waiting: Waiting, round: Round) -> Option<Want> {
+        if self.is_called || round.closes { None } else { self.plan(free, waiting, round).want }
+    }
+
     fn take(&mut self, flags: Flags, now: Timestamp) {
         self.is_called = flags.recall;
         // What is withheld may be there: that is no reason to deny for good.
@@ -172,7 +177,7 @@ impl<L: Log> Meter<L> {
         telling
     }
 
-    fn books_to_tell(&self, waits: &Waits, all: bool) -> BTreeSet<SubscriptionId> {
+    pub(super) fn books_to_tell(&self, waits: &Waits, all: bool) -> BTreeSet<SubscriptionId> {
         let mut ids: BTreeSet<_> = waits.books.keys().cloned().collect();
         ids.extend(self.paced.lock().books.iter().cloned());
         if all {
@@ -244,7 +249,12 @@ impl<L: Log> Meter<L> {
         for (id, leases) in &reply.leases {
             if let Some(cell) = self.book_cell(id) {
                 let flags = shared.flags.get(id).copied().unwrap_or_default();
-                is_called |= self.take_book(&mut cell.lock(), leases, flags, now);
+                let cell = &mut *cell.lock();
+                if shared.blocks.contains_key(id) {
+                    // What a block that was called back has brought is to be returned, also where nobody asks.
+                    self.pace_book(&mut cell.pace, id, now);
+                }
+                is_called |= self.take_book(cell, leases, flags, now);
             }
         }
         for (person, lease) in &shared.members {

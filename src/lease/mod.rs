@@ -7,8 +7,10 @@ pub mod demand;
 pub mod holding;
 pub mod pace;
 pub mod session;
+pub mod tabs;
 
 pub use crash::Proof;
 pub use demand::Demand;
 pub use pace::{Plan, Standing, plan};
 pub use session::Session;
+pub use tabs::Tabs;

@@ -226,6 +226,41 @@ pub(super) const ORPHANED: Family = family(
     &[],
     "Ends for which no draw turned up, as found by this sidecar's syncs; each is in the ledger.",
 );
+pub(super) const BLOCKS_ASKED: Family = family(
+    "purser_blocks_asked_total",
+    Counter,
+    Count,
+    &[],
+    "Times that the lender of blocks beside the store was asked instead of the store.",
+);
+pub(super) const BLOCKS_FAILED: Family = family(
+    "purser_blocks_failed_total",
+    Counter,
+    Count,
+    &[],
+    "Times that the lender of blocks did not answer in time, or was another one; the store was asked then.",
+);
+pub(super) const BLOCKS_BORROWED: Family = family(
+    "purser_blocks_borrowed_credits",
+    Gauge,
+    Count,
+    &[],
+    "Credits that this sidecar has borrowed of blocks since it started.",
+);
+pub(super) const BLOCKS_BURNED: Family = family(
+    "purser_blocks_burned_total",
+    Counter,
+    Count,
+    &[],
+    "Blocks that this sidecar found to be in suspense from then on, because their lender was replaced.",
+);
+pub(super) const BLOCKS_BURNED_CREDITS: Family = family(
+    "purser_blocks_burned_credits",
+    Gauge,
+    Count,
+    &[],
+    "Credits of those blocks, what others had borrowed and not told yet included.",
+);
 pub(super) const HTTP_REQUESTS: Family = family(
     "purser_http_requests_total",
     Counter,
@@ -247,7 +282,7 @@ pub(super) const BUILD_INFO: Family =
     family("purser_build_info", Gauge, Count, &["version"], "Always 1; the label says which version runs.");
 
 /// Every metric there is.
-pub const FAMILIES: [Family; 35] = [
+pub const FAMILIES: [Family; 40] = [
     DECISIONS,
     DECISION_SECONDS,
     OPEN_HOLDS,
@@ -278,6 +313,11 @@ pub const FAMILIES: [Family; 35] = [
     ENDS_TAKEN,
     ENDS_PENDING,
     ORPHANED,
+    BLOCKS_ASKED,
+    BLOCKS_FAILED,
+    BLOCKS_BORROWED,
+    BLOCKS_BURNED,
+    BLOCKS_BURNED_CREDITS,
     HTTP_REQUESTS,
     CONNECTIONS,
     CONNECTIONS_REFUSED,

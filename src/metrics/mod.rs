@@ -7,12 +7,14 @@
 //! Not here: the HTTP route that serves [`Metrics::render`], and the loop that calls
 //! [`Metrics::run_upkeep`] every [`UPKEEP_INTERVAL`].
 
+mod blocks;
 mod ends;
 mod families;
 mod http;
 mod leases;
 mod syncs;
 
+pub use blocks::Blocks;
 pub use ends::Ends;
 pub use families::{DECISION_BUCKETS, FAMILIES, Family, Kind, SYNC_BUCKETS};
 pub use http::Route;
@@ -46,6 +48,8 @@ pub struct Metrics {
     pub leases: Leases,
     /// Operations that met several sidecars.
     pub ends: Ends,
+    /// What is borrowed of a lender beside the store.
+    pub blocks: Blocks,
     /// The local file of entries.
     pub journal: Journal,
     /// What the books hold, computed now and then.
@@ -160,6 +164,7 @@ impl Metrics {
             flush: Flush::new(&recorder),
             leases: Leases::new(&recorder),
             ends: Ends::new(&recorder),
+            blocks: Blocks::new(&recorder),
             journal: Journal::new(&recorder),
             books: Books::new(&recorder),
             connections: Connections {

@@ -165,7 +165,7 @@ impl Holder {
 
     /// Lets the lease run to the next boundary. One that has run out is renewed only when nothing free
     /// of it is left outside; one is called back when less is there than was lent.
-    fn renew(&mut self, is_uncovered: bool, boundary: Timestamp, now: Timestamp) {
+    pub(super) fn renew(&mut self, is_uncovered: bool, boundary: Timestamp, now: Timestamp) {
         let is_free_outside = !self.free().is_zero();
         self.until = match (now < self.until, is_free_outside) {
             (true, true) if is_uncovered => now,

@@ -35,6 +35,8 @@ pub struct Holder {
     pub asked_at: Timestamp,
     /// The least that it then said was worth lending.
     pub step: Credits,
+    /// What of `granted` came out of blocks, in all.
+    pub borrowed: Credits,
 }
 
 impl Holder {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::blocks::is_lender;
 use super::desk::{Desk, Funds};
 use super::funds::Lease;
 use super::holder::Holder;
@@ -10,6 +11,7 @@ use super::many::{Tale, Told};
 use super::rows::{Missing, Rows};
 use super::share::{Flags, MemberLease, MemberShare, Shared, Shares};
 use super::sidecar::{MemberAccount, MemberFunds, State};
+use super::subscription::Account;
 use super::windows::ACCOUNT_KEPT_MILLIS;
 use crate::domain::{Credits, SubscriptionId, TeamId, Timestamp, UserId, Window};
 
@@ -145,14 +147,18 @@ fn unlimited(
     let team = rows.team(team)?;
     let pool = team.and_then(|team| team.subscription.as_ref()).map(|id| rows.subscription(id)).transpose()?.flatten();
     let mut sum = Credits::ZERO;
-    for sidecar in rows.sidecars()? {
+    let mut is_borrowed = false;
+    let account = pool.and_then(|pool| pool.accounts.iter().find(|account| account.window.start == window));
+    for sidecar in rows.sidecars()?.filter(|sidecar| !is_lender(sidecar.id)) {
         let knows = sidecar.config >= since || sidecar.id == asker || sidecar.state == State::WrittenOff;
-        let account = pool.and_then(|pool| pool.accounts.iter().find(|account| account.window.start == window));
         if let (false, Some(account)) = (knows, account) {
+            is_borrowed = true;
             sum = sum.checked_add(account.of(sidecar.id).free()).unwrap_or(Credits::MAX);
         }
     }
-    Ok(sum)
+    // They may borrow that as well, or have.
+    let blocks = account.filter(|_| is_borrowed).map_or(Credits::ZERO, Account::lent_in_blocks);
+    Ok(sum.checked_add(blocks).unwrap_or(Credits::MAX))
 }
 
 /// Drops windows of long ago in which nothing is held or lent.

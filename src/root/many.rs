@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::blocks;
 use super::desk::Desk;
 use super::limits;
 use super::pending;
@@ -69,7 +70,8 @@ pub(super) fn sync(
     if request.batch.first > known.last + 1 && !forgets_lives() {
         return Ok(Err(SyncRefusal::Gap { last: known.last }));
     }
-    let root = follow_generation(rows.root()?, shares);
+    let root = rows.root()?;
+    let root = follow_generation(rows, root, shares)?;
     let mut sidecar = follow_sidecar(&known, shares, &root, now);
     let root = end_evidence(rows, root, &sidecar)?;
     let new_from = new_from(request, known.last);
@@ -81,25 +83,29 @@ pub(super) fn sync(
         is_newest: shares.beat > known.beat,
         is_withheld: root.evidence || is_lagging || sidecar.state != State::Open,
     };
-    let ids = tale.funds.keys().chain(shares.funds.keys()).chain(shares.wants.keys());
-    let ids: BTreeSet<SubscriptionId> = ids.cloned().collect();
+    let ids: BTreeSet<SubscriptionId> = tale.funds.keys().chain(shares.subscriptions()).cloned().collect();
+    blocks::need(rows, &root, shares)?;
     need(rows, &ids, shares, &tale)?;
     pending::need(rows, request, now)?;
     let (changes, asked) = pending::sync(rows, request, shares, new_from, now)?;
+    let root = blocks::follow(rows, root, shares, now)?;
 
     let mut synced = Synced { new_from, pending: changes, ..Synced::default() };
     let (generation, config) = (root.generation, root.config);
     let asks_all = sidecar.generation < generation;
-    let mut shared = Shared { beat: shares.beat, generation, asks_all, config, now, ..Shared::default() };
+    let (beat, lender) = (shares.beat, root.lender);
+    let mut shared = Shared { beat, generation, asks_all, config, now, lender, ..Shared::default() };
     let mut reply = Reply { acked: last_of(request, known.last, new_from), ..Reply::default() };
     for id in &ids {
         let Some(before) = rows.subscription(id)? else { continue };
         let mut after = before.clone();
         let positions = shares.funds.get(id).map_or(&[][..], Vec::as_slice);
+        blocks::report(&mut after, desk.sidecar, shares.loans.get(id), now);
         let found = desk.report(&mut after, tale.funds.get(id), positions);
         desk.is_withheld |= found.overdrawn;
         synced.found(found);
         shared.flags.insert(id.clone(), desk.lend(&mut after, shares.wants.get(id)));
+        blocks::lend(&desk, &mut after, &root, (id, shares), &mut shared);
         reply.leases.insert(id.clone(), after.leases_of(desk.sidecar));
         synced.changes.extend(granted(before, &after));
         rows.put_subscription(after);
@@ -142,11 +148,12 @@ fn need(rows: &Rows, ids: &BTreeSet<SubscriptionId>, shares: &Shares, tale: &Tal
 }
 
 /// A sidecar that has seen a later generation tells that this store is an earlier state of itself.
-fn follow_generation(root: Root, shares: &Shares) -> Root {
+fn follow_generation(rows: &mut Rows, root: Root, shares: &Shares) -> Result<Root, Missing> {
     if shares.generation <= root.generation {
-        return root;
+        return Ok(root);
     }
-    Root { generation: shares.generation + 1, evidence: true, ..root }
+    let root = blocks::retire(rows, root)?;
+    Ok(Root { generation: shares.generation + 1, evidence: true, ..root })
 }
 
 fn follow_sidecar(known: &Sidecar, shares: &Shares, root: &Root, now: Timestamp) -> Sidecar {

@@ -4,6 +4,7 @@
 pub mod abandoned;
 pub mod across;
 pub mod begun;
+pub mod blocks;
 pub mod burn;
 pub mod command;
 pub mod control;
@@ -18,6 +19,7 @@ pub mod operate;
 pub mod pending;
 pub mod rows;
 pub mod share;
+pub mod shelf;
 pub mod sidecar;
 pub mod size;
 pub mod subscription;
@@ -27,6 +29,7 @@ pub mod windows;
 
 pub use across::Across;
 pub use begun::{Begun, Sought};
+pub use blocks::{Block, Lender, Loan};
 pub use command::{Actor, Change, Command, Done, Outcome, Patch, Refusal, Selection, Settings};
 pub use control::control;
 pub use funds::{Lease, Report};

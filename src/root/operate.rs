@@ -1,6 +1,7 @@
 //! What a store and its operators do about sidecars: notice that the store is another, give a sidecar
 //! up, and forgive what it took with it. Each is one transaction over fixed rows.
 
+use super::blocks;
 use super::command::{Change, Done, Outcome, Refusal};
 use super::rows::{Missing, Rows, Sharing};
 use super::sidecar::{Root, State, id_text};
@@ -34,6 +35,10 @@ pub fn give_up(rows: &mut Rows, id: u128, force: bool, now: Timestamp) -> Result
         );
     }
     let is_alive = known.state == State::Open && now.millis_since(known.synced_at) < ALIVE_MILLIS;
+    if known.state == State::Lender && !force {
+        let (name, host) = (id_text(id), &known.host);
+        return conflict(format!("lender {name} at {host} lends blocks: force it to be written off"));
+    }
     if is_alive && !force {
         let (name, host, at) = (id_text(id), &known.host, known.synced_at);
         return conflict(format!(
@@ -87,6 +92,7 @@ pub fn identify(rows: &mut Rows, identity: &str) -> Result<bool, Missing> {
         return Ok(false);
     }
     let is_first = root.identity.is_empty();
+    let root = blocks::retire(rows, root)?;
     let (generation, evidence) = if is_first { (root.generation, root.evidence) } else { (root.generation + 1, true) };
     rows.put_root(Root { generation, evidence, identity: identity.to_owned(), ..root });
     Ok(!is_first)
@@ -95,7 +101,12 @@ pub fn identify(rows: &mut Rows, identity: &str) -> Result<bool, Missing> {
 /// Gives a sidecar up: it is fenced for ever, and nothing waits for it any more. What it holds stays
 /// charged until [`forgive_funds`] and [`forgive_limit`]. Answers whether there is such a sidecar.
 pub fn write_off(rows: &mut Rows, sidecar: u128) -> Result<bool, Missing> {
+    let root = rows.root()?;
     let Some(known) = rows.sidecar(sidecar)?.cloned() else { return Ok(false) };
+    if root.lender == sidecar {
+        let root = blocks::retire(rows, root)?;
+        rows.put_root(root);
+    }
     let mut written_off = known;
     written_off.state = State::WrittenOff;
     rows.put_sidecar(written_off);

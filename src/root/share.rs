@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::blocks::{Block, Lender, Loan};
 use super::funds::Lease;
 use super::pending::{Outcome, Pending, PendingKey};
 use super::size::Want;
@@ -35,6 +36,20 @@ pub struct Shares {
     pub wants: BTreeMap<SubscriptionId, Want>,
     /// What it holds and wants of members' limits.
     pub members: BTreeMap<(TeamId, UserId), MemberShare>,
+    /// The lender that it borrows from.
+    pub lender: Option<Lender>,
+    /// What it has borrowed, as far as the root may not know of it.
+    pub loans: BTreeMap<SubscriptionId, Vec<Loan>>,
+    /// Of which subscriptions the lender is to be lent a block: what this sidecar wants to have free.
+    pub blocks: BTreeMap<SubscriptionId, Credits>,
+}
+
+impl Shares {
+    /// Every subscription that is named.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &SubscriptionId> {
+        let named = self.funds.keys().chain(self.wants.keys());
+        named.chain(self.loans.keys()).chain(self.blocks.keys())
+    }
 }
 
 /// What a sidecar holds of one account; all cumulative.
@@ -83,6 +98,12 @@ pub struct Shared {
     pub flags: BTreeMap<SubscriptionId, Flags>,
     /// What is lent of members' limits.
     pub members: BTreeMap<(TeamId, UserId), MemberLease>,
+    /// The lender that is lent blocks; 0: none.
+    pub lender: u128,
+    /// Its blocks of the subscriptions that were named.
+    pub blocks: BTreeMap<SubscriptionId, Vec<Block>>,
+    /// What of which subscription went into suspense because its lender was replaced.
+    pub burned: BTreeMap<SubscriptionId, Credits>,
 }
 
 /// How an account stands.

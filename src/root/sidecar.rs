@@ -17,6 +17,10 @@ pub enum State {
     Quarantined,
     /// Given up by an operator: never heard again, all that it held is in suspense.
     WrittenOff,
+    /// No sidecar: a lender of blocks, which tells nothing itself.
+    Lender,
+    /// A lender that another has replaced: what it had not lent is in suspense.
+    Burned,
 }
 
 impl State {
@@ -27,6 +31,8 @@ impl State {
             Self::Closed => "closed",
             Self::Quarantined => "quarantined",
             Self::WrittenOff => "written_off",
+            Self::Lender => "lender",
+            Self::Burned => "burned",
         }
     }
 }
@@ -35,8 +41,9 @@ impl std::str::FromStr for State {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let all = [Self::Open, Self::Closed, Self::Quarantined, Self::WrittenOff];
-        all.into_iter().find(|state| state.as_str() == text).ok_or(())
+        let sidecars = [Self::Open, Self::Closed, Self::Quarantined, Self::WrittenOff];
+        let mut all = sidecars.into_iter().chain([Self::Lender, Self::Burned]);
+        all.find(|state| state.as_str() == text).ok_or(())
     }
 }
 
@@ -88,6 +95,8 @@ pub struct Root {
     pub config: u64,
     /// The newest change that gave a limit to a member who had none: who has not taken it over is lent nothing.
     pub limited: u64,
+    /// The lender that is lent blocks; 0: none.
+    pub lender: u128,
 }
 
 /// A member's limit in one window: who was lent what of it.

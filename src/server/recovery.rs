@@ -20,8 +20,8 @@ use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
 use crate::root::{Row, SOLE, Sharing};
 use crate::service::JournalMeter;
-use crate::store::redis::{Discovery, Target};
-use crate::store::{self, Loaded, Memory, Postgres, Redis, Sqlite, Store, StoreError};
+use crate::store::redis::{Discovery, Lender, Target};
+use crate::store::{self, Blocks, Loaded, Memory, Postgres, Redis, Sqlite, Store, StoreError};
 
 use super::doubt::Doubt;
 use super::millis;
@@ -185,7 +185,11 @@ async fn open_postgres(url: &PostgresUrl, settings: &config::Store) -> Result<Ar
     options.connections_max = settings.connections_max;
     options.verb_timeout = settings.timeout;
     options.connect_timeout = options.connect_timeout.min(settings.timeout);
-    Ok(Arc::new(Postgres::open(options).await?))
+    let store = Postgres::open(options).await?;
+    Ok(match &settings.leases {
+        None => Arc::new(store),
+        Some(url) => Arc::new(Blocks::new(store, Lender::new(redis_options(url, settings.timeout)))),
+    })
 }
 
 fn redis_options(url: &RedisUrl, verb_timeout: Duration) -> store::redis::Options {

@@ -21,6 +21,15 @@ pub struct Ask {
     pub done: Option<oneshot::Sender<()>>,
 }
 
+impl Ask {
+    /// Says that a sync has come through; who has gone away needs no answer.
+    pub fn answer(self) {
+        if let Some(done) = self.done {
+            let _ = done.send(());
+        }
+    }
+}
+
 /// A draw that waits for a lease.
 #[derive(Clone, Debug)]
 pub struct Lacking {

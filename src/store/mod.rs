@@ -4,6 +4,7 @@
 //! decides nothing itself, knows no clock, and serves no debit: the hot path is the engine's.
 
 pub mod audit;
+pub mod blocks;
 pub mod commit;
 mod deadline;
 pub mod detail;
@@ -19,16 +20,23 @@ pub mod read;
 pub mod redis;
 pub mod sqlite;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
+use crate::domain::{Credits, Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
+use crate::root::blocks::Asked;
+use crate::root::shelf::Pool;
 use crate::root::subscription::Subscription;
 use crate::root::sync::{Reply, Request, SyncRefusal};
-use crate::root::{Actor, Done, Key, MemberFunds, Missing, Pending, Refusal, Row, Rows, SOLE, Sharing, Sidecar};
+use crate::root::{
+    Actor, Done, Key, MemberFunds, Missing, Pending, Refusal, Row, Rows, SOLE, Shares, Sharing, Sidecar,
+};
 
 pub use self::redis::Redis;
 pub use audit::{Audit, Difference};
+pub use blocks::Blocks;
 pub use error::StoreError;
 pub use hold::Hold;
 pub use holding::Holding;
@@ -67,6 +75,17 @@ pub struct Controlled {
     pub rows: Vec<Row>,
 }
 
+/// What came of borrowing from a lender beside the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Borrowing {
+    /// What was borrowed of which account.
+    pub credits: Vec<(Pool, Credits)>,
+    /// How often the lender was asked.
+    pub asked: u64,
+    /// How often it did not answer.
+    pub failed: u64,
+}
+
 /// A system of record. Every verb is one transaction, takes bounded time, may be repeated, and saves
 /// either everything or nothing.
 #[async_trait]
@@ -81,6 +100,27 @@ pub trait Store: Send + Sync + 'static {
 
     /// Takes a sidecar's report and lends.
     async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError>;
+
+    /// Whether there is a lender beside the store, of which may be borrowed.
+    fn has_lender(&self) -> bool {
+        false
+    }
+
+    /// Adds what only the store knows to what a sidecar is about to say: what it has borrowed of a lender
+    /// beside the store. Comes before every [`Store::sync`] of one of many.
+    fn tell(&self, _shares: &mut Shares) {}
+
+    /// Borrows from a lender beside the store, where there is one and it has something; waits for it no
+    /// longer than a waiting decision may. The store hears of it by [`Store::tell`].
+    async fn borrow(&self, _asked: &BTreeMap<SubscriptionId, Asked>, _now: Timestamp) -> Borrowing {
+        Borrowing::default()
+    }
+
+    /// Borrows all that a lender beside the store has left of what this sidecar borrowed of: it stops, may be
+    /// the last, and returns it.
+    async fn call_in(&self) -> Borrowing {
+        Borrowing::default()
+    }
 
     /// Runs a rule of control for `actor` and saves what it did, with one entry for each change.
     async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError>;

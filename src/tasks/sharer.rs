@@ -46,6 +46,8 @@ pub struct Sharer {
     remembers_millis: u64,
     /// What came of what the last answer asked to be done.
     done: Vec<(PendingKey, Outcome)>,
+    /// When entries were last handed over, or there were none.
+    pub flushed_at: Option<Instant>,
     /// Called once, when the root has first heard of this run.
     heard: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
@@ -66,6 +68,7 @@ impl Sharer {
             is_called: false,
             remembers_millis: 0,
             done: Vec::new(),
+            flushed_at: None,
             heard: Some(heard),
         }
     }
@@ -84,6 +87,16 @@ impl Sharer {
     pub fn tell(&self, parts: &Parts, waits: &Waits, now: Timestamp) -> Telling {
         let Self { trip_millis, closes, .. } = *self;
         parts.meter.tell(waits, Round { now, trip_millis, tells_all: self.session.owes_all(), closes })
+    }
+
+    /// What would be said now, where nothing is told but what waits or runs low.
+    fn round(&self, now: Timestamp) -> Round {
+        Round { now, trip_millis: self.trip_millis, tells_all: false, closes: self.closes }
+    }
+
+    /// Whether entries may still wait for their turn.
+    pub fn has_flushed(&self, interval: Duration, instant: Instant) -> bool {
+        self.flushed_at.is_some_and(|at| instant.saturating_duration_since(at) < interval)
     }
 
     /// Whether the last sync was long enough ago.
@@ -123,6 +136,7 @@ impl Sharer {
             heard();
         }
         parts.metrics.leases.regressions.increment(shared.regressions);
+        parts.metrics.blocks.burned(&shared.burned);
         parts.metrics.leases.generation.set(shared.generation as f64);
         parts.clock.not_before(shared.now);
         self.is_called = parts.meter.take(reply, parts.clock.now());
@@ -181,11 +195,33 @@ impl Sharer {
 }
 
 impl SyncLoop {
+    /// Borrows from a lender beside the store what waits or runs low; answers whether nobody waits any more.
+    pub(super) async fn borrow(&self, sharer: &Sharer, waits: &Waits) -> bool {
+        let Parts { meter, store, clock, metrics, .. } = &self.parts;
+        if !store.has_lender() {
+            return false;
+        }
+        if sharer.closes {
+            meter.borrowed(&store.call_in().await.credits, clock.now());
+            return false;
+        }
+        let lacks = meter.lacks(waits, sharer.round(clock.now()));
+        let borrowing = store.borrow(&lacks.asked, clock.now()).await;
+        if borrowing.asked == 0 {
+            return !lacks.is_waited_for;
+        }
+        let credits = borrowing.credits.iter().map(|(_, credits)| *credits);
+        metrics.blocks.took(borrowing.asked, borrowing.failed, credits);
+        meter.borrowed(&borrowing.credits, clock.now());
+        !meter.lacks(waits, sharer.round(clock.now())).is_waited_for
+    }
+
     /// Hands over everything that was entered before; the last batch carries what is held and wanted.
     pub(super) async fn share(&mut self, sharer: &mut Sharer, waits: &Waits) -> Result<(), SyncError> {
         let telling = sharer.tell(&self.parts, waits, self.parts.clock.now());
         let is_urgent = waits.books.values().any(|waiting| !waiting.all.is_zero());
         let instant = self.parts.clock.instant();
+        sharer.flushed_at = Some(instant);
         let owes = !sharer.done.is_empty();
         let mut is_due = telling.is_due || owes || !waits.books.is_empty() || sharer.is_due(instant);
         if std::mem::take(&mut self.is_pushed) {
@@ -226,10 +262,11 @@ impl SyncLoop {
         telling: Option<Telling>,
     ) -> Result<Reply, SyncError> {
         let (sent_at, is_last) = (self.parts.clock.instant(), telling.is_some());
-        let shares = match telling {
+        let mut shares = match telling {
             Some(telling) => sharer.begin(telling, &self.parts.metrics.leases, sent_at),
             None => sharer.within(),
         };
+        self.parts.store.tell(&mut shares);
         let (reply, _order) = self.exchange(batch, BTreeMap::new(), Some(shares)).await?;
         let instant = self.parts.clock.instant();
         if is_last && sharer.take(&self.parts, &reply, sent_at, instant) {

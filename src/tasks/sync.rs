@@ -206,7 +206,7 @@ impl SyncLoop {
         }
         let synced = match self.sharer.take() {
             Some(mut sharer) => {
-                let synced = self.share(&mut sharer, &waits(&asks)).await;
+                let synced = self.borrow_and_share(&mut sharer, &mut asks).await;
                 self.sharer = Some(sharer);
                 synced
             }
@@ -217,12 +217,24 @@ impl SyncLoop {
         };
         self.gauge();
         if synced.is_ok() {
-            for done in asks.into_iter().filter_map(|ask| ask.done) {
-                // Who has gone away needs no answer.
-                let _ = done.send(());
-            }
+            asks.into_iter().for_each(Ask::answer);
         }
         synced
+    }
+
+    /// Who waits for credits that a lender has waits for no sync, and entries wait for their own time.
+    async fn borrow_and_share(&mut self, sharer: &mut Sharer, asks: &mut Vec<Ask>) -> Result<(), SyncError> {
+        if self.borrow(sharer, &waits(asks)).await {
+            let (met, others) = std::mem::take(asks).into_iter().partition(|ask| ask.lacking.is_some());
+            *asks = others;
+            let met: Vec<Ask> = met;
+            let is_met = !met.is_empty();
+            met.into_iter().for_each(Ask::answer);
+            if is_met && asks.is_empty() && sharer.has_flushed(self.options.interval, self.parts.clock.instant()) {
+                return Ok(());
+            }
+        }
+        self.share(sharer, &waits(asks)).await
     }
 
     /// Hands over everything that was entered before, in batches; the last one carries the wants.

@@ -1,6 +1,7 @@
 //! Several sidecars on one store: whole servers in one process, asked through their services, on the
-//! specification in memory and on a real PostgreSQL.
+//! specification in memory, on a real PostgreSQL, with a real Redis that lends beside it, and on a real Redis.
 
+mod blocks;
 mod cut;
 mod elsewhere;
 mod operating;
@@ -40,7 +41,7 @@ async fn exhaust(world: &World, member: &'static str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_is_spent_to_the_last_credit_and_no_further() {
-    for place in Place::ALL {
+    for place in Place::ALL.into_iter().chain([Place::Blocks]) {
         let world = World::start(place, 4).await;
         world.team(2_000, &[("ana", None)]).await;
         assert_eq!(exhaust(&world, "ana").await, 2_000);

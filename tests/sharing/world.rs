@@ -13,7 +13,7 @@ use purser::root::{Actor, Command, Patch, Rollover, Settings, Status, Terms};
 use purser::server::{Server, StartError};
 use purser::service::Service;
 use purser::store::redis::{Options, Target};
-use purser::store::{Memory, Postgres, Redis, Store};
+use purser::store::{Blocks, Memory, Postgres, Redis, Store};
 use tempfile::TempDir;
 
 use crate::cut::Cut;
@@ -32,6 +32,8 @@ pub enum Place {
     Memory,
     Postgres,
     Redis,
+    /// PostgreSQL, and a Redis that lends blocks.
+    Blocks,
 }
 
 impl Place {
@@ -43,6 +45,7 @@ enum Shop {
     Memory(Arc<Memory>),
     Postgres(String),
     Redis(Box<redis::Server>),
+    Blocks(String, Box<redis::Server>),
 }
 
 impl Shop {
@@ -54,7 +57,13 @@ impl Shop {
                 Self::Postgres(server.url(&server.empty_database().await))
             }
             Place::Redis => Self::Redis(Box::new(redis::Server::start())),
+            Place::Blocks => Self::beside(redis::Server::start()).await,
         }
+    }
+
+    async fn beside(lender: redis::Server) -> Self {
+        let server = postgres::server();
+        Self::Blocks(server.url(&server.empty_database().await), Box::new(lender))
     }
 
     async fn connect(&self) -> Arc<dyn Store> {
@@ -63,6 +72,12 @@ impl Shop {
             Self::Postgres(url) => {
                 let options = purser::store::postgres::Options::new(url).expect("the URL is right");
                 Arc::new(Postgres::open(options).await.expect("the store opens"))
+            }
+            Self::Blocks(url, lender) => {
+                let options = purser::store::postgres::Options::new(url).expect("the URL is right");
+                let store = Postgres::open(options).await.expect("the store opens");
+                let target = Target { nodes: vec![("127.0.0.1".to_owned(), lender.port())], ..Target::default() };
+                Arc::new(Blocks::new(store, purser::store::redis::Lender::new(Options::new(target))))
             }
             Self::Redis(server) => {
                 let target = Target { nodes: vec![("127.0.0.1".to_owned(), server.port())], ..Target::default() };
@@ -76,8 +91,8 @@ pub struct World {
     pub sidecars: Vec<Arc<Sidecar>>,
     store: Arc<dyn Store>,
     added: AtomicUsize,
-    /// Kept: where it is a server, that ends with it.
-    _shop: Shop,
+    /// Where it is a server, that ends with it.
+    shop: Shop,
 }
 
 pub struct Sidecar {
@@ -90,13 +105,21 @@ pub struct Sidecar {
 impl World {
     /// Sidecars, each with connections of its own where the store is a server.
     pub async fn start(place: Place, sidecars: usize) -> Self {
-        let shop = Shop::open(place).await;
+        Self::start_at(Shop::open(place).await, sidecars).await
+    }
+
+    /// As [`Self::start`], on PostgreSQL beside a lender.
+    pub async fn start_beside(lender: redis::Server, sidecars: usize) -> Self {
+        Self::start_at(Shop::beside(lender).await, sidecars).await
+    }
+
+    async fn start_at(shop: Shop, sidecars: usize) -> Self {
         let mut started = Vec::new();
         for name in 0..sidecars {
             started.push(Arc::new(Sidecar::start(name, shop.connect().await).await));
         }
         let store = shop.connect().await;
-        Self { sidecars: started, store, added: AtomicUsize::new(sidecars), _shop: shop }
+        Self { sidecars: started, store, added: AtomicUsize::new(sidecars), shop: shop }
     }
 
     /// One more sidecar, and the line between it and the store.
@@ -104,6 +127,14 @@ impl World {
         let line = Cut::new(Arc::clone(&self.store));
         let name = self.added.fetch_add(1, Ordering::Relaxed);
         (Sidecar::start(name, Arc::clone(&line) as Arc<dyn Store>).await, line)
+    }
+
+    /// The server that lends blocks.
+    pub fn lender(&self) -> Option<&redis::Server> {
+        match &self.shop {
+            Shop::Blocks(_, lender) => Some(lender),
+            _ => None,
+        }
     }
 
     pub fn store(&self) -> Arc<dyn Store> {
@@ -144,12 +175,12 @@ impl World {
     /// tables say the same.
     pub async fn stop(self, spent: Credits) {
         let lent = async |world: &Self| world.lent().await;
-        let Self { sidecars, store, added, _shop } = self;
+        let Self { sidecars, store, added, shop } = self;
         for sidecar in sidecars {
             let sidecar = Arc::into_inner(sidecar).expect("nobody asks any more");
             assert!(sidecar.server.stop(STOP).await.flushed, "everything is in the store");
         }
-        let world = Self { sidecars: Vec::new(), store, added, _shop };
+        let world = Self { sidecars: Vec::new(), store, added, shop };
         assert_eq!(lent(&world).await, Credits::ZERO, "who stops returns everything");
         let row = world.store.subscription(&subscription()).await.expect("the store is there").expect("it was put");
         let used = row.accounts.iter().map(|account| account.spent().minus(account.refunded()));

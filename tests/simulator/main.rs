@@ -9,6 +9,7 @@ mod checks;
 #[cfg(feature = "faults")]
 mod faults;
 mod heal;
+mod lender;
 mod mishaps;
 mod network;
 mod process;

@@ -9,7 +9,7 @@ use purser::domain::{
     Refused, Rights, Scopes, Set, Tally, Team, Timestamp,
 };
 use purser::lease::crash::{gross, raised};
-use purser::lease::{Demand, Session, holding};
+use purser::lease::{Demand, Session, Tabs, holding};
 
 use super::truth::Truth;
 use super::world::{SUBSCRIPTION, TEAM, USERS, id, team, user};
@@ -119,6 +119,9 @@ pub struct Process {
     pub pool: Need,
     pub needs: [Need; USERS.len()],
     pub session: Session,
+    /// What it has borrowed of blocks, and which life of the lender it asks.
+    pub tabs: Tabs,
+    pub life: usize,
     pub confirmed: u64,
     /// What is left of the pending doubt.
     pub pending: BTreeMap<(&'static str, Timestamp), Credits>,
@@ -160,6 +163,8 @@ impl Process {
             pool: Need::new(now),
             needs: [Need::new(now), Need::new(now), Need::new(now)],
             session: Session::default(),
+            tabs: Tabs::default(),
+            life: 0,
             confirmed: 0,
             pending: BTreeMap::new(),
             begins: 0,

@@ -79,6 +79,25 @@ fn world() -> (World, Hand, Hand) {
 }
 
 #[test]
+fn blocks_are_borrowed_burned_and_brought_home_in_these_stories() {
+    let (mut borrowed, mut burned, mut home) = (0, 0, 0);
+    // SIM_LENDER_SEEDS and SIM_STEPS run more; a failure comes after the number of its seed.
+    for seed in 0..super::number("SIM_LENDER_SEEDS", 60) {
+        println!("seed {seed}");
+        let mut world = World::beside_a_lender(seed, false);
+        world.run(super::steps());
+        for holder in world.store.subscription().accounts.iter().flat_map(|account| &account.holders) {
+            borrowed += u32::from(!holder.borrowed.is_zero());
+            let is_lender = purser::root::blocks::is_lender(holder.sidecar);
+            burned += u32::from(is_lender && !holder.suspense().is_zero());
+            home += u32::from(is_lender && !holder.granted.is_zero() && holder.out().is_zero());
+        }
+    }
+    println!("{borrowed} borrowed, {burned} blocks were burned, {home} came home");
+    assert!(borrowed > 0 && burned > 0 && home > 0, "{borrowed} {burned} {home}");
+}
+
+#[test]
 fn each_is_lent_its_goal_and_a_repeated_or_late_sync_lends_nothing() {
     let (mut world, mut one, mut two) = world();
     let store = &mut world.store;

@@ -7,6 +7,7 @@ use purser::lease::crash::gross;
 use purser::lease::{Proof, Session, holding};
 use purser::root::sync::register;
 
+use super::lender::Lenders;
 use super::process::{Before, Closing, Disk, Durability, Phase, Process, Shared, take};
 use super::store::Store;
 use super::world::USERS;
@@ -29,7 +30,7 @@ impl Process {
     }
 
     /// Registers and recovers; one who comes too late chooses again.
-    pub fn register(&mut self, store: &mut Store, shared: &mut Shared, now: Timestamp) {
+    pub fn register(&mut self, store: &mut Store, lenders: &mut Lenders, shared: &mut Shared, now: Timestamp) {
         let (id, incarnation, nonce) = (self.id, self.incarnation, self.nonce);
         let Ok(sidecar) = store.run(|rows| register(rows, id, incarnation, nonce)) else {
             self.phase = Phase::Starting;
@@ -40,7 +41,7 @@ impl Process {
             self.before = self.before.max(Before::Copied);
         }
         self.disk.registered.insert(nonce);
-        self.recover(sidecar.last, store, shared, now);
+        self.recover(sidecar.last, (store, lenders), shared, now);
         self.phase = Phase::Running;
     }
 
@@ -53,7 +54,7 @@ impl Process {
     }
 
     /// The store's rows and the journal give the sums; what was held is closed by what can be proved.
-    fn recover(&mut self, last: u64, store: &Store, shared: &mut Shared, now: Timestamp) {
+    fn recover(&mut self, last: u64, (store, lenders): (&Store, &mut Lenders), shared: &mut Shared, now: Timestamp) {
         let kept = usize::try_from(last).expect("few entries");
         // A journal that is not the newest may go on otherwise than the ledger does.
         if self.disk.entries.len() < kept || self.before == Before::Copied {
@@ -62,7 +63,9 @@ impl Process {
         (self.disk.written, self.disk.synced) = (self.disk.entries.len(), self.disk.entries.len());
         (self.session, self.confirmed) = (Session::default(), last);
         self.begins = self.disk.entries.len() as u64;
-        let leases = store.subscription().leases_of(self.id);
+        let mut row = store.subscription().clone();
+        self.take_over(&mut row.accounts, lenders);
+        let leases = row.leases_of(self.id);
         self.lent_before = leases.last().map_or(Credits::ZERO, |lease| lease.granted);
         holding::take(&mut self.book, &leases);
         for (at, name) in USERS.iter().enumerate() {

@@ -4,8 +4,9 @@
 use purser::domain::{Credits, Timestamp};
 use purser::lease::{Standing, holding, plan};
 use purser::root::sync::{Batch, Reply, Request, SyncRefusal};
-use purser::root::{Flags, Lease, MemberShare, Position, Want};
+use purser::root::{Flags, Lease, MemberShare, Position, Shares, Want};
 
+use super::lender::Lenders;
 use super::process::{Need, Phase, Process, Shared};
 use super::store::Store;
 use super::world::{SUBSCRIPTION, TEAM, USERS, id, team, user};
@@ -17,7 +18,7 @@ use purser::root::faults::{Fault, has};
 pub const BATCH_MAX: usize = 12;
 
 /// A round trip as a sidecar expects it.
-const ROUND_TRIP_MILLIS: u64 = 20;
+pub const ROUND_TRIP_MILLIS: u64 = 20;
 
 impl Process {
     /// One sync's request.
@@ -33,6 +34,9 @@ impl Process {
         let is_last = batch.entries.len() == rest.len();
         let mut request = Request { sidecar: self.id, incarnation: self.incarnation, batch, ..Request::default() };
         if !is_last {
+            let mut shares = self.session.within("host");
+            self.tabs.tell(&mut shares, "lender");
+            request.shares = Some(shares);
             return request;
         }
         let mut shares = self.session.begin("host", shared.mono);
@@ -45,6 +49,7 @@ impl Process {
             let share = self.plan_member(at, now);
             shares.members.insert((team(TEAM), user(name)), share);
         }
+        self.tabs.tell(&mut shares, "lender");
         request.shares = Some(shares);
         request
     }
@@ -102,23 +107,24 @@ impl Process {
     /// Takes an answer over; who waited asks again.
     pub fn answered(
         &mut self,
-        answer: Result<Reply, SyncRefusal>,
+        (sent, answer): (Shares, Result<Reply, SyncRefusal>),
         before: &[Lease],
-        store: &mut Store,
+        (store, lenders): (&mut Store, &mut Lenders),
         shared: &mut Shared,
         now: Timestamp,
     ) {
-        let reply = match answer {
+        let mut reply = match answer {
             Ok(reply) => reply,
             Err(SyncRefusal::Fenced) => return self.phase = Phase::Gone,
             Err(SyncRefusal::RegisterFirst) => return self.register_again(store),
             Err(SyncRefusal::Gap { last }) => return self.confirmed = self.confirmed.min(last),
         };
         self.confirmed = self.confirmed.max(reply.acked.min(self.disk.entries.len() as u64));
-        let Some(answer) = &reply.shared else { return };
-        if !self.session.believes(answer) {
+        let Some(answer) = reply.shared.clone() else { return };
+        if !self.session.believes(&answer) {
             return;
         }
+        self.heard(&sent, &mut reply, lenders);
         assert!(before.len() < 100, "few windows");
         self.not_before = self.not_before.max(answer.now);
         if let Some(leases) = reply.leases.get(&id(SUBSCRIPTION)) {

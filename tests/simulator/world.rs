@@ -6,6 +6,7 @@ use purser::root::operate::{identify, write_off};
 use purser::root::sync::sync;
 use purser::root::{Actor, Command, Rollover, Settings, Status, Terms};
 
+use super::lender::Lenders;
 use super::network::{Message, UNDER_WAY_MAX};
 use super::process::{Before, Disk, Durability, Phase, Process, Shared, Waiting};
 use super::store::Store;
@@ -68,6 +69,7 @@ impl Random {
 pub struct World {
     pub random: Random,
     pub store: Store,
+    pub lenders: Lenders,
     pub shared: Shared,
     pub processes: Vec<Process>,
     pub under_way: Vec<Message>,
@@ -80,6 +82,15 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, is_told: bool) -> Self {
+        Self::with(seed, is_told, false)
+    }
+
+    /// With a lender of blocks beside the store.
+    pub fn beside_a_lender(seed: u64, is_told: bool) -> Self {
+        Self::with(seed, is_told, true)
+    }
+
+    fn with(seed: u64, is_told: bool, has_lender: bool) -> Self {
         let mut random = Random(seed);
         let start: Timestamp = "2026-03-10T00:00:00Z".parse().expect("a time");
         let terms = Terms {
@@ -96,6 +107,7 @@ impl World {
         let shared = Shared { truth: Truth::default(), next_id: 0, mono: 0, is_told };
         let chaos = [Chaos::None, Chaos::Crashes, Chaos::TakeOvers, Chaos::RollBacks][random.below(4) as usize];
         let mut world = Self {
+            lenders: Lenders::new(Random(!seed), has_lender),
             random,
             store: Store::new(start),
             shared,
@@ -170,6 +182,7 @@ impl World {
     }
 
     fn step(&mut self) {
+        self.lenders.step();
         match self.random.below(100) {
             0..34 => self.act(),
             34..54 => self.begin_sync(),
@@ -188,7 +201,7 @@ impl World {
     fn act(&mut self) {
         let (at, what) = (self.any(), self.random.below(10));
         let most = if self.random.once_in(6) { 25 } else { 6 };
-        let amount = credits(1 + self.random.below(most));
+        let amount = self.lenders.scaled(credits(1 + self.random.below(most)));
         let (who, is_hold, pick) = (self.random.below(3) as usize, self.random.once_in(3), self.random.next() as usize);
         let process = &mut self.processes[at];
         let now = process.now(&self.shared, self.start);
@@ -201,7 +214,12 @@ impl World {
             (Phase::Gone, _) => {}
             (Phase::Running, _) if process.config.is_none() => process.follow(&self.store),
             (Phase::Running, 0..7) => {
-                process.ask(Waiting { user: who, credits: amount, is_hold }, &mut self.shared, now);
+                for _ in 0..self.lenders.asks_at_once() {
+                    process.ask(Waiting { user: who, credits: amount, is_hold }, &mut self.shared, now);
+                    if process.waiting.is_some() {
+                        process.borrow_and_decide(&mut self.lenders, &mut self.shared, now);
+                    }
+                }
             }
             (Phase::Running, 7..9) => {
                 let open = process.holds.keys().nth(pick % process.holds.len().max(1)).cloned();
@@ -221,7 +239,7 @@ impl World {
         let process = &mut self.processes[at];
         let is_new = self.store.sidecars().all(|sidecar| sidecar.id != process.id);
         let before = process.before;
-        process.register(&mut self.store, &mut self.shared, now);
+        process.register(&mut self.store, &mut self.lenders, &mut self.shared, now);
         let told = (process.id, process.incarnation, process.phase, before);
         // Who is forgotten can be asked for nothing, and who is fenced must stay so: see the bounds.
         let id = self.processes[at].id;
@@ -237,6 +255,7 @@ impl World {
         let process = &mut self.processes[at];
         if process.phase == Phase::Running && self.under_way.len() < UNDER_WAY_MAX {
             let now = process.now(&self.shared, self.start);
+            process.borrow_and_decide(&mut self.lenders, &mut self.shared, now);
             let request = process.request(&mut self.shared, now);
             self.tell(|| format!("process {at} syncs {request:?}"));
             let sender = (at, self.processes[at].serial);
@@ -274,13 +293,15 @@ impl World {
                     reply
                 });
                 self.tell(|| format!("the store answers {from:?}: {answer:?}"));
-                self.under_way.push(Message::Answer(from, Box::new(answer), before));
+                let sent = request.shares.unwrap_or_default();
+                self.under_way.push(Message::Answer(from, Box::new((sent, answer)), before));
             }
             Message::Answer(to, answer, before) => {
                 let process = &mut self.processes[to.0];
                 let now = process.now(&self.shared, self.start);
                 if process.phase == Phase::Running && process.serial == to.1 {
-                    process.answered(*answer, &before, &mut self.store, &mut self.shared, now);
+                    let record = (&mut self.store, &mut self.lenders);
+                    process.answered(*answer, &before, record, &mut self.shared, now);
                 }
             }
         }

@@ -6,6 +6,7 @@ mod control;
 mod cut;
 mod file;
 mod flush_rate;
+mod lender;
 mod operations;
 mod peer;
 #[path = "../support/postgres.rs"]

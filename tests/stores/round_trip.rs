@@ -128,13 +128,14 @@ fn member_of(index: usize) -> impl Strategy<Value = Member> {
 }
 
 fn holder(sidecar: u128) -> BoxedStrategy<Holder> {
-    let amounts = proptest::collection::vec(amount(), 9);
+    let amounts = proptest::collection::vec(amount(), 10);
     let holder = (amounts, time(), time()).prop_map(move |(amounts, until, asked_at)| {
-        let [granted, spent, refunded, returned, lost, forgiven, owed, held, step] = amounts[..] else {
-            unreachable!("there are nine")
+        let [granted, spent, refunded, returned, lost, forgiven, owed, held, step, borrowed] = amounts[..] else {
+            unreachable!("there are ten")
         };
         let (refunded, returned, forgiven) = (refunded.min(spent), returned.min(granted), forgiven.min(lost));
-        Holder { sidecar, granted, spent, refunded, returned, lost, forgiven, owed, held, until, asked_at, step }
+        let own = Holder { owed, held, until, asked_at, step, borrowed, ..Holder::new(sidecar) };
+        Holder { granted, spent, refunded, returned, lost, forgiven, ..own }
     });
     holder.boxed()
 }
@@ -153,10 +154,10 @@ struct Shared {
 }
 
 fn shared() -> BoxedStrategy<Shared> {
-    let states = [State::Open, State::Closed, State::Quarantined, State::WrittenOff];
+    let states = [State::Open, State::Closed, State::Quarantined, State::WrittenOff, State::Lender, State::Burned];
     let numbers = any::<([u32; 6], [u128; 2], bool)>();
     let of_funds = (holders(), holders(), time(), time());
-    (subscription(0).boxed(), of_funds, numbers, 0..4_usize, ".{0,9}", time())
+    (subscription(0).boxed(), of_funds, numbers, 0..6_usize, ".{0,9}", time())
         .prop_map(
             move |(
                 mut subscription,
@@ -186,7 +187,8 @@ fn shared() -> BoxedStrategy<Shared> {
                     config: n[5],
                     synced_at: at,
                 };
-                let root = Root { generation: n[3], identity: host, evidence, config: n[5], limited: n[0] };
+                let (generation, config, limited, lender) = (n[3], n[5], n[0], id ^ nonce);
+                let root = Root { generation, identity: host, evidence, config, limited, lender };
                 Shared { root, sidecar, subscription, funds }
             },
         )

@@ -90,7 +90,8 @@ struct SidecarBody {
     /// Counts its starts.
     incarnation: u64,
     /// `open`; `closed`: it has stopped and given everything back; `quarantined`: it spent what it was not lent and is
-    /// lent nothing more; `written_off`: an operator gave it up.
+    /// lent nothing more; `written_off`: an operator gave it up. No sidecars: `lender`, which lends blocks at `host`;
+    /// `burned`: a lender that was replaced.
     #[schema(value_type = String)]
     state: &'static str,
     /// When it last synced; null where that is not known.

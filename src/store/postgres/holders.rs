@@ -23,6 +23,7 @@ macro_rules! holder_columns {
             ("until", $crate::store::postgres::table::Holds::Time),
             ("asked_at", $crate::store::postgres::table::Holds::Time),
             ("step", $crate::store::postgres::table::Holds::Int),
+            ("borrowed", $crate::store::postgres::table::Holds::Int),
         ]
     };
 }
@@ -43,6 +44,7 @@ pub fn read(row: &mut Reader<'_>) -> Result<Holder, Failure> {
         until: row.time()?,
         asked_at: row.time()?,
         step: row.credits()?,
+        borrowed: row.credits()?,
     })
 }
 
@@ -54,7 +56,7 @@ pub fn put<'t, R>(arrays: &mut Arrays, rows: &'t [R], of: impl Fn(&'t R) -> &'t 
     arrays.put(rows, |row| of(row).lost.micros()).put(rows, |row| of(row).forgiven.micros());
     arrays.put(rows, |row| of(row).owed.micros()).put(rows, |row| of(row).held.micros());
     arrays.put(rows, |row| Time::from(of(row).until)).put(rows, |row| Time::from(of(row).asked_at));
-    arrays.put(rows, |row| of(row).step.micros());
+    arrays.put(rows, |row| of(row).step.micros()).put(rows, |row| of(row).borrowed.micros());
 }
 
 /// A sidecar's id from its text.

@@ -199,7 +199,7 @@ fn named(request: &Request, now: Timestamp) -> Vec<Key> {
     let in_teams = entries.iter().filter_map(|entry| Some((entry.drawer.team.clone()?, entry.drawer.member.clone())));
     let mut people: BTreeSet<_> = in_teams.collect();
     if let Some(shares) = &request.shares {
-        ids.extend(shares.funds.keys().chain(shares.wants.keys()));
+        ids.extend(shares.subscriptions());
         people.extend(shares.members.keys().cloned());
     }
     let mut keys = vec![Key::Root, Key::Sidecar(request.sidecar)];

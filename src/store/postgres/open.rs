@@ -76,4 +76,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_tables.sql"),
     include_str!("migrations/0002_ledger.sql"),
     include_str!("migrations/0003_pending.sql"),
+    include_str!("migrations/0004_blocks.sql"),
 ];

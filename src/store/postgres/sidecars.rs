@@ -37,6 +37,7 @@ const ROOT: Table = Table {
         ("evidence", Flag),
         ("config", Int),
         ("limited", Int),
+        ("lender", Id),
     ],
     key: 1,
 };
@@ -83,6 +84,7 @@ pub async fn root(conn: &mut PgConnection) -> Result<Option<Root>, Failure> {
         evidence: row.flag()?,
         config: row.count()?,
         limited: row.count()?,
+        lender: row.word_by(uuid)?,
     }))
 }
 
@@ -105,6 +107,7 @@ pub async fn save_root(conn: &mut PgConnection, rows: &[&Root]) -> Result<(), Fa
         arrays.put(rows, |_| true).put_count(rows, |row| row.generation);
         arrays.put(rows, |row| kept(&row.identity)).put(rows, |row| row.evidence);
         arrays.put_count(rows, |row| row.config).put_count(rows, |row| row.limited);
+        arrays.put(rows, |row| text(row.lender));
     });
     save.await
 }

@@ -39,6 +39,8 @@ impl Keys {
     names! {
         /// A text: the fence, how many commits there were, and the ledger's last position.
         meta "meta";
+        /// A hash: all that a lender of blocks keeps.
+        lender "lender";
         /// A hash of one row: which store this is.
         root "root";
         /// A hash: sidecars by id.

@@ -8,7 +8,7 @@ use super::link::Link;
 
 /// The library's text. Its first line names it with its version: another text needs another version, so
 /// that sidecars of two versions can share a store while they are exchanged.
-const LIBRARY: &str = include_str!("library.lua");
+pub const LIBRARY: &str = include_str!("library.lua");
 
 /// Whether this process of Redis is known, and whether it may have forgotten something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +74,10 @@ pub async fn commit(link: &Link, meta: &str, payload: &[u8]) -> Result<Committed
     }
 }
 
-/// Brings the library to a server that lacks it.
-pub async fn load(link: &Link) -> Result<(), Failure> {
+/// Brings a library to a server that lacks it.
+pub async fn load(link: &Link, text: &str) -> Result<(), Failure> {
     let mut command = redis::cmd("FUNCTION");
-    command.arg("LOAD").arg(LIBRARY);
+    command.arg("LOAD").arg(text);
     match link.one::<Value>(command).await {
         Err(Failure::Redis(error)) if error.to_string().contains("already exists") => Ok(()),
         answer => answer.map(drop),

@@ -57,7 +57,7 @@ async fn each<T: Json>(link: &Link, hash: &str, mut visit: impl FnMut(T)) -> Res
 pub async fn audit(link: &Link, keys: &Keys) -> Result<Audit, Failure> {
     let still = match still(link, keys).await {
         Err(failure) if failure.lacks_library() => {
-            library::load(link).await?;
+            library::load(link, library::LIBRARY).await?;
             still(link, keys).await?
         }
         still => still?,

@@ -8,6 +8,7 @@ mod failure;
 mod fetch;
 mod keys;
 mod ledger;
+mod lender;
 mod library;
 mod link;
 mod lists;
@@ -42,6 +43,7 @@ use link::Link;
 use save::Push;
 use transact::{Desk, Repeat, Saving};
 
+pub use lender::Lender;
 pub use target::{Discovery, Options, Target};
 
 /// The store in Redis.
@@ -66,7 +68,7 @@ impl Redis {
         let link = Link::new(options.target, &names, options.verb_timeout);
         let store = Self { desk: Desk::new(link, names), timeout: options.verb_timeout };
         let opening = async {
-            library::load(&store.desk.link).await?;
+            library::load(&store.desk.link, library::LIBRARY).await?;
             check::settings(&store.desk.link).await
         };
         store.within("opening the store", opening).await?;
@@ -114,7 +116,7 @@ fn wanted(request: &Request, now: Timestamp) -> Vec<Key> {
     let mut people: BTreeSet<(&TeamId, &UserId)> =
         entries.iter().filter_map(|entry| Some((entry.drawer.team.as_ref()?, &entry.drawer.member))).collect();
     if let Some(shares) = &request.shares {
-        subscriptions.extend(shares.funds.keys().chain(shares.wants.keys()));
+        subscriptions.extend(shares.subscriptions());
         people.extend(shares.members.keys().map(|(team, user)| (team, user)));
     }
     let mut keys = vec![Key::Sidecar(request.sidecar), Key::Root];

@@ -87,6 +87,8 @@ struct HolderRow {
     asked_at: Timestamp,
     #[serde(with = "text", default, skip_serializing_if = "is_none_said")]
     step: Credits,
+    #[serde(with = "text", default, skip_serializing_if = "is_none_said")]
+    borrowed: Credits,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -268,6 +270,8 @@ struct RootRow {
     evidence: bool,
     config: u64,
     limited: u64,
+    #[serde(with = "text", default)]
+    lender: u128,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -157,7 +157,7 @@ impl Desk {
                 Ok(None)
             }
             Err(failure) if failure.lacks_library() => {
-                library::load(&self.link).await?;
+                library::load(&self.link, library::LIBRARY).await?;
                 Ok(None)
             }
             Err(failure) => Err(failure),
@@ -170,7 +170,7 @@ impl Desk {
         let send = || library::commit(&self.link, &meta, &bytes);
         let first = match send().await {
             Err(failure) if failure.lacks_library() => {
-                library::load(&self.link).await?;
+                library::load(&self.link, library::LIBRARY).await?;
                 return Ok(Committed::Conflict);
             }
             Err(failure) if failure.is_of_connection() => failure,
@@ -178,7 +178,7 @@ impl Desk {
         };
         // It may have been done. The same once more says so, as long as nobody has written there since.
         match send().await {
-            Err(failure) if failure.lacks_library() => library::load(&self.link).await?,
+            Err(failure) if failure.lacks_library() => library::load(&self.link, library::LIBRARY).await?,
             Ok(Committed::Done) => return Ok(Committed::Done),
             Ok(_) => {}
             Err(failure) => return Err(failure),
