@@ -143,6 +143,13 @@ pub fn sync(
     Ok(Ok((Reply { acked, leases, shared: None }, synced)))
 }
 
+/// Where the entries begin that the ledger lacks, counted from 0, where the report will be taken: a store may
+/// append them before the rule has run.
+pub fn will_take(rows: &Rows, request: &Request) -> Result<Option<usize>, Missing> {
+    let admitted = admit(rows.sidecar(request.sidecar)?, request);
+    Ok(admitted.ok().map(|sidecar| new_from(request, sidecar.last)))
+}
+
 /// Where the entries begin that the ledger lacks, counted from 0.
 pub(super) fn new_from(request: &Request, last: u64) -> usize {
     let new_from = usize::try_from((last + 1).saturating_sub(request.batch.first)).unwrap_or(usize::MAX);

@@ -42,16 +42,24 @@ impl Commit {
         synced: Synced,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let sidecar = (rows.sharing() == Sharing::Many).then_some(request.sidecar);
+        let entries = new_entries(request, synced.new_from, rows.sharing()).collect::<Result<Vec<_>, _>>()?;
+        let mut commit = Self::beside_entries(request, loaded, rows, synced, now)?;
+        commit.entries.splice(..0, entries);
+        Ok(commit)
+    }
+
+    /// What a sync saves beside the entries of its batch.
+    pub fn beside_entries(
+        request: &Request,
+        loaded: &Rows,
+        rows: &Rows,
+        synced: Synced,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let mut commit = Self { rows: changed(loaded, rows), draws: synced.draws, ..Self::default() };
-        commit.holds.sidecar = sidecar.unwrap_or(SOLE);
-        commit.entries.reserve(request.batch.entries.len() - synced.new_from + synced.changes.len());
+        commit.holds.sidecar = reporter(request, rows.sharing()).unwrap_or(SOLE);
         for (index, entry) in request.batch.entries.iter().enumerate().skip(synced.new_from) {
-            let seq = request.batch.first + index as u64;
-            let fail = |cause| StoreError::rejected("taking an entry", format!("journal entry {seq}"), cause);
-            commit.holds.take(entry).map_err(fail)?;
-            let entry = LedgerEntry::of_entry(entry, request.incarnation, seq).map_err(fail)?;
-            commit.entries.push(LedgerEntry { sidecar, ..entry });
+            commit.holds.take(entry).map_err(|cause| refused(request, index, cause))?;
         }
         commit.entries.extend(synced.changes.iter().map(|change| LedgerEntry::of_change(change, None, now)));
         commit.contested = synced.pending.contested.iter().map(|at| at - synced.new_from).collect();
@@ -111,6 +119,30 @@ fn operation(entry: &LedgerEntry) -> Option<Operation> {
     let user = || entry.member.clone().map(Scope::User);
     let scope = entry.team.clone().map(Scope::Team).or_else(user)?;
     Some(Operation { scope, id: entry.id.clone()? })
+}
+
+/// The entries of a report from one on, as the ledger keeps them.
+pub fn new_entries(
+    request: &Request,
+    new_from: usize,
+    sharing: Sharing,
+) -> impl ExactSizeIterator<Item = Result<LedgerEntry, StoreError>> {
+    let sidecar = reporter(request, sharing);
+    request.batch.entries.iter().enumerate().skip(new_from).map(move |(index, entry)| {
+        let entry = LedgerEntry::of_entry(entry, request.incarnation, request.batch.first + index as u64);
+        let entry = entry.map_err(|cause| refused(request, index, cause))?;
+        Ok(LedgerEntry { sidecar, ..entry })
+    })
+}
+
+/// Who reported, where a store serves many.
+fn reporter(request: &Request, sharing: Sharing) -> Option<u128> {
+    (sharing == Sharing::Many).then_some(request.sidecar)
+}
+
+fn refused(request: &Request, index: usize, cause: &'static str) -> StoreError {
+    let seq = request.batch.first + index as u64;
+    StoreError::rejected("taking an entry", format!("journal entry {seq}"), cause)
 }
 
 /// The rows that a rule put and that are not as they were loaded.

@@ -14,6 +14,7 @@ use super::table::Table;
 use super::values::{Time, kept};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, OperationId, Payer, SubscriptionId, TeamId, UserId};
+use crate::store::StoreError;
 use crate::store::ledger::{LedgerEntry, Moves};
 
 const TABLE: Table = Table {
@@ -57,24 +58,56 @@ const COPIED_FROM: usize = 256;
 
 /// Appends entries in order.
 pub async fn append(conn: &mut PgConnection, entries: &[LedgerEntry]) -> Result<(), Failure> {
-    if entries.is_empty() {
-        return Ok(());
+    append_while(conn, entries.iter().map(|entry| Ok(Cow::Borrowed(entry))), || ()).await
+}
+
+/// Appends entries in order, and works while the server takes them: of many, once it has been sent as much as it
+/// takes at once.
+pub async fn append_while<'e, I, T>(
+    conn: &mut PgConnection,
+    entries: I,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, Failure>
+where
+    I: ExactSizeIterator<Item = Result<Cow<'e, LedgerEntry>, StoreError>> + Send,
+    T: Send,
+{
+    let count = entries.len();
+    if count > 0 {
+        sqlx::query("SELECT ledger_begin()").execute(&mut *conn).await?;
     }
-    sqlx::query("SELECT ledger_begin()").execute(&mut *conn).await?;
-    let came = if entries.len() < COPIED_FROM {
-        let mut arrays = RowArrays::new(&TABLE);
-        entries.iter().for_each(|entry| put(&mut arrays, entry));
-        sqlx::query_with(AssertSqlSafe(TABLE.insert()), arrays.finish()).execute(conn).await?.rows_affected()
+    let (came, done) = if count < COPIED_FROM {
+        (insert(conn, entries).await, work())
     } else {
-        let mut copy = Copy::begin(conn, &TABLE).await?;
-        for entry in entries {
-            put(copy.row(), entry);
-            copy.next().await?;
-        }
-        copy.finish().await?
+        let copy = Copy::begin(conn, &TABLE).await?;
+        tokio::join!(biased; send(copy, entries), async { work() })
     };
-    assert_eq!(came, entries.len() as u64, "every entry is in the ledger");
-    Ok(())
+    assert_eq!(came?, count as u64, "every entry is in the ledger");
+    Ok(done)
+}
+
+async fn insert<'e>(
+    conn: &mut PgConnection,
+    entries: impl Iterator<Item = Result<Cow<'e, LedgerEntry>, StoreError>>,
+) -> Result<u64, Failure> {
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    if entries.is_empty() {
+        return Ok(0);
+    }
+    let mut arrays = RowArrays::new(&TABLE);
+    entries.iter().for_each(|entry| put(&mut arrays, entry));
+    Ok(sqlx::query_with(AssertSqlSafe(TABLE.insert()), arrays.finish()).execute(conn).await?.rows_affected())
+}
+
+async fn send<'e>(
+    mut copy: Copy<'_>,
+    entries: impl Iterator<Item = Result<Cow<'e, LedgerEntry>, StoreError>>,
+) -> Result<u64, Failure> {
+    for entry in entries {
+        put(copy.row(), &*entry?);
+        copy.next().await?;
+    }
+    copy.finish().await
 }
 
 fn put<'a>(row: &mut impl Row<'a>, entry: &'a LedgerEntry) {

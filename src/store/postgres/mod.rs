@@ -141,6 +141,7 @@ impl Postgres {
         let verb = Verb {
             first: vec![Key::Root, Key::Sidecar(id)],
             is_alone: false,
+            report: None,
             rule: |rows: &mut Rows| sync::register(rows, id, incarnation, nonce),
             finish: |answer: Result<_, _>, loaded: &Rows, rows: &Rows| {
                 let commit = answer.is_ok().then(|| Commit { rows: changed(loaded, rows), ..Commit::default() });
@@ -154,10 +155,11 @@ impl Postgres {
         let verb = Verb {
             first: named(request, now),
             is_alone: false,
+            report: Some(request),
             rule: |rows: &mut Rows| sync::sync(rows, request, now),
             finish: |answer: Result<(Reply, Synced), SyncRefusal>, loaded: &Rows, rows: &Rows| match answer {
                 Ok((reply, synced)) => {
-                    let commit = Commit::of_sync(request, loaded, rows, synced, now)?;
+                    let commit = Commit::beside_entries(request, loaded, rows, synced, now)?;
                     let commit = Commit { pushes: commit.pushes || reply.calls_back(), ..commit };
                     Ok((Ok(reply), Some(commit)))
                 }
@@ -172,6 +174,7 @@ impl Postgres {
         let verb = Verb {
             first: vec![Key::Root],
             is_alone: true,
+            report: None,
             rule,
             finish: |answer, loaded: &Rows, rows: &Rows| {
                 let commit = match &answer {

@@ -1,6 +1,7 @@
 //! One verb as one transaction: begin, take guards, run a rule until no row is missing, save what it
 //! changed, commit. A transaction that the server has rolled back because of others is run again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use super::failure::Failure;
 use super::locks::{Guard, Locks};
 use super::member_funds::Person;
 use super::pool::Pool;
-use super::{fetch, member_funds, people, save, subscriptions};
+use super::{append, fetch, member_funds, people, save, subscriptions};
 use crate::domain::{Member, TeamId, UserId};
 use crate::root::operate::identify;
+use crate::root::sync::{Request, will_take};
 use crate::root::{Key, MemberFunds, Missing, Row, Rows, Sharing};
-use crate::store::commit::Commit;
+use crate::store::commit::{Commit, new_entries};
 use crate::store::{RULE_RUNS_MAX, StoreError, widened};
 
 /// How often one verb is run before it is given up as unavailable. Each run knows more of the guards that
@@ -30,18 +32,20 @@ const COMMIT: &str = "SET LOCAL statement_timeout = 0; COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
 
 /// A verb: its rule, and what comes of it.
-pub struct Verb<R, F> {
+pub struct Verb<'a, R, F> {
     /// Rows that the rule will ask for, as far as they are known beforehand; the root's is among them.
     pub first: Vec<Key>,
     /// It changes the root's row: nobody else reads it meanwhile.
     pub is_alone: bool,
+    /// A report: its new entries go to the ledger while the rule runs, and `finish` saves what is beside them.
+    pub report: Option<&'a Request>,
     /// The rule, run again whenever a row is missing.
     pub rule: R,
     /// From the rule's answer and the rows before and after: what is answered, and what is saved.
     pub finish: F,
 }
 
-impl<R, F> Verb<R, F> {
+impl<R, F> Verb<'_, R, F> {
     /// Runs it until it has gone through or failed for good. What is answered has been committed.
     pub async fn run<A, B>(&self, pool: &Pool) -> Result<B, Failure>
     where
@@ -102,11 +106,16 @@ impl<R, F> Verb<R, F> {
         let mut locks = Locks::default();
         let identity = locks.take_all(conn, guards).await?;
         let mut loaded = prefetch(conn, &self.first).await?;
-        for runs in 0..RULE_RUNS_MAX {
+        let run = |loaded: &Rows| {
             let mut rows = loaded.clone();
-            match identify(&mut rows, &identity).and_then(|_| (self.rule)(&mut rows)) {
-                Ok(answer) => {
-                    let (answer, commit) = (self.finish)(answer, &loaded, &rows)?;
+            let answer = identify(&mut rows, &identity).and_then(|_| (self.rule)(&mut rows))?;
+            Ok((self.finish)(answer, loaded, &rows))
+        };
+        let mut finished = self.append(conn, &loaded, || run(&loaded)).await?;
+        for runs in 0..RULE_RUNS_MAX {
+            match finished {
+                Ok(finished) => {
+                    let (answer, commit) = finished?;
                     let commit = commit.filter(|commit| !commit.is_empty());
                     let is_root = |commit: &Commit| commit.rows.iter().any(|row| matches!(row, Row::Root(_)));
                     if commit.as_ref().is_some_and(is_root) && guards.insert(Guard::RootAlone) {
@@ -126,11 +135,29 @@ impl<R, F> Verb<R, F> {
                     }
                     let found = fetch::fetch(conn, &key).await?;
                     loaded.load(key, found);
+                    finished = run(&loaded);
                 }
             }
         }
         let cause = format!("it asked for more than {RULE_RUNS_MAX} rows");
         Err(StoreError::rejected("running a rule", "the store", cause).into())
+    }
+
+    /// Does `run` while the server takes the entries of the report, where there are any. They come before all
+    /// else of the transaction: readers of the ledger wait longer for what is new, and the server less for us.
+    async fn append<T>(
+        &self,
+        conn: &mut PgConnection,
+        loaded: &Rows,
+        run: impl Fn() -> Result<T, Missing> + Send,
+    ) -> Result<Result<T, Missing>, Failure>
+    where
+        T: Send,
+    {
+        let Some(request) = self.report else { return Ok(run()) };
+        let Ok(Some(new_from)) = will_take(loaded, request) else { return Ok(run()) };
+        let entries = new_entries(request, new_from, loaded.sharing()).map(|entry| entry.map(Cow::Owned));
+        append::append_while(conn, entries, run).await
     }
 }
 
