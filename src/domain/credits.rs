@@ -95,8 +95,11 @@ impl fmt::Display for Credits {
         if fraction == 0 {
             return write!(f, "{whole}");
         }
-        let digits = format!("{fraction:06}");
-        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+        let (mut fraction, mut digits) = (fraction, 6);
+        while fraction % 10 == 0 {
+            (fraction, digits) = (fraction / 10, digits - 1);
+        }
+        write!(f, "{whole}.{fraction:0digits$}")
     }
 }
 

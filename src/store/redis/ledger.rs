@@ -1,57 +1,65 @@
 //! Entries of the ledger as streams keep them: plain fields, those that say nothing left out. A team's
 //! entries are in a stream of its own; the one of all has their ids and the team's name in their place.
 
+use std::fmt::Display;
+
 use super::failure::Failure;
+use super::keys::hex;
+use super::payload::Fields;
 use super::text::Text;
-use crate::domain::{Credits, Set, TeamId, Timestamp};
+use crate::domain::ids::Model;
+use crate::domain::{Credits, OperationId, Payer, Set, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::store::ledger::{LedgerEntry, Moves};
 
-/// Names and values of an entry.
-pub fn fields(entry: &LedgerEntry) -> Vec<(&'static str, String)> {
-    let mut to = Writer(Vec::with_capacity(16));
-    to.put("kind", &entry.kind).put("at", &entry.at);
-    to.maybe("team", &entry.team).maybe("member", &entry.member).maybe("payer", &entry.payer);
-    to.maybe("subscription", &entry.subscription).maybe("id", &entry.id).maybe("credits", &entry.credits);
+/// Writes names and values of an entry.
+pub fn write(entry: &LedgerEntry, to: &mut Fields<'_>) {
+    to.text("kind", entry.kind.as_str()).shown("at", entry.at.millis());
+    text(to, "team", entry.team.as_ref().map(TeamId::as_str));
+    text(to, "member", entry.member.as_ref().map(UserId::as_str));
+    text(to, "payer", entry.payer.map(Payer::as_str));
+    text(to, "subscription", entry.subscription.as_ref().map(SubscriptionId::as_str));
+    text(to, "id", entry.id.as_ref().map(OperationId::as_str));
+    shown(to, "credits", entry.credits);
     if let Some(moves) = &entry.moves {
-        write_moves(&mut to, moves);
+        write_moves(to, moves);
     }
-    to.maybe("expires_at", &entry.expires_at).maybe("returned", &entry.returned).maybe("debt", &entry.debt);
+    shown(to, "expires_at", entry.expires_at.map(Timestamp::millis));
+    shown(to, "returned", entry.returned);
+    shown(to, "debt", entry.debt);
     if entry.late {
-        to.put("late", &"1".to_owned());
+        to.text("late", "1");
     }
-    to.maybe("refers_to", &entry.refers_to).maybe("model", &entry.model).maybe("grant", &entry.grant);
-    to.maybe("actor", &entry.actor).maybe("sidecar", &entry.sidecar).maybe("incarnation", &entry.incarnation);
-    to.maybe("seq", &entry.seq).maybe("detail", &entry.detail);
-    to.0
+    text(to, "refers_to", entry.refers_to.as_ref().map(OperationId::as_str));
+    text(to, "model", entry.model.as_ref().map(Model::as_str));
+    shown(to, "grant", entry.grant);
+    text(to, "actor", entry.actor.as_deref());
+    text(to, "sidecar", entry.sidecar.map(hex).as_deref());
+    shown(to, "incarnation", entry.incarnation);
+    shown(to, "seq", entry.seq);
+    text(to, "detail", entry.detail.as_deref());
 }
 
-fn write_moves(to: &mut Writer, moves: &Moves) {
-    to.put("window", &moves.window);
-    to.amount("spent", moves.spent).amount("refunded", moves.refunded);
-    to.maybe("held", &moves.held.map(|set| set.credits));
-    to.maybe("unheld", &moves.unheld.map(|set| set.credits));
-    to.maybe("unheld_until", &moves.unheld.map(|set| set.expires_at));
-    to.maybe("above_window", &moves.above.map(|(window, _)| window));
-    to.maybe("above", &moves.above.map(|(_, spent)| spent));
+fn write_moves(to: &mut Fields<'_>, moves: &Moves) {
+    let some = |credits: Credits| (!credits.is_zero()).then_some(credits);
+    to.shown("window", moves.window.millis());
+    shown(to, "spent", some(moves.spent));
+    shown(to, "refunded", some(moves.refunded));
+    shown(to, "held", moves.held.map(|set| set.credits));
+    shown(to, "unheld", moves.unheld.map(|set| set.credits));
+    shown(to, "unheld_until", moves.unheld.map(|set| set.expires_at.millis()));
+    shown(to, "above_window", moves.above.map(|(window, _)| window.millis()));
+    shown(to, "above", moves.above.map(|(_, spent)| spent));
 }
 
-struct Writer(Vec<(&'static str, String)>);
-
-impl Writer {
-    fn put<T: Text>(&mut self, name: &'static str, value: &T) -> &mut Self {
-        self.0.push((name, value.text()));
-        self
+fn text(to: &mut Fields<'_>, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        to.text(name, value);
     }
+}
 
-    fn maybe<T: Text>(&mut self, name: &'static str, value: &Option<T>) -> &mut Self {
-        match value {
-            Some(value) => self.put(name, value),
-            None => self,
-        }
-    }
-
-    fn amount(&mut self, name: &'static str, value: Credits) -> &mut Self {
-        if value.is_zero() { self } else { self.put(name, &value) }
+fn shown(to: &mut Fields<'_>, name: &str, value: Option<impl Display>) {
+    if let Some(value) = value {
+        to.shown(name, value);
     }
 }
 

@@ -1,6 +1,9 @@
 //! What one commit hands to the function inside of Redis: a list of lists of texts in MessagePack, one
 //! argument however much is written. The order is the one that `library.lua` reads.
 
+use std::fmt::Display;
+use std::io::Write;
+
 use super::begun::Begins;
 use super::keys::Slot;
 
@@ -25,8 +28,8 @@ pub struct Payload {
     pub named: Vec<(String, String, String)>,
     /// Members of sorted sets to take out.
     pub unnamed: Vec<(String, String)>,
-    /// Entries: the team or nothing, and names and values in turns.
-    pub entries: Vec<(String, Vec<(&'static str, String)>)>,
+    /// Entries.
+    pub entries: Entries,
     /// The stream of all entries.
     pub ledger: String,
     /// Where to push to; empty: nothing is pushed.
@@ -40,12 +43,12 @@ pub struct Payload {
 impl Payload {
     /// Whether it only compares.
     pub fn is_empty(&self) -> bool {
-        self.puts.is_empty() && self.entries.is_empty()
+        self.puts.is_empty() && self.entries.count == 0
     }
 
     /// The bytes.
     pub fn pack(&self) -> Vec<u8> {
-        let mut to = Pack(Vec::with_capacity(512 + 400 * (self.entries.len() + self.puts.len())));
+        let mut to = Pack(Vec::with_capacity(512 + 400 * self.puts.len() + self.entries.bytes.0.len()));
         to.list(14);
         to.text(&self.fence).text(&self.identity);
         to.rows(&self.checks);
@@ -67,19 +70,67 @@ impl Payload {
         for (key, member) in &self.unnamed {
             to.list(2).text(key).text(member);
         }
-        to.list(self.entries.len());
-        for (team, fields) in &self.entries {
-            to.list(2).text(team).list(2 * fields.len());
-            for (name, value) in fields {
-                to.text(name).text(value);
-            }
-        }
+        to.list(self.entries.count);
+        to.0.extend_from_slice(&self.entries.bytes.0);
         to.text(&self.ledger).text(&self.channel).text(&self.version);
         to.begins(&self.begins);
         to.0
     }
 }
 
+/// Entries as the function reads them, each written once: the team or nothing, and names and values in turns.
+#[derive(Clone, Debug, Default)]
+pub struct Entries {
+    count: usize,
+    bytes: Pack,
+}
+
+impl Entries {
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, entries: usize) {
+        self.bytes.0.reserve(400 * entries);
+    }
+
+    /// Adds an entry, whose fields `fill` writes.
+    pub fn push(&mut self, team: &str, fill: impl FnOnce(&mut Fields<'_>)) {
+        self.count += 1;
+        self.bytes.list(2).text(team);
+        let head = self.bytes.0.len();
+        self.bytes.0.extend([0xdc, 0, 0]);
+        let mut fields = Fields { to: &mut self.bytes, texts: 0 };
+        fill(&mut fields);
+        let texts = fields.texts.to_be_bytes();
+        self.bytes.0[head + 1..head + 3].copy_from_slice(&texts);
+    }
+}
+
+/// Takes the names and values of an entry.
+pub struct Fields<'p> {
+    to: &'p mut Pack,
+    texts: u16,
+}
+
+impl Fields<'_> {
+    /// Adds a text.
+    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
+        self.to.text(name).text(value);
+        self.texts += 2;
+        self
+    }
+
+    /// Adds a number, an amount or an id, which have fewer than 256 characters.
+    pub fn shown(&mut self, name: &str, value: impl Display) -> &mut Self {
+        let Pack(bytes) = self.to.text(name);
+        bytes.extend([0xd9, 0]);
+        let begin = bytes.len();
+        write!(bytes, "{value}").expect("memory takes all that is written");
+        bytes[begin - 1] = u8::try_from(bytes.len() - begin).expect("what is shown is short");
+        self.texts += 2;
+        self
+    }
+}
+
+#[derive(Clone, Debug, Default)]
 struct Pack(Vec<u8>);
 
 impl Pack {
@@ -135,6 +186,16 @@ impl Pack {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_is_its_team_and_its_fields_in_turns() {
+        let mut entries = Entries::default();
+        entries.push("t", |fields| {
+            fields.text("id", "r1").shown("credits", 15);
+        });
+        assert_eq!(entries.count, 1);
+        assert_eq!(entries.bytes.0, b"\x92\xa1t\xdc\0\x04\xa2id\xa2r1\xa7credits\xd9\x0215");
+    }
 
     #[test]
     fn lengths_take_the_shortest_head() {

@@ -7,6 +7,7 @@ use super::keys::{self, Keys, Slot};
 use super::ledger;
 use super::payload::Payload;
 use super::rows::{Json, hold_value};
+use crate::domain::TeamId;
 use crate::root::{Key, Pending, PendingChanges, Row, Subscription};
 use crate::store::commit::Commit;
 use crate::store::hold::HoldChanges;
@@ -42,9 +43,10 @@ pub fn payload(names: &Keys, read: &Read, commit: &Commit, push: Push, days: Opt
     if let Some(days) = days {
         saving.to.begins = Begins::of(names, commit, days, &read.begun);
     }
+    saving.to.entries.reserve(commit.entries.len());
     for entry in &commit.entries {
-        let team = entry.team.as_ref().map(ToString::to_string).unwrap_or_default();
-        saving.to.entries.push((team, ledger::fields(entry)));
+        let team = entry.team.as_ref().map_or("", TeamId::as_str);
+        saving.to.entries.push(team, |fields| ledger::write(entry, fields));
     }
     if push != Push::Nobody {
         saving.to.channel = names.pushes();
