@@ -26,6 +26,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Entries of one report.
 const BATCHES: [usize; 3] = [500, 2_000, 10_000];
 
+/// The first sidecar's id.
+const SIDECAR: u128 = 7;
+
 /// Transactions under way at once.
 const TOGETHER: [usize; 3] = [1, 4, 16];
 
@@ -35,18 +38,20 @@ fn is_smoke() -> bool {
 
 fn main() {
     let (entries, changes) = if is_smoke() { (1_000, 32) } else { (200_000, 4_000) };
-    println!("{:<12} {:>8} {:>12} {:>10}", "store", "batch", "entries/s", "ms a batch");
+    println!("{:<12} {:>8} {:>8} {:>12} {:>10}", "store", "sidecars", "batch", "entries/s", "ms a batch");
     for batch in BATCHES.map(|batch| batch.min(entries)) {
         // What the rules and the making of rows take, whatever the store.
-        block_on(flush("memory", &Memory::default(), entries, batch));
+        block_on(flush("memory", &Memory::default(), 1, entries, batch));
         block_on(async {
             let (_folder, file) = new_file();
-            flush("sqlite", &open(&file).await, entries, batch).await;
+            flush("sqlite", &open(&file).await, 1, entries, batch).await;
         });
-        block_on(async {
-            let store = open_postgres(postgres::server(), &new_database().await).await;
-            flush("postgres", &store, entries, batch).await;
-        });
+        for sidecars in [1, 2] {
+            block_on(async {
+                let store = open_postgres(postgres::server(), &new_database().await).await;
+                flush("postgres", &store, sidecars, entries, batch).await;
+            });
+        }
     }
     println!("{:<12} {:>8} {:>12}", "store", "at once", "changes/s");
     for together in TOGETHER {
@@ -54,28 +59,44 @@ fn main() {
     }
 }
 
-/// Debits, and holds that are settled: in the ratio of two to two.
-fn requests(engine: &mut Engine, entries: usize, batch: usize) -> Vec<Request> {
+/// Debits, and holds that are settled, in the ratio of two to two: `entries` of them by as many sidecars.
+fn requests(sidecar: u128, entries: usize, batch: usize) -> Vec<Request> {
+    let mut engine = Engine::new();
     for n in 0..entries / 4 {
         engine.drawer.member = user(&format!("user-{}", n % 1_000));
-        engine.debit(&format!("request-{n}-a"), "0.001").hold(&format!("request-{n}-b"), "0.002");
-        engine.settle(&format!("request-{n}-b"), "0.001").debit(&format!("request-{n}-c"), "0.0005");
+        let id = |of: &str| format!("request-{sidecar}-{n}-{of}");
+        engine.debit(&id("a"), "0.001").hold(&id("b"), "0.002").settle(&id("b"), "0.001").debit(&id("c"), "0.0005");
     }
     let entries = engine.entries.len();
-    (0..entries).step_by(batch).map(|first| engine.request(first + 1, (first + batch).min(entries))).collect()
+    let request = |first: usize| Request { sidecar, ..engine.request(first + 1, (first + batch).min(entries)) };
+    (0..entries).step_by(batch).map(request).collect()
 }
 
-async fn flush(name: &str, store: &dyn Store, entries: usize, batch: usize) {
+/// Flushes `entries` by two sidecars or one, which all draw on one pool.
+async fn flush(name: &str, store: &dyn Store, sidecars: u128, entries: usize, batch: usize) {
     let clock = Clock::system();
-    let mut engine = seeded(store).await;
-    let requests = requests(&mut engine, entries, batch);
+    seeded(store).await;
+    let mut work = Vec::new();
+    for sidecar in SIDECAR..SIDECAR + sidecars {
+        store.register(sidecar, 1, 11).await.expect("the store answers").expect("it is the first");
+        work.push(requests(sidecar, entries / sidecars as usize, batch));
+    }
+    let entries: usize = work.iter().flatten().map(|request| request.batch.entries.len()).sum();
+    let reports: usize = work.iter().map(Vec::len).sum();
     let started = clock.instant();
-    for request in &requests {
-        report(store, request).await;
+    let all = async |requests: &Vec<Request>| {
+        for request in requests {
+            report(store, request).await;
+        }
+    };
+    match &work[..] {
+        [one, other] => drop(tokio::join!(all(one), all(other))),
+        [one] => all(one).await,
+        _ => unreachable!("one sidecar or two"),
     }
     let seconds = clock.since(started).as_secs_f64();
-    let (rate, each) = (engine.entries.len() as f64 / seconds, seconds * 1e3 / requests.len() as f64);
-    println!("{name:<12} {batch:>8} {rate:>12.0} {each:>10.1}");
+    let (rate, each) = (entries as f64 / seconds, seconds * 1e3 / reports as f64);
+    println!("{name:<12} {sidecars:>8} {batch:>8} {rate:>12.0} {each:>10.1}");
     assert_eq!(store.audit().await.expect("it is audited").differences, 0);
 }
 
