@@ -32,11 +32,8 @@ const HERE_MAX: usize = 38;
 /// A checked text of ASCII. Which form it has follows from its length, so equal texts have equal forms.
 #[derive(Clone, PartialEq, Eq)]
 enum Name {
-    /// Padded with zeros.
-    Here {
-        length: u8,
-        bytes: [u8; HERE_MAX],
-    },
+    /// Its length, then its bytes, padded with zeros.
+    Here([u8; HERE_MAX + 1]),
     Elsewhere(Arc<str>),
 }
 
@@ -44,11 +41,12 @@ const _: () = assert!(size_of::<Option<Name>>() == 40, "a name has no more than 
 
 impl Name {
     fn new(text: &str) -> Self {
-        let mut bytes = [0; HERE_MAX];
-        match bytes.get_mut(..text.len()) {
+        let mut here = [0; HERE_MAX + 1];
+        match here.get_mut(1..=text.len()) {
             Some(place) => {
                 place.copy_from_slice(text.as_bytes());
-                Self::Here { length: text.len() as u8, bytes }
+                here[0] = text.len() as u8;
+                Self::Here(here)
             }
             None => Self::Elsewhere(text.into()),
         }
@@ -56,15 +54,30 @@ impl Name {
 
     fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Here { length, bytes } => &bytes[..usize::from(*length)],
+            Self::Here(here) => &here[1..=usize::from(here[0])],
             Self::Elsewhere(text) => text.as_bytes(),
         }
     }
 
     fn as_str(&self) -> &str {
         match self {
-            Self::Here { .. } => str::from_utf8(self.as_bytes()).expect("a name is made of a text"),
+            Self::Here(_) => str::from_utf8(self.as_bytes()).expect("a name is made of a text"),
             Self::Elsewhere(text) => text,
+        }
+    }
+
+    fn append_to(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Here(here) => {
+                // All of it and then less: to copy a length that is always the same takes a few instructions.
+                let end = to.len() + 1 + usize::from(here[0]);
+                to.extend_from_slice(here);
+                to.truncate(end);
+            }
+            Self::Elsewhere(text) => {
+                to.push(text.len() as u8);
+                to.extend_from_slice(text.as_bytes());
+            }
         }
     }
 }
@@ -118,6 +131,11 @@ macro_rules! id {
             /// The text's bytes, all of them ASCII.
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
+            }
+
+            /// Appends its length, in one byte, and its bytes.
+            pub fn append_to(&self, to: &mut Vec<u8>) {
+                self.0.append_to(to);
             }
         }
 

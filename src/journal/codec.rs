@@ -5,6 +5,7 @@
 
 use smallvec::SmallVec;
 
+use super::numbers::Numbers;
 use crate::domain::{
     AskedEnd, Credits, Drawer, Entry, Fact, Model, OperationId, Payer, Posting, Set, SubscriptionId, Tally, TeamId,
     Timestamp, UserId,
@@ -75,46 +76,56 @@ pub fn encode(entry: &Entry, to: &mut Vec<u8>) {
         | flag(is_late, IS_LATE)
         | flag(matches!(entry.fact, Fact::Voided { reused: true, .. }), IS_REUSED)
         | flag(matches!(entry.fact, Fact::EndAsked { end: AskedEnd::Refund { part: Some(_) } }), IS_PART);
-    to.extend_from_slice(&[kind, flags]);
-    put_time(to, entry.at);
-    put_text(to, entry.id.as_str());
+    let numbers = &mut Numbers::default();
+    numbers.byte(kind);
+    numbers.byte(flags);
+    numbers.time(entry.at);
+    numbers.append_to(to);
+    entry.id.append_to(to);
     if let Some(team) = team {
-        put_text(to, team.as_str());
+        team.append_to(to);
     }
-    put_text(to, member.as_str());
-    put_text(to, subscription.as_str());
+    member.append_to(to);
+    subscription.append_to(to);
     if let Some(model) = model {
-        put_text(to, model.as_str());
+        model.append_to(to);
     }
-    put_fact(to, &entry.fact);
-    to.push(u8::try_from(entry.postings.len()).expect("an entry has at most two postings"));
-    entry.postings.iter().for_each(|posting| put_posting(to, posting));
+    put_fact(to, numbers, &entry.fact);
+    numbers.byte(u8::try_from(entry.postings.len()).expect("an entry has at most two postings"));
+    for posting in &entry.postings {
+        put_posting(numbers, posting);
+        numbers.append_to(to);
+    }
+    numbers.append_to(to);
     debug_assert!(to.len() - start <= ENTRY_BYTES_MAX, "the cap covers every entry");
 }
 
-fn put_fact(to: &mut Vec<u8>, fact: &Fact) {
+/// Leaves the numbers to be appended.
+fn put_fact(to: &mut Vec<u8>, numbers: &mut Numbers, fact: &Fact) {
     match fact {
         Fact::Debited { credits, content, .. } => {
-            put_credits(to, *credits);
-            to.extend_from_slice(&content.to_le_bytes());
+            numbers.credits(*credits);
+            numbers.fingerprint(*content);
         }
         Fact::Held { credits, expires_at, content, .. } => {
-            put_credits(to, *credits);
-            put_time(to, *expires_at);
-            to.extend_from_slice(&content.to_le_bytes());
+            numbers.credits(*credits);
+            numbers.time(*expires_at);
+            numbers.fingerprint(*content);
         }
-        Fact::Extended { expires_at } => put_time(to, *expires_at),
+        Fact::Extended { expires_at } => numbers.time(*expires_at),
         Fact::Settled { charged, returned, debt, .. } => {
-            [charged, returned, debt].into_iter().for_each(|credits| put_credits(to, *credits));
+            numbers.credits(*charged);
+            numbers.credits(*returned);
+            numbers.credits(*debt);
         }
-        Fact::Released { returned } | Fact::Expired { returned } => put_credits(to, *returned),
+        Fact::Released { returned } | Fact::Expired { returned } => numbers.credits(*returned),
         Fact::Refunded { debit, credits, content } => {
-            put_text(to, debit.as_str());
-            put_credits(to, *credits);
-            to.extend_from_slice(&content.to_le_bytes());
+            debit.append_to(to);
+            numbers.credits(*credits);
+            numbers.fingerprint(*content);
         }
-        Fact::Voided { credits, .. } => put_credits(to, *credits),
-        Fact::EndAsked { end } => put_asked(to, end),
+        Fact::Voided { credits, .. } => numbers.credits(*credits),
+        Fact::EndAsked { end } => put_asked(to, numbers, end),
     }
 }
 
@@ -127,63 +138,52 @@ const fn asked_kind(end: &AskedEnd) -> u8 {
     }
 }
 
-fn put_asked(to: &mut Vec<u8>, end: &AskedEnd) {
+fn put_asked(to: &mut Vec<u8>, numbers: &mut Numbers, end: &AskedEnd) {
     match end {
-        AskedEnd::Settle { credits } => put_credits(to, *credits),
-        AskedEnd::Extend { expires_at } => put_time(to, *expires_at),
+        AskedEnd::Settle { credits } => numbers.credits(*credits),
+        AskedEnd::Extend { expires_at } => numbers.time(*expires_at),
         AskedEnd::Refund { part: Some((id, credits)) } => {
-            put_text(to, id.as_str());
-            put_credits(to, *credits);
+            id.append_to(to);
+            numbers.credits(*credits);
         }
         AskedEnd::Release | AskedEnd::Refund { part: None } => {}
     }
 }
 
-fn put_posting(to: &mut Vec<u8>, posting: &Posting) {
+fn put_posting(numbers: &mut Numbers, posting: &Posting) {
     let Posting { window, spent, refunded, held, unheld, account, member } = posting;
-    to.push(
+    numbers.byte(
         flag(!spent.is_zero(), HAS_SPENT)
             | flag(!refunded.is_zero(), HAS_REFUNDED)
             | flag(held.is_some(), HAS_HELD)
             | flag(unheld.is_some(), HAS_UNHELD)
             | flag(member.is_some(), HAS_MEMBER),
     );
-    put_time(to, *window);
-    [spent, refunded].into_iter().filter(|credits| !credits.is_zero()).for_each(|credits| put_credits(to, *credits));
+    numbers.time(*window);
+    if !spent.is_zero() {
+        numbers.credits(*spent);
+    }
+    if !refunded.is_zero() {
+        numbers.credits(*refunded);
+    }
     for set in [held, unheld].into_iter().flatten() {
-        put_credits(to, set.credits);
-        put_time(to, set.expires_at);
+        numbers.credits(set.credits);
+        numbers.time(set.expires_at);
     }
-    for tally in [Some(account), member.as_ref()].into_iter().flatten() {
-        put_credits(to, tally.spent);
-        put_credits(to, tally.refunded);
-        put_credits(to, tally.held);
+    put_tally(numbers, account);
+    if let Some(member) = member {
+        put_tally(numbers, member);
     }
+}
+
+fn put_tally(numbers: &mut Numbers, tally: &Tally) {
+    numbers.credits(tally.spent);
+    numbers.credits(tally.refunded);
+    numbers.credits(tally.held);
 }
 
 fn flag(set: bool, flag: u8) -> u8 {
     if set { flag } else { 0 }
-}
-
-fn put_number(to: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        to.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    to.push(number as u8);
-}
-
-fn put_credits(to: &mut Vec<u8>, credits: Credits) {
-    put_number(to, credits.micros().unsigned_abs());
-}
-
-fn put_time(to: &mut Vec<u8>, time: Timestamp) {
-    put_number(to, time.millis().unsigned_abs());
-}
-
-fn put_text(to: &mut Vec<u8>, text: &str) {
-    to.push(u8::try_from(text.len()).expect("ids have at most 128 characters"));
-    to.extend_from_slice(text.as_bytes());
 }
 
 /// Reads an entry that takes all of `bytes`.

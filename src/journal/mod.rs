@@ -12,6 +12,7 @@ mod error;
 mod format;
 pub mod identity;
 pub mod media;
+mod numbers;
 mod options;
 mod queue;
 mod reader;
