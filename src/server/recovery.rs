@@ -226,10 +226,15 @@ fn options_of(journal: &config::Journal) -> journal::Options {
     }
 }
 
+/// Members that are taken over at once, so that each team is looked up and locked a few times only.
+const MEMBERS_TOGETHER: usize = 1_000;
+
 /// Brings the engine to the last entry that the store has.
 async fn load(store: &dyn Store, meter: &JournalMeter, sidecar: u128, now: Timestamp) -> Result<Restored, OpenError> {
     let (mut restored, mut failed) = (Restored::default(), None);
-    let mut visit = |loaded| match loaded {
+    let mut members = Vec::new();
+    let mut visit_other = |loaded| match loaded {
+        Loaded::Member(..) => unreachable!("members are taken over together"),
         Loaded::Subscription(row) => {
             let (id, accounts) = (row.id.clone(), row.accounts.clone());
             meter.follow(&[Row::Subscription(row)]);
@@ -240,7 +245,6 @@ async fn load(store: &dyn Store, meter: &JournalMeter, sidecar: u128, now: Times
             }
         }
         Loaded::Team(team) => meter.follow(&[Row::Team(team)]),
-        Loaded::Member(team, member) => meter.follow(&[Row::Member(team, member)]),
         Loaded::Root(root) => restored.config = root.config,
         Loaded::MemberFunds(row) => {
             for account in &row.accounts {
@@ -259,11 +263,30 @@ async fn load(store: &dyn Store, meter: &JournalMeter, sidecar: u128, now: Times
             restored.holds.push(hold);
         }
     };
+    // Those of a team come one after the other, and after it; other rows of a member come after it.
+    let mut visit = |loaded| match loaded {
+        Loaded::Member(team, member) => {
+            members.push(Row::Member(team, member));
+            if members.len() == MEMBERS_TOGETHER {
+                follow_all(meter, &mut members);
+            }
+        }
+        loaded => {
+            follow_all(meter, &mut members);
+            visit_other(loaded);
+        }
+    };
     store.load(sidecar, now, &mut visit).await?;
+    follow_all(meter, &mut members);
     match failed {
         Some(disagreement) => Err(disagreement.into()),
         None => Ok(restored),
     }
+}
+
+fn follow_all(meter: &JournalMeter, rows: &mut Vec<Row>) {
+    meter.follow(rows);
+    rows.clear();
 }
 
 fn open_hold(row: store::Hold) -> OpenHold {
