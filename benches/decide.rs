@@ -1,8 +1,9 @@
 //! What a decision costs in process, on one thread: look-up, decision, entry, the journal's queue and
-//! remembering the answer. No disk, no wire; the clock is not read.
+//! remembering the answer. No disk, no wire; no clock is read but to measure.
 //!
-//! Each sample is the time of 1 000 operations, so microseconds are nanoseconds of one. Before that
-//! it prints what an idle member occupies. `PURSER_BENCH_SMOKE=1` runs small sizes.
+//! Of each operation it prints the mean as criterion finds it, where a sample is the time of 1 000 operations, so
+//! microseconds are nanoseconds of one; then the median and the 99th percentile of operations timed one by one.
+//! Before that it prints what an idle member occupies. `PURSER_BENCH_SMOKE=1` runs small sizes.
 
 mod support;
 
@@ -10,97 +11,110 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion};
 use purser::engine::{Draw, Drawn, JournalLog, Meter, Scope};
-use support::bare::Bare;
-use support::{Sizes, Skew, Workload, empty_meter, fill, now, resident_bytes, sizes, tidy};
+use support::handles::Handles;
+use support::{Sizes, Skew, Workload, empty_meter, fill, now, resident_bytes, single, sizes, tidy};
+
+/// The allocator of the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 1_000;
 const SEED: u64 = 0x5EED;
 
-fn draw_all(meter: &Meter<JournalLog>, draws: &[Draw]) {
-    for draw in draws {
-        let drawn = meter.draw(black_box(draw), now()).expect("is in range");
-        assert!(matches!(drawn, Drawn::Allowed(_)), "{drawn:?}");
-    }
+fn draw(meter: &Meter<JournalLog>, draw: &Draw) -> Drawn {
+    let drawn = meter.draw(black_box(draw), now()).expect("is in range");
+    assert!(matches!(drawn, Drawn::Allowed(_)), "{drawn:?}");
+    drawn
 }
 
-fn settle_all(meter: &Meter<JournalLog>, draws: &[Draw]) {
-    for draw in draws {
-        let scope = Scope::Team(draw.team.clone().expect("in a team"));
-        let settled = meter.settle(black_box(&scope), &draw.id, draw.ask.credits, false, now());
-        black_box(settled.expect("is open"));
-    }
+fn deny(meter: &Meter<JournalLog>, draw: &Draw) -> Drawn {
+    let drawn = meter.draw(black_box(draw), now()).expect("is in range");
+    assert!(matches!(drawn, Drawn::Denied(_)), "{drawn:?}");
+    drawn
 }
 
-/// Measures `act` on batches that `prepare` makes; what it answers is dropped outside of the time.
-fn bench(criterion: &mut Criterion, name: &str, mut prepare: impl FnMut() -> Vec<Draw>, mut act: impl FnMut(&[Draw])) {
-    criterion.bench_function(name, |bencher| {
-        let act = |draws: Vec<Draw>| {
-            act(&draws);
-            draws
-        };
-        bencher.iter_batched(&mut prepare, act, BatchSize::PerIteration);
-    });
+fn settle(meter: &Meter<JournalLog>, draw: &Draw) {
+    let scope = Scope::Team(draw.team.clone().expect("in a team"));
+    let settled = meter.settle(black_box(&scope), &draw.id, draw.ask.credits, false, now());
+    black_box(settled.expect("is open"));
+}
+
+/// Measures `act` on batches that `prepare` makes, which are dropped outside of the time.
+fn mean<T>(criterion: &mut Criterion, name: &str, prepare: impl FnMut() -> Vec<T>, mut act: impl FnMut(&[T])) {
+    let act = |items: Vec<T>| {
+        act(&items);
+        items
+    };
+    let (mut prepare, mut act) = (prepare, act);
+    criterion.bench_function(name, |bencher| bencher.iter_batched(&mut prepare, &mut act, BatchSize::PerIteration));
+}
+
+/// The mean of `act` on each of a batch, then what single ones take.
+fn each<T, U>(
+    criterion: &mut Criterion,
+    name: &str,
+    mut prepare: impl FnMut() -> Vec<T>,
+    mut act: impl FnMut(&T) -> U,
+) {
+    let all = |items: &[T]| items.iter().for_each(|item| drop(black_box(act(item))));
+    mean(criterion, name, &mut prepare, all);
+    single::print(name, prepare, act);
 }
 
 fn decide(criterion: &mut Criterion, sizes: Sizes) {
-    let meter = &empty_meter();
+    // Never given back: the next one is not to get its memory, whose size is measured.
+    let meter: &_ = Box::leak(Box::new(empty_meter()));
     let before = resident_bytes();
     fill(meter, sizes);
     let members = sizes.teams * sizes.members;
     println!("an idle member occupies {} bytes ({members} members)", (resident_bytes() - before) / members);
-    for skew in [Skew::Uniform, Skew::Zipf] {
+    remember(meter, sizes);
+    let handles = Handles::new(meter, sizes);
+    for skew in [Skew::Zipf, Skew::Uniform] {
         // Ids are made of it: an id that is used again would be another question.
         let seed = SEED + 16 * skew as u64;
         let name = |operation: &str| format!("decide/{members}/{operation}/{skew:?}");
-        let mut debits = Workload::new(sizes, skew, seed);
-        let debits = move || {
-            tidy(meter.log());
-            debits.take(BATCH, Workload::debit)
+        let batches = |number, next: fn(&mut Workload) -> Draw| {
+            let mut workload = Workload::new(sizes, skew, seed + number);
+            move || {
+                tidy(meter.log());
+                workload.take(BATCH, next)
+            }
         };
-        bench(criterion, &name("debit"), debits, |draws| draw_all(meter, draws));
         // By handle first: what the rules and the queue cost without look-ups by name and without remembering.
-        let (bare, mut which) = (Bare::new(sizes), Workload::new(sizes, skew, seed + 4));
-        criterion.bench_function(&name("decide_apply_queue"), |bencher| {
-            let prepare = || {
-                tidy(bare.log());
-                which.take(BATCH, Workload::member)
-            };
-            bencher.iter_batched(prepare, |members| bare.debit_all(&members), BatchSize::PerIteration);
-        });
-        let mut holds = Workload::new(sizes, skew, seed + 1);
-        let holds = move || {
+        let mut placed = Workload::new(sizes, skew, seed + 4);
+        let prepare = || {
             tidy(meter.log());
-            holds.take(BATCH, Workload::hold)
+            placed.take(BATCH, Workload::placed_debit)
         };
-        bench(criterion, &name("hold_and_settle"), holds, |draws| {
-            draw_all(meter, draws);
-            settle_all(meter, draws);
+        each(criterion, &name("decide_apply_queue"), prepare, |(place, draw)| handles.debit(*place, draw));
+        each(criterion, &name("debit"), batches(0, Workload::debit), |debit| draw(meter, debit));
+        mean(criterion, &name("hold_and_settle"), batches(1, Workload::hold), |holds| {
+            holds.iter().for_each(|hold| drop(draw(meter, hold)));
+            holds.iter().for_each(|hold| settle(meter, hold));
         });
-        let mut again = Workload::new(sizes, skew, seed + 2);
-        let again = move || {
-            tidy(meter.log());
-            let draws = again.take(BATCH, Workload::debit);
-            draw_all(meter, &draws);
-            draws
+        let mut debits = batches(2, Workload::debit);
+        let again = || {
+            let debits = debits();
+            debits.iter().for_each(|debit| drop(draw(meter, debit)));
+            debits
         };
-        bench(criterion, &name("replay"), again, |draws| draw_all(meter, draws));
-        let mut denied = Workload::new(sizes, skew, seed + 3);
-        bench(
-            criterion,
-            &name("denial"),
-            || denied.take(BATCH, Workload::too_much),
-            |draws| {
-                for draw in draws {
-                    let drawn = meter.draw(black_box(draw), now()).expect("is in range");
-                    assert!(matches!(drawn, Drawn::Denied(_)), "{drawn:?}");
-                }
-            },
-        );
+        each(criterion, &name("replay"), again, |debit| draw(meter, debit));
+        each(criterion, &name("denial"), batches(3, Workload::too_much), |debit| deny(meter, debit));
+    }
+}
+
+/// As many debits as are remembered, so that what is measured is what lasts.
+fn remember(meter: &Meter<JournalLog>, sizes: Sizes) {
+    let mut workload = Workload::new(sizes, Skew::Uniform, SEED + 8);
+    for _ in 0..sizes.remembered / BATCH {
+        tidy(meter.log());
+        workload.take(BATCH, Workload::debit).iter().for_each(|debit| drop(draw(meter, debit)));
     }
 }
 
 fn main() {
-    let sizes = sizes();
+    let sizes = Sizes { seconds: sizes().seconds.min(1), ..sizes() };
     let mut criterion = support::criterion(sizes);
     let few = Sizes { teams: sizes.teams.div_ceil(100), ..sizes };
     for sizes in [few, sizes] {

@@ -3,7 +3,8 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
-pub mod bare;
+pub mod handles;
+pub mod single;
 
 use std::convert::Infallible;
 use std::fs;
@@ -34,6 +35,7 @@ const LIMIT: u32 = 1_000_000;
 pub struct Sizes {
     pub teams: usize,
     pub members: usize,
+    pub remembered: usize,
     pub samples: usize,
     pub seconds: u64,
 }
@@ -42,8 +44,11 @@ pub struct Sizes {
 /// run can afford them.
 pub fn sizes() -> Sizes {
     match std::env::var_os("PURSER_BENCH_SMOKE") {
-        Some(_) => Sizes { teams: 10, members: 10, samples: 10, seconds: 0 },
-        None => Sizes { teams: 10_000, members: 100, samples: 50, seconds: 3 },
+        Some(_) => Sizes { teams: 10, members: 10, remembered: 1_000, samples: 10, seconds: 0 },
+        None => {
+            let remembered = REMEMBERED_MAX as usize;
+            Sizes { teams: 10_000, members: 100, remembered, samples: 50, seconds: 3 }
+        }
     }
 }
 
@@ -198,16 +203,22 @@ impl Workload {
 
     /// The next debit, of one micro-credit to a thousandth of a credit.
     pub fn debit(&mut self) -> Draw {
+        self.placed_debit().1
+    }
+
+    /// The next debit, and which member of which team makes it.
+    pub fn placed_debit(&mut self) -> ((usize, usize), Draw) {
         self.drawn += 1;
         let (team, member) = self.member();
         let micros = self.random.random_range(1..1_000);
-        Draw {
+        let draw = Draw {
             id: OperationId::new(&name("d", self.seed as usize, self.drawn)).expect("a name"),
             team: Some(team_id(team)),
             member: user_id(team, member),
             ask: Ask { credits: Credits::from_micros(micros).expect("small"), min_credits: None, model: None },
             ttl_millis: None,
-        }
+        };
+        ((team, member), draw)
     }
 
     /// The next hold, open for a minute.

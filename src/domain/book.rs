@@ -1,5 +1,7 @@
 //! A book: the funds of one subscription as this sidecar holds them, window by window.
 
+use smallvec::SmallVec;
+
 use super::credits::Credits;
 use super::draws::Draws;
 use super::features::Features;
@@ -46,30 +48,31 @@ impl Funds {
     }
 }
 
-/// The funds of one subscription.
+/// The funds of one subscription. What a draw touches comes first, so that it lies together in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Book {
+    /// When the last entry was decided, or funds were last given back. Whoever asked the time
+    /// before that and comes later decides as of this.
+    pub latest: Timestamp,
+    /// Funds by window, oldest first; only the last may be drawn on anew.
+    pub funds: SmallVec<[Funds; 1]>,
     /// Whose funds.
     pub subscription: SubscriptionId,
-    /// The user who owns the subscription.
-    pub owner: UserId,
     /// The team whose pool it is; while there is one, its owner's own credits are zero (rule 7).
     pub team: Option<TeamId>,
+    /// The user who owns the subscription.
+    pub owner: UserId,
     /// What the subscription unlocks.
     pub features: Features,
     /// Raised by every change of control; a higher epoch is newer.
     pub epoch: u64,
-    /// Funds by window, oldest first; only the last may be drawn on anew.
-    pub funds: Vec<Funds>,
-    /// When the last entry was decided, or funds were last given back. Whoever asked the time
-    /// before that and comes later decides as of this.
-    pub latest: Timestamp,
 }
 
 impl Book {
     /// A book without funds, assigned to no team.
     pub fn new(subscription: SubscriptionId, owner: UserId) -> Self {
-        let (team, features, epoch, funds) = (None, Features::default(), 0, Vec::new());
+        let (team, features, epoch, funds) = (None, Features::default(), 0, SmallVec::new());
         Self { subscription, owner, team, features, epoch, funds, latest: Timestamp::MIN }
     }
 

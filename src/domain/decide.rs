@@ -139,7 +139,8 @@ pub fn decide_within<'a>(
         }
         return denied.in_debt(debt);
     }
-    let mut left = funds.free(now);
+    let free = funds.free(now);
+    let mut left = free;
     if let Some(limit) = asker.limit() {
         let none = Draws::default();
         let draws = draws(funds.window.start).unwrap_or(&none);
@@ -159,12 +160,12 @@ pub fn decide_within<'a>(
     if may_ask && left < ask.credits {
         return Err(Refused::Short);
     }
-    if funds.free(now) < ask.needed() {
+    if free < ask.needed() {
         return denied.exhausted(Some(funds), now);
     }
     let credits = ask.credits.min(left);
     assert!(credits >= ask.needed(), "no less is granted than will do");
-    assert!(credits <= funds.free(now), "no more is granted than is lent (I2)");
+    assert!(credits <= free, "no more is granted than is lent (I2)");
     Ok(Granted { credits, window: funds.window.start })
 }
 

@@ -35,6 +35,9 @@ pub struct MemberBalance {
     pub window: Option<Window>,
 }
 
+/// How many operations are forgotten under one lock.
+const FORGOTTEN_MAX: usize = 1_000;
+
 /// What stands in memory, summed for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -118,8 +121,10 @@ impl<L: Log> Meter<L> {
     pub fn tend(&self, scope: &Scope, now: Timestamp, totals: &mut Totals) -> usize {
         let is_due = self.with_scope(scope, |operations| operations.due(now).is_some()).unwrap_or(false);
         let expired = if is_due { self.expire(scope, now) } else { 0 };
+        // Some at a time, so that no draw waits for many.
+        let forget = |operations: &mut Operations| operations.forget(self.horizon(now), FORGOTTEN_MAX);
+        while self.with_scope(scope, forget) == Some(FORGOTTEN_MAX) {}
         self.with_scope(scope, |operations| {
-            operations.forget(self.horizon(now));
             totals.open_holds += operations.open_holds() as u64;
             totals.operations += operations.len() as u64;
             totals.oldest = totals.oldest.into_iter().chain(operations.oldest()).min();

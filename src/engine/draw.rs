@@ -2,20 +2,23 @@
 
 use std::sync::atomic::Ordering;
 
-use super::cells::{BookCell, Source, TeamCell, drawer_in, drawer_of};
-use super::drawn::{Allowed, Draw, DrawFault, Drawn, Remaining, remaining, replay};
+use super::cells::{BookCell, Pool, Source, TeamCell, drawer_in, drawer_of};
+use super::drawn::{Allowed, Draw, DrawFault, Drawn, remaining, replay};
+use super::enter::{Case, enter};
+use super::known::{By, Key, Known};
 use super::lack::{Lack, needs_lease};
 use super::log::{Log, NoRoom};
 use super::members::MemberCell;
 use super::meter::Meter;
 use super::numbered::Numbered;
-use super::operations::{By, Key, Known, Operations};
+use super::operations::Operations;
 use super::pace::Pace;
-use crate::domain::decide::{self, decide_within};
-use crate::domain::hold::{debited, held};
+#[cfg(feature = "shuttle")]
+use crate::domain::Granted;
+use crate::domain::decide;
 use crate::domain::{
-    Asker, Book, Credits, Drawer, Entry, Features, Granted, Heading, MemberDraws, Membership, OutOfRange, Payer, Reach,
-    Refused, Rights, Scopes, TeamId, Timestamp, UserId,
+    Asker, Book, Credits, Drawer, Features, MemberDraws, Membership, Payer, Refused, Rights, Scopes, TeamId, Timestamp,
+    UserId,
 };
 use crate::root::Sharing;
 
@@ -63,7 +66,7 @@ impl<L: Log> Meter<L> {
             mode => mode,
         };
         let room = self.log.reserve(1);
-        let question = Question { draw, key: self.key(&draw.id), mode };
+        let question = Question { draw, key: self.key(&draw.id), content: draw.content(), mode };
         match &draw.team {
             Some(team) => self.draw_in_team(team, question, room, now),
             None => self.draw_alone(question, room, now),
@@ -81,6 +84,7 @@ impl<L: Log> Meter<L> {
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
         let mut cell = cell.lock();
         let TeamCell { team, pool, features, members, sources, operations } = &mut *cell;
+        pool.iter().for_each(Pool::fetch);
         let Some(number) = members.find(&draw.member) else { return Ok(stranger(draw)) };
         let member = members.cell(number).membership();
         if let Some(known) = self.known(operations, question, now) {
@@ -91,7 +95,7 @@ impl<L: Log> Meter<L> {
             let now = book.map_or(now, |book| now.max(book.latest));
             let draws = Some(&members.cell(number).draws);
             let remaining = remaining(drawer.payer, member.limit, book, draws, now);
-            return replay(known, drawer, draw.content(), remaining);
+            return replay(known, drawer, question.content, remaining);
         }
         if member.removed {
             return Ok(stranger(draw));
@@ -119,9 +123,9 @@ impl<L: Log> Meter<L> {
         let in_pool = asker.payer() == Payer::Pool;
         let person = in_pool.then_some((id, member, &*draws, pace));
         let is_asked = self.asked(book.as_deref_mut(), person, question, now);
-        let case = Case { question, asker, rights, is_asked, now };
+        let case = Case { draw, content: question.content, asker, rights, is_asked, now };
         let drawn = Drawing { book: book.as_mut().map(|cell| &mut cell.book), member: Some(draws), by, operations };
-        self.decide_case(&case, drawn, room)
+        self.decide_case(question, &case, drawn, room)
     }
 
     fn draw_alone(
@@ -132,23 +136,24 @@ impl<L: Log> Meter<L> {
     ) -> Result<Drawn, DrawFault> {
         let draw = question.draw;
         let asker = Asker { user: &draw.member, place: None };
-        let case = |is_asked, now| Case { question, asker, rights: Rights::default(), is_asked, now };
+        let (content, rights) = (question.content, Rights::default());
+        let case = |is_asked, now| Case { draw, content, asker, rights, is_asked, now };
         let owned = self.owned_by(&draw.member).and_then(|owned| self.book_cell(&owned.subscription));
         let Some(cell) = owned else {
             let (owners, operations) = (&mut Numbered::default(), &mut Operations::default());
             let drawing = Drawing { book: None, member: None, by: Register::Owners(owners), operations };
-            return self.decide_case(&case(None, now), drawing, room);
+            return self.decide_case(question, &case(None, now), drawing, room);
         };
         let cell = &mut *cell.lock();
         let now = now.max(cell.book.latest);
         if let Some(known) = self.known(&mut cell.operations, question, now) {
             let remaining = remaining(Payer::Wallet, None, Some(&cell.book), None, now);
-            return replay(known, drawer_of(&cell.book, &cell.owners, known.by), draw.content(), remaining);
+            return replay(known, drawer_of(&cell.book, &cell.owners, known.by), question.content, remaining);
         }
         let is_asked = self.asked(Some(cell), None, question, now);
         let BookCell { book, owners, operations, .. } = cell;
         let drawing = Drawing { book: Some(book), member: None, by: Register::Owners(owners), operations };
-        self.decide_case(&case(is_asked, now), drawing, room)
+        self.decide_case(question, &case(is_asked, now), drawing, room)
     }
 
     /// Counts what is asked where many sidecars share, and says whether the root need not be asked for
@@ -191,21 +196,18 @@ impl<L: Log> Meter<L> {
     /// Decides under the locks: room, decision, entry.
     fn decide_case(
         &self,
+        Question { draw, key, mode, .. }: Question<'_>,
         case: &Case<'_>,
         Drawing { mut book, member, by, operations }: Drawing<'_>,
         room: Result<L::Room<'_>, NoRoom>,
     ) -> Result<Drawn, DrawFault> {
-        let (Question { draw, key, mode }, now) = (case.question, case.now);
         let Ok(mut room) = room else { return Ok(self.unavailable(draw)) };
         if draw.ttl_millis.is_some() && operations.open_holds() >= self.options.open_holds_max {
             return Ok(self.unavailable(draw));
         }
-        let draws = |window| member.as_deref().and_then(|draws| draws.of(window));
-        let share = || member.as_deref()?.share(book.as_deref()?.current(now)?.window.start);
-        let reach = case.is_asked.map_or(Reach::All, |is_asked| Reach::Part { share: share(), is_asked });
-        let decision = decide_within(reach, &case.asker, &case.rights, book.as_deref(), draws, &draw.ask, now);
+        let decision = case.decide(book.as_deref(), member.as_deref());
         #[cfg(feature = "shuttle")]
-        let decision = decision.or_else(|refused| case.unasked(book.as_deref()).ok_or(refused));
+        let decision = decision.or_else(|refused| unasked(case, mode, book.as_deref()).ok_or(refused));
         let granted = match decision {
             Ok(granted) => granted,
             Err(Refused::Denied(denial)) => return Ok(Drawn::Denied(denial)),
@@ -219,8 +221,7 @@ impl<L: Log> Meter<L> {
         let entry = case.entry(granted, &scopes)?;
         let (mut seq, mut unentered) = (None, granted.credits);
         if mode != Mode::Check {
-            scopes.apply(&entry);
-            let number = self.log.push(&mut room, &entry);
+            let number = enter(&entry, &mut scopes, &self.log, &mut room);
             self.note(number);
             operations.note(|_| key, &entry, by.number(&entry.drawer), number);
             (seq, unentered) = (Some(number), Credits::ZERO);
@@ -228,8 +229,8 @@ impl<L: Log> Meter<L> {
         Ok(Drawn::Allowed(Allowed {
             credits: granted.credits,
             drawer: entry.drawer,
-            expires_at: draw.ttl_millis.map(|ttl| now.plus_millis(ttl)),
-            remaining: case.remaining(Some(scopes.book), scopes.member.as_deref()).less(unentered),
+            expires_at: draw.ttl_millis.map(|ttl| case.now.plus_millis(ttl)),
+            remaining: case.remaining(&scopes).less(unentered),
             replayed: false,
             seq,
         }))
@@ -241,6 +242,7 @@ impl<L: Log> Meter<L> {
 struct Question<'a> {
     draw: &'a Draw,
     key: Key,
+    content: u64,
     mode: Mode,
 }
 
@@ -275,40 +277,11 @@ impl Register<'_> {
     }
 }
 
-/// One question with everything that stands around it.
-struct Case<'a> {
-    question: Question<'a>,
-    asker: Asker<'a>,
-    rights: Rights,
-    /// Where many sidecars share: whether the root need not be asked for what is lacking here.
-    is_asked: Option<bool>,
-    now: Timestamp,
-}
-
-impl Case<'_> {
-    /// What is granted by [`Mode::EnterUnasked`] whatever stands under the locks.
-    #[cfg(feature = "shuttle")]
-    fn unasked(&self, book: Option<&Book>) -> Option<Granted> {
-        let funds = book.filter(|_| self.question.mode == Mode::EnterUnasked)?.current(self.now)?;
-        Some(Granted { credits: self.question.draw.ask.credits, window: funds.window.start })
-    }
-
-    fn entry(&self, granted: Granted, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
-        let Draw { id, team, member, ask, ttl_millis } = self.question.draw;
-        let (payer, subscription) = (self.asker.payer(), scopes.book.subscription.clone());
-        let drawer = Drawer { team: team.clone(), member: member.clone(), payer, subscription };
-        let heading = Heading { at: self.now, id: id.clone(), drawer };
-        let (model, content) = (ask.model.clone(), self.question.draw.content());
-        match ttl_millis {
-            None => debited(heading, granted, model, content, scopes),
-            Some(ttl) => held(heading, granted, self.now.plus_millis(*ttl), model, content, scopes),
-        }
-    }
-
-    fn remaining(&self, book: Option<&Book>, member: Option<&MemberDraws>) -> Remaining {
-        let limit = self.asker.place.map(|(_, member)| member).and_then(|member| member.limit);
-        remaining(self.asker.payer(), limit, book, member, self.now)
-    }
+/// What is granted by [`Mode::EnterUnasked`] whatever stands under the locks.
+#[cfg(feature = "shuttle")]
+fn unasked(case: &Case<'_>, mode: Mode, book: Option<&Book>) -> Option<Granted> {
+    let funds = book.filter(|_| mode == Mode::EnterUnasked)?.current(case.now)?;
+    Some(Granted { credits: case.draw.ask.credits, window: funds.window.start })
 }
 
 fn stranger(draw: &Draw) -> Drawn {

@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::operations::{Kind, Known};
+use super::known::{Kind, Known};
 use crate::domain::{
     Ask, Book, Credits, Denial, Drawer, MemberDraws, OperationId, OutOfRange, Payer, SubscriptionId, TeamId, Timestamp,
     UserId,

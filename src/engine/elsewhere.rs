@@ -3,11 +3,12 @@
 
 use super::cells::{BookCell, Source, TeamCell};
 use super::ends::EndFault;
+use super::known::{By, End, Key, Kind, Known};
 use super::log::Log;
 use super::members::Members;
 use super::meter::Meter;
 use super::numbered::Numbered;
-use super::operations::{By, End, Key, Kind, Known, Operations};
+use super::operations::Operations;
 use super::work::refund_content;
 use crate::domain::{AskedEnd, Credits, Drawer, Entry, Fact, OperationId, Payer, Scope, SubscriptionId, Timestamp};
 use crate::root::Sharing;
@@ -49,16 +50,6 @@ impl Known {
 }
 
 impl Operations {
-    /// Something else is known of an operation from now on.
-    pub(super) fn replace(&mut self, key: Key, at: Timestamp, seq: u64, kind: Kind) {
-        let known = self.known.get_mut(&key).expect("the caller has looked");
-        if let Kind::Hold(held) = &known.kind {
-            self.expiries.remove(&(held.hold.set.expires_at, key));
-        }
-        (known.kind, known.seq) = (kind, seq);
-        self.order.push_back((at, seq, key));
-    }
-
     /// Takes over that a draw was undone. One that charged in two windows is undone by an entry for each.
     pub(super) fn void(&mut self, key: Key, entry: &Entry, seq: u64, reused: bool) {
         let Some(known) = self.get_mut(key) else { return };
@@ -105,12 +96,12 @@ impl Operations {
             let part = key_of(id);
             let (kind, content) =
                 (Kind::Refund { credits: *credits, is_asked: true }, refund_content(&entry.id, *credits));
-            self.remember(part, entry.at, Known { seq, content, by, kind });
+            self.remember(Known { key: part, at: entry.at, seq, content, by, kind });
         }
         let kind = Kind::Elsewhere(Box::new(elsewhere));
         match self.get(key) {
             Some(_) => self.replace(key, entry.at, seq, kind),
-            None => self.remember(key, entry.at, Known { seq, content: 0, by, kind }),
+            None => self.remember(Known { key, at: entry.at, seq, content: 0, by, kind }),
         }
     }
 
@@ -192,9 +183,9 @@ impl<L: Log> Meter<L> {
         room: &mut L::Room<'_>,
         now: Timestamp,
     ) -> Result<Asked, EndFault> {
-        operations.forget(self.horizon(now));
-        let key = self.key(id);
-        if let Some(seq) = operations.asked(key, self.part_key(&end), id, &end)? {
+        let (key, part) = (self.key(id), self.part_key(&end));
+        [Some(key), part].into_iter().flatten().for_each(|key| operations.refresh(key, self.horizon(now)));
+        if let Some(seq) = operations.asked(key, part, id, &end)? {
             return Ok(Asked { end, replayed: true, seq });
         }
         let (fact, postings) = (Fact::EndAsked { end: end.clone() }, Default::default());
@@ -208,7 +199,7 @@ impl<L: Log> Meter<L> {
     /// Remembers an end that was asked for before a restart; it moves nothing.
     pub(super) fn recover_asked(&self, entry: &Entry, seq: u64) {
         let note = |operations: &mut Operations, by| {
-            operations.forget(self.horizon(entry.at));
+            operations.forget(self.horizon(entry.at), usize::MAX);
             operations.note(|id| self.key(id), entry, by, seq);
         };
         match &entry.drawer.team {

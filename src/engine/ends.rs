@@ -2,9 +2,10 @@
 
 use super::cells::{BookCell, TeamCell, drawer_in, drawer_of};
 use super::drawn::Remaining;
+use super::known::{By, End, Key};
 use super::log::Log;
 use super::meter::{Meter, Scope};
-use super::operations::{By, End, Key, Operations};
+use super::operations::Operations;
 use super::work::Work;
 use crate::domain::{Credits, OperationId, OutOfRange, Scopes, SubscriptionId, Timestamp};
 
@@ -177,8 +178,8 @@ impl<L: Log> Meter<L> {
         key: impl FnOnce(&Operations) -> Option<Key>,
         now: Timestamp,
     ) -> Result<(Key, By), EndFault> {
-        operations.forget(self.horizon(now));
         let key = key(operations).ok_or(EndFault::NotFound)?;
+        operations.refresh(key, self.horizon(now));
         let known = operations.get(key).ok_or(EndFault::NotFound)?;
         Ok((key, known.by))
     }

@@ -11,9 +11,9 @@ use dashmap::DashMap;
 use siphasher::sip128::SipHasher13;
 
 use super::cells::{BookCell, Owned, TeamCell};
+use super::known::{Horizon, Key};
 use super::lock::Mutex;
 use super::log::Log;
-use super::operations::{Horizon, Key};
 use super::pace::PacedLock;
 pub use crate::domain::Scope;
 use crate::domain::{OperationId, SubscriptionId, TeamId, Timestamp, UserId};
@@ -107,7 +107,8 @@ impl<L: Log> Meter<L> {
         self.keys.hash(id.as_bytes()).into()
     }
 
-    pub(super) fn team_cell(&self, id: &TeamId) -> Option<Arc<Mutex<TeamCell>>> {
+    /// A team, for whoever draws in its name again and again.
+    pub fn team_cell(&self, id: &TeamId) -> Option<Arc<Mutex<TeamCell>>> {
         self.teams.get(id).map(|cell| Arc::clone(&cell))
     }
 

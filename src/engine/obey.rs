@@ -2,9 +2,9 @@
 //! first, and ending a draw as another one was asked. Doing it again changes nothing.
 
 use super::ends::EndFault;
+use super::known::{End, Kind};
 use super::log::Log;
 use super::meter::Meter;
-use super::operations::{End, Kind};
 use super::work::Work;
 use crate::domain::hold::voided;
 use crate::domain::{AskedEnd, Entry, Fact, OperationId, Posting, Scope, Timestamp};

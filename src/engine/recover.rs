@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use super::cells::{BookCell, Source, TeamCell};
+use super::cells::{BookCell, Pool, Source, TeamCell};
+use super::known::{By, HoldKnown, Kind, Known};
 use super::log::Log;
 use super::meter::Meter;
-use super::operations::{By, HoldKnown, Kind, Known, Operations};
+use super::operations::Operations;
 use crate::domain::{
     Credits, Drawer, Draws, Entry, Fact, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId, Timestamp,
     UserId,
@@ -137,7 +138,7 @@ impl<L: Log> Meter<L> {
                 let (first_expiry, above) = (hold.set.expires_at, Default::default());
                 let known = HoldKnown { id, first_expiry, hold, end: None, above };
                 let kind = Kind::Hold(Box::new(known));
-                operations.remember(key, open.at, Known { seq: 0, content: open.content, by, kind });
+                operations.remember(Known { key, at: open.at, seq: 0, content: open.content, by, kind });
             }
         });
     }
@@ -169,25 +170,31 @@ impl<L: Log> Meter<L> {
     }
 
     fn remember(&self, Scope { operations, by, .. }: Scope<'_>, entry: &Entry, seq: u64) {
-        operations.forget(self.horizon(entry.at));
-        operations.supersede(|id| self.key(id), entry);
-        operations.note(|id| self.key(id), entry, by, seq);
+        let own = self.key(&entry.id);
+        operations.forget(self.horizon(entry.at), usize::MAX);
+        operations.supersede(own, entry);
+        operations.note(|id| if *id == entry.id { own } else { self.key(id) }, entry, by, seq);
     }
 
     fn in_scope<T>(&self, drawer: &Drawer, act: impl FnOnce(Scope<'_>) -> T) -> Option<T> {
-        let book = self.book_cell(&drawer.subscription)?;
         match &drawer.team {
             None => {
+                let book = self.book_cell(&drawer.subscription)?;
                 let BookCell { book, owners, operations, .. } = &mut *book.lock();
                 let by = By { member: owners.number(&drawer.member).0, source: 0 };
                 Some(act(Scope { scopes: Scopes { book, member: None }, operations, by }))
             }
             Some(team) => {
                 let cell = self.team_cell(team)?;
-                let TeamCell { members, sources, operations, .. } = &mut *cell.lock();
+                let TeamCell { pool, members, sources, operations, .. } = &mut *cell.lock();
                 let member = members.find(&drawer.member)?;
                 let (payer, subscription) = (drawer.payer, drawer.subscription.clone());
-                let by = By { member, source: sources.number(&Source { payer, subscription }).0 };
+                let source = Source { payer, subscription };
+                let Pool { book, source } = match pool {
+                    Some(pool) if sources[pool.source] == source => pool.clone(),
+                    _ => Pool { book: self.book_cell(&source.subscription)?, source: sources.number(&source).0 },
+                };
+                let by = By { member, source };
                 let draws = &mut members.cell_mut(member).draws;
                 let scopes = Scopes { book: &mut book.lock().book, member: Some(draws) };
                 Some(act(Scope { scopes, operations, by }))

@@ -6,9 +6,10 @@ use siphasher::sip::SipHasher13;
 
 use super::drawn::{Remaining, remaining};
 use super::ends::{EndFault, Ended, Settled};
+use super::known::{By, End, Key, Kind};
 use super::log::Log;
 use super::meter::Meter;
-use super::operations::{By, End, Key, Kind, Operations};
+use super::operations::Operations;
 use crate::domain::hold::refunded;
 use crate::domain::{Credits, Drawer, Entry, Fact, Heading, Hold, OperationId, Scopes, Timestamp};
 use crate::lease::holding;
@@ -125,7 +126,9 @@ impl<L: Log> Work<'_, '_, L> {
     /// Gives back a part of a debit under the refund's own id, once.
     pub fn refund_part(&mut self, debit: &OperationId, id: &OperationId, part: Credits) -> Result<Ended, EndFault> {
         let content = refund_content(debit, part);
-        if let Some(known) = self.operations.get(self.meter.key(id)) {
+        let own = self.meter.key(id);
+        self.operations.refresh(own, self.meter.horizon(self.now));
+        if let Some(known) = self.operations.get(own) {
             match known.kind {
                 Kind::Refund { .. } if known.content != content => return Err(EndFault::IdReused),
                 Kind::Refund { credits, is_asked: false } => return Ok(self.ended(credits, None, true, known.seq)),

@@ -1,0 +1,52 @@
+//! Debits by members that have been found before, and without remembering the answers: the rules, the entry and the
+//! journal's queue, on the meter's own teams, members and books and under their locks.
+
+use std::sync::Arc;
+
+use purser::domain::{Asker, Rights, Scopes};
+use purser::engine::cells::TeamCell;
+use purser::engine::enter::{Case, enter};
+use purser::engine::lock::Mutex;
+use purser::engine::log::Log;
+use purser::engine::{Draw, JournalLog, Meter};
+
+use super::{Sizes, now, team_id, user_id};
+
+/// The teams of a meter by number.
+pub struct Handles<'a> {
+    log: &'a JournalLog,
+    teams: Vec<Arc<Mutex<TeamCell>>>,
+}
+
+impl<'a> Handles<'a> {
+    pub fn new(meter: &'a Meter<JournalLog>, sizes: Sizes) -> Self {
+        let team = |number| meter.team_cell(&team_id(number)).expect("is known");
+        let teams: Vec<_> = (0..sizes.teams).map(team).collect();
+        let last = sizes.members - 1;
+        assert_eq!(teams[0].lock().members.find(&user_id(0, last)), Some(last as u32), "members are numbered in order");
+        Self { log: meter.log(), teams }
+    }
+
+    /// A debit by a member of a team, by their numbers.
+    pub fn debit(&self, (team, member): (usize, usize), draw: &Draw) -> u64 {
+        let mut room = self.log.reserve(1).expect("there is room");
+        let TeamCell { team, pool, features, members, .. } = &mut *self.teams[team].lock();
+        let pool = pool.as_ref().expect("each team has a pool");
+        pool.fetch();
+        let member = members.cell_mut(member as u32);
+        let place = Some((&*team, member.membership()));
+        let book = &mut pool.book.lock().book;
+        let case = Case {
+            draw,
+            content: 0,
+            asker: Asker { user: &draw.member, place },
+            rights: Rights { pool: *features, ..Rights::default() },
+            is_asked: None,
+            now: now().max(book.latest),
+        };
+        let granted = case.decide(Some(book), Some(&member.draws)).expect("is allowed");
+        let mut scopes = Scopes { book, member: Some(&mut member.draws) };
+        let entry = case.entry(granted, &scopes).expect("is in range");
+        enter(&entry, &mut scopes, self.log, &mut room)
+    }
+}
