@@ -86,7 +86,7 @@ impl<L: Log> Meter<L> {
             cell.features = pool.as_ref().map_or(Features::default(), |pool| pool.lock().book.features);
             cell.set_pool(pool);
         }
-        rows.members.iter().for_each(|member| cell.members.follow(member));
+        cell.members.follow_all(&rows.members);
     }
 
     /// Takes over what a sync lent.

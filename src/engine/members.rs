@@ -76,6 +76,17 @@ impl Members {
         Member { user, role, access, opted_out, limit, removed, epoch }
     }
 
+    /// Takes rows over, each unless a newer one is known.
+    pub fn follow_all(&mut self, members: &[&Member]) {
+        // At a start a team's members come together: no memory is left over from growing.
+        if self.cells.is_empty() {
+            self.users.reserve(members.len());
+            self.cells.reserve_exact(members.len());
+            self.epochs.reserve_exact(members.len());
+        }
+        members.iter().for_each(|member| self.follow(member));
+    }
+
     /// Takes a row over, unless a newer one is known.
     pub fn follow(&mut self, member: &Member) {
         let (number, is_new) = self.users.number(&member.user);

@@ -42,6 +42,12 @@ impl<T: Hash + Eq> Numbered<T> {
         (number, true)
     }
 
+    /// Makes room for so many more, and no other.
+    pub fn reserve(&mut self, more: usize) {
+        self.things.reserve_exact(more);
+        self.numbers.reserve(more, |&number| self.random.hash_one(&self.things[number as usize]));
+    }
+
     /// All of them, by number.
     pub fn as_slice(&self) -> &[T] {
         &self.things
