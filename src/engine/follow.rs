@@ -52,6 +52,10 @@ impl<L: Log> Meter<L> {
             if self.options.sharing == Sharing::Sole {
                 lend(book, &row.leases());
             }
+            if self.options.sharing == Sharing::Many && !book.funds.is_empty() {
+                // The root may have forgotten it, and named it anew.
+                self.paced.lock().books.insert(row.id.clone());
+            }
             (book.epoch, book.features) = (row.epoch, features);
             book.team.clone_from(&row.team);
             if book.owner != row.terms.owner {
@@ -87,6 +91,20 @@ impl<L: Log> Meter<L> {
             cell.set_pool(pool);
         }
         cell.members.follow_all(&rows.members);
+    }
+
+    /// Whatever the store says of rows from now on is newer than what is known: it may have forgotten changes,
+    /// and numbers others as it numbered those. What it does not name stays.
+    pub fn forget_epochs(&self) {
+        // Copied out first: a map's own lock is never held while waiting for another.
+        let books: Vec<_> = self.books.iter().map(|cell| Arc::clone(&cell)).collect();
+        books.iter().for_each(|cell| cell.lock().book.epoch = 0);
+        let teams: Vec<_> = self.teams.iter().map(|cell| Arc::clone(&cell)).collect();
+        for cell in &teams {
+            let mut cell = cell.lock();
+            cell.team.epoch = 0;
+            cell.members.forget_epochs();
+        }
     }
 
     /// Takes over what a sync lent.

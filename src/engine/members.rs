@@ -101,6 +101,11 @@ impl Members {
         }
     }
 
+    /// Takes any row over that is told next, however it is numbered.
+    pub fn forget_epochs(&mut self) {
+        self.epochs.fill(0);
+    }
+
     /// All of them with their users.
     pub fn iter(&self) -> impl Iterator<Item = (&UserId, &MemberCell)> {
         self.users.as_slice().iter().zip(&self.cells)

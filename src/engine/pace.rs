@@ -74,7 +74,7 @@ impl Pace {
 /// Accounts that are asked of.
 #[derive(Debug, Default)]
 pub struct Paced {
-    books: BTreeSet<SubscriptionId>,
+    pub(super) books: BTreeSet<SubscriptionId>,
     members: BTreeSet<(TeamId, UserId)>,
 }
 

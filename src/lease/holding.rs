@@ -9,7 +9,7 @@ use crate::root::{Lease, Position};
 pub fn positions(book: &Book) -> Vec<Position> {
     let position = |funds: &Funds| {
         let Funds { window, granted, returned, lost, .. } = *funds;
-        Position { window, granted, returned, lost }
+        Position { window, granted, returned, lost, tally: funds.draws.tally() }
     };
     book.funds.iter().map(position).collect()
 }
@@ -18,7 +18,8 @@ pub fn positions(book: &Book) -> Vec<Position> {
 pub fn member_positions(draws: &MemberDraws) -> Vec<Position> {
     let position = |share: &Share| {
         let Share { window, granted, returned, lost, .. } = *share;
-        Position { window, granted, returned, lost }
+        let tally = draws.of(window.start).map(Draws::tally).unwrap_or_default();
+        Position { window, granted, returned, lost, tally }
     };
     draws.shares().iter().map(position).collect()
 }

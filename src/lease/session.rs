@@ -18,11 +18,29 @@ pub struct Session {
     generation: u64,
     told: Option<u64>,
     tells: bool,
+    /// The store may have forgotten what control changed since it was last followed.
+    has_forgotten: bool,
     /// The newest change of control that has been taken over.
     pub config: u64,
 }
 
 impl Session {
+    /// A conversation of a run that has loaded a store of this generation and followed its control up to
+    /// the change `config`.
+    pub fn new(generation: u64, config: u64) -> Self {
+        Self { generation, config, ..Self::default() }
+    }
+
+    /// Whether control is to be followed from its first change on: what the store now says counts, however
+    /// it numbers it. Once for each time that the store may have forgotten.
+    pub fn follows_anew(&mut self) -> bool {
+        let anew = std::mem::take(&mut self.has_forgotten);
+        if anew {
+            self.config = 0;
+        }
+        anew
+    }
+
     /// Begins the next sync at the instant `sent_at`; the caller fills in what it holds and wants. One
     /// is in flight at a time: the answer of an earlier one is not believed any more.
     pub fn begin(&mut self, host: &str, sent_at: u64) -> Shares {
@@ -56,6 +74,8 @@ impl Session {
         }
         self.believed = answer.beat;
         self.confirmed_at = Some(self.sent_at);
+        let asks_again = answer.asks_all && self.told == Some(self.generation);
+        self.has_forgotten |= answer.generation > self.generation || asks_again;
         if answer.asks_all {
             self.told = None;
         } else if self.tells && answer.generation == self.generation {

@@ -61,8 +61,13 @@ impl Desk {
             let told = told.and_then(|told| told.get(&start)).copied();
             if position.is_some() || told.is_some() {
                 let holder = account.of_mut(self.sidecar);
-                found.regressions += u64::from(position.is_some_and(|position| holder.saw(position)));
-                let is_sound = holder.merge(told.unwrap_or_default(), position);
+                let is_forgotten = position.is_some_and(|position| holder.saw(position));
+                found.regressions += u64::from(is_forgotten);
+                let told = told.unwrap_or_default().or(position.filter(|_| self.is_newest));
+                if let (true, Some(position)) = (is_forgotten, position) {
+                    holder.excuse(position);
+                }
+                let is_sound = holder.merge(told, position);
                 // What a late report lacks the newest one may have: only that is judged.
                 found.overdrawn |= position.is_some() && self.is_newest && !is_sound;
             }
@@ -131,6 +136,15 @@ impl Holder {
         let is_forgotten = position.granted > self.granted;
         self.granted = self.granted.max(position.granted);
         is_forgotten
+    }
+
+    /// Who was forgotten may have settled above its holds in entries that came before the account was known
+    /// again: so much is not held against it.
+    fn excuse(&mut self, position: &Position) {
+        let parts = [position.returned, position.lost];
+        let used = position.tally.spent.saturating_sub(position.tally.refunded);
+        let gone = parts.iter().try_fold(used, |sum, part| sum.checked_add(*part)).unwrap_or(Credits::MAX);
+        self.owed = self.owed.max(gone.saturating_sub(self.granted));
     }
 
     /// Takes over the larger of every number; answers whether they can be. What cannot be is charged

@@ -104,7 +104,9 @@ fn report(
     for position in &share.positions {
         let holder = funds.of_mut(position.window).holder_mut(desk.sidecar);
         holder.saw(position);
-        holder.merge_limit(Told::default(), Some(position));
+        let is_told = told.is_some_and(|told| told.contains_key(&position.window.start));
+        let newest = Some(position).filter(|_| desk.is_newest && !is_told);
+        holder.merge_limit(Told::default().or(newest), Some(position));
     }
     for (&start, &tally) in told.into_iter().flatten() {
         let known = windows.get(&start).copied();

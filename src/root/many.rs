@@ -8,7 +8,7 @@ use super::desk::Desk;
 use super::limits;
 use super::pending;
 use super::rows::{Missing, Rows};
-use super::share::{Shared, Shares};
+use super::share::{Position, Shared, Shares};
 use super::sidecar::{Root, Sidecar, State};
 use super::sync::{Reply, Request, SyncRefusal, Synced, admit, granted, new_from};
 use crate::domain::{Credits, Entry, Fact, SubscriptionId, Tally, TeamId, Timestamp, UserId};
@@ -18,6 +18,13 @@ use crate::domain::{Credits, Entry, Fact, SubscriptionId, Tally, TeamId, Timesta
 pub(super) struct Told {
     pub tally: Option<Tally>,
     pub owed: Credits,
+}
+
+impl Told {
+    /// What the newest report says: new entries, or where there are none the position's own sums.
+    pub fn or(self, position: Option<&Position>) -> Self {
+        Self { tally: self.tally.or(position.map(|position| position.tally)), ..self }
+    }
 }
 
 /// What new entries say, by account.

@@ -7,7 +7,7 @@ use super::blocks::{Block, Lender, Loan};
 use super::funds::Lease;
 use super::pending::{Outcome, Pending, PendingKey};
 use super::size::Want;
-use crate::domain::{Credits, SubscriptionId, TeamId, Timestamp, UserId, Window};
+use crate::domain::{Credits, SubscriptionId, Tally, TeamId, Timestamp, UserId, Window};
 
 /// What one of many sidecars says beside its batch.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,9 @@ pub struct Position {
     pub returned: Credits,
     /// Of which it cannot say whether they were spent.
     pub lost: Credits,
+    /// What it drew, as of no entry before the last one that the ledger has: a store that has forgotten the account
+    /// is not told those entries again.
+    pub tally: Tally,
 }
 
 /// What a sidecar holds and wants of one member's limit.

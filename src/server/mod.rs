@@ -157,7 +157,7 @@ fn bind(addresses: &[Listen], access: &Access) -> Result<Vec<Bound>, StartError>
 
 /// Puts the recovered parts together and starts the loops.
 fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (Arc<Service>, Loops) {
-    let Opened { meter, store, identity, last, marks, config: newest_change, doubt } = opened;
+    let Opened { meter, store, identity, last, marks, session, doubt } = opened;
     let sharing = store.sharing();
     let (syncing, asks) = Syncing::new();
     let (confirmed, confirmations) = watch::channel(last);
@@ -184,7 +184,7 @@ fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (
     let is_exact = config.journal.durability != Durability::Memory;
     tracing::info!(durability = %config.journal.durability, is_exact, last, "recovered");
     let sharer = (sharing == Sharing::Many)
-        .then(|| Sharer::new(host(), newest_change, clock.instant(), Box::new(move || settle(doubt.as_ref()))));
+        .then(|| Sharer::new(host(), session, clock.instant(), Box::new(move || settle(doubt.as_ref()))));
     let sync = SyncLoop::new(parts, options, asks, confirmed, marks, sharer);
     let loops = Loops::start(sync, &service, config);
     (service, loops)

@@ -15,7 +15,7 @@ use crate::journal::codec::{CodecError, decode};
 use crate::journal::media::file::FileFolder;
 use crate::journal::media::memory::MemoryFolder;
 use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Journal, Seq};
-use crate::lease::Proof;
+use crate::lease::{Proof, Session};
 use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
 use crate::root::{Row, SOLE, Sharing};
@@ -89,8 +89,8 @@ pub struct Opened {
     pub last: u64,
     /// Times with the last entry then, oldest first.
     pub marks: Vec<(Timestamp, u64)>,
-    /// The newest change of control that the engine has followed.
-    pub config: u64,
+    /// Which store the engine was loaded from, up to which change of control.
+    pub session: Session,
     /// Where many share: to be settled, with the last doubted entry, when the root has heard of this run.
     pub doubt: Option<(Doubt, u64)>,
 }
@@ -136,7 +136,7 @@ pub async fn open(
         Sharing::Sole => SOLE,
         Sharing::Many => identity.sidecar.as_u128(),
     };
-    let Restored { holds, config: newest_change } = load(&*store, &meter, sidecar, clock.now()).await?;
+    let Restored { holds, session } = load(&*store, &meter, sidecar, clock.now()).await?;
     let mut replay = Replay { meter: &meter, last, holds, marks: Vec::new(), newest: Timestamp::MIN };
     let (journal, recovered) =
         Journal::open(claim, options_of(&config.journal), identity.sidecar, |seq, bytes| replay.take(seq, bytes))?;
@@ -163,7 +163,7 @@ pub async fn open(
     let seconds = clock.since(start).as_secs_f64();
     metrics.journal.replay_seconds.set(seconds);
     tracing::info!(entries = recovered.records, cut = ?recovered.cut, seconds, "journal read");
-    Ok(Opened { meter, store, identity, last, marks, config: newest_change, doubt })
+    Ok(Opened { meter, store, identity, last, marks, session, doubt })
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
@@ -245,7 +245,7 @@ async fn load(store: &dyn Store, meter: &JournalMeter, sidecar: u128, now: Times
             }
         }
         Loaded::Team(team) => meter.follow(&[Row::Team(team)]),
-        Loaded::Root(root) => restored.config = root.config,
+        Loaded::Root(root) => restored.session = Session::new(root.generation, root.config),
         Loaded::MemberFunds(row) => {
             for account in &row.accounts {
                 let drawn = Drawn::Member(row.team.clone(), row.user.clone());
@@ -300,8 +300,8 @@ fn open_hold(row: store::Hold) -> OpenHold {
 struct Restored {
     /// Holds that were open.
     holds: Vec<OpenHold>,
-    /// The newest change of control.
-    config: u64,
+    /// Which store it is, up to which change of control.
+    session: Session,
 }
 
 /// The fold of the journal over the engine.

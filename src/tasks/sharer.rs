@@ -53,10 +53,8 @@ pub struct Sharer {
 }
 
 impl Sharer {
-    /// A conversation that has not begun. `config` is the newest change of control that was loaded.
-    pub fn new(host: String, config: u64, origin: Instant, heard: Box<dyn FnOnce() + Send + Sync>) -> Self {
-        let mut session = Session::default();
-        session.config = config;
+    /// A conversation that has not begun; `session` knows which store was loaded, up to which change.
+    pub fn new(host: String, session: Session, origin: Instant, heard: Box<dyn FnOnce() + Send + Sync>) -> Self {
         Self {
             host,
             session,
@@ -146,6 +144,10 @@ impl Sharer {
         self.trip_millis = (self.trip_millis * 7 + u64::try_from(trip).unwrap_or(u64::MAX / 8).max(1)).div_ceil(8);
         self.synced_at = Some(instant);
         self.beat = BEAT.mul_f64(1.0 - JITTER * rand::random::<f64>());
+        if self.session.follows_anew() {
+            tracing::warn!(generation = shared.generation, "the store may have forgotten: control is followed anew");
+            parts.meter.forget_epochs();
+        }
         shared.config > self.session.config
     }
 

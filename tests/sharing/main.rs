@@ -96,6 +96,26 @@ async fn what_a_sidecar_does_not_need_is_there_for_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_emptied_is_told_everything_and_control_named_anew_is_in_effect() {
+    let world = World::start(Place::Redis, 2).await;
+    // More than once, so that what sidecars know is numbered higher than what they will be told.
+    for pool in [500, 1_000] {
+        world.team(pool, &[("ana", Some(800))]).await;
+    }
+    let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
+    first.debit_soon("ana", credits(300)).await;
+    second.debit_soon("ana", credits(20)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    world.empty();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    world.team(1_000, &[("ana", Some(600))]).await;
+    first.debit_soon("ana", credits(30)).await;
+    second.debit_soon("ana", credits(240)).await;
+    second.debit("ana", credits(15)).await.expect_err("590 of the new limit of 600 are drawn");
+    world.stop(credits(590)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_is_settled_where_it_was_given_and_what_it_leaves_is_shared() {
     for place in Place::ALL {
         let world = World::start(place, 2).await;

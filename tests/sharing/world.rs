@@ -119,7 +119,7 @@ impl World {
             started.push(Arc::new(Sidecar::start(name, shop.connect().await).await));
         }
         let store = shop.connect().await;
-        Self { sidecars: started, store, added: AtomicUsize::new(sidecars), shop: shop }
+        Self { sidecars: started, store, added: AtomicUsize::new(sidecars), shop }
     }
 
     /// One more sidecar, and the line between it and the store.
@@ -157,6 +157,12 @@ impl World {
     pub async fn limit(&self, member: &str, limit: Option<u32>) {
         let patch = Patch { limit: Some(limit.map(credits)), ..Patch::default() };
         self.control(Command::PatchMember { team: team(), user: user(member), patch }).await;
+    }
+
+    /// Empties the Redis that all share.
+    pub fn empty(&self) {
+        let Shop::Redis(server) = &self.shop else { panic!("only Redis can be emptied") };
+        server.run("FLUSHALL");
     }
 
     async fn control(&self, command: Command) {
@@ -266,6 +272,8 @@ impl Sidecar {
 async fn start(folder: &TempDir, store: Arc<dyn Store>) -> Result<Server, StartError> {
     let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
     config.server.http = vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
+    // A machine that is busy with other tests takes its time for a sync.
+    config.lease.wait = Duration::from_secs(1);
     Server::start_on(&config, Clock::system(), Some(store)).await
 }
 

@@ -24,6 +24,7 @@ const TWO: u128 = 12;
 /// A sidecar by hand.
 struct Hand {
     id: u128,
+    incarnation: u64,
     beat: u64,
     generation: u64,
     config: u64,
@@ -33,7 +34,7 @@ struct Hand {
 impl Hand {
     fn new(store: &mut Store, id: u128) -> Self {
         store.run(|rows| register(rows, id, 1, id)).expect("the first incarnation");
-        Self { id, beat: 0, generation: 0, config: 1_000, positions: Vec::new() }
+        Self { id, incarnation: 1, beat: 0, generation: 0, config: 1_000, positions: Vec::new() }
     }
 
     fn shares(&mut self) -> Shares {
@@ -46,12 +47,13 @@ impl Hand {
     fn send(&mut self, store: &mut Store, shares: Shares) -> Result<Reply, SyncRefusal> {
         let batch = Batch { first: 1, entries: Vec::new() };
         let shares = Some(shares);
-        let request = Request { sidecar: self.id, incarnation: 1, batch, shares, ..Request::default() };
+        let request = Request { sidecar: self.id, incarnation: self.incarnation, batch, shares, ..Request::default() };
         let now = store.now;
         let (reply, _) = store.run(|rows| sync(rows, &request, now))?;
         if let Some(lease) = reply.leases.get(&id(SUBSCRIPTION)).and_then(|leases| leases.last()) {
             let (granted, returned, lost) = (lease.granted, lease.returned, lease.lost);
-            self.positions = vec![Position { window: lease.window, granted, returned, lost }];
+            let tally = self.positions.last().map(|position| position.tally).unwrap_or_default();
+            self.positions = vec![Position { window: lease.window, granted, returned, lost, tally }];
         }
         Ok(reply)
     }
@@ -148,6 +150,29 @@ fn another_store_lends_nothing_until_everybody_has_told() {
     one.generation = 1;
     assert_eq!(one.ask(store, 60).0, credits(60), "the last one to tell");
     assert_eq!(two.ask(store, 10).0, credits(10));
+}
+
+#[test]
+fn a_store_that_has_forgotten_an_account_takes_its_sums_from_who_holds_it() {
+    let (mut world, mut one, _) = world();
+    one.ask(&mut world.store, 50);
+    one.positions[0].tally.spent = credits(45);
+    let (mut anew, _, mut two) = self::world();
+    let store = &mut anew.store;
+    store.run(|rows| register(rows, ONE, 2, 7)).expect("a later incarnation");
+    one.generation = 1;
+    let mut shares = one.shares();
+    shares.wants.insert(id(SUBSCRIPTION), want(20));
+    one.incarnation = 2;
+    let reply = one.send(store, shares).expect("it is registered");
+    assert_eq!(reply.shared.expect("one of many").regressions, 1);
+    let holder = store.subscription().open_account().of(ONE);
+    assert_eq!((holder.spent, store.subscription().open_account().used_and_held()), (credits(45), credits(45)));
+    two.generation = 2;
+    two.ask(store, 1);
+    one.generation = 2;
+    one.positions[0].returned = credits(5);
+    assert_eq!(one.ask(store, 20).0, credits(70), "what was left is returned, as of every lease that has run out");
 }
 
 #[test]

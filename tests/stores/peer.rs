@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use purser::domain::{Credits, Timestamp};
+use purser::domain::{Credits, Tally, Timestamp};
 use purser::root::pending::Outcome;
 use purser::root::sync::Reply;
 use purser::root::{PendingKey, Position, Shared, Shares, Want};
@@ -56,6 +56,8 @@ impl Peer {
         self.beat += 1;
         let goal = credits(goal);
         let want = Want { goal, step: goal, least: goal, waiting: goal };
+        let tally = self.engine.tally();
+        self.positions.iter_mut().for_each(|position| position.tally = tally);
         let shares = Shares {
             host: format!("host-{}", self.id),
             beat: self.beat,
@@ -78,14 +80,16 @@ impl Peer {
         assert!(reply.acked >= self.acked, "what was answered is not lost");
         assert!(shared.generation >= self.generation, "no earlier state of the store answers");
         (self.acked, self.generation) = (reply.acked, shared.generation);
-        let leases = reply.leases.get(&sub("s")).into_iter().flatten();
+        // A store that does not know the account says nothing of it.
+        let Some(leases) = reply.leases.get(&sub("s")) else { return shared };
         let position = |lease: &purser::root::Lease| Position {
             window: lease.window,
             granted: lease.granted,
             returned: lease.returned,
             lost: lease.lost,
+            tally: Tally::default(),
         };
-        self.positions = leases.map(position).collect();
+        self.positions = leases.iter().map(position).collect();
         shared
     }
 

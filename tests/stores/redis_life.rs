@@ -138,6 +138,35 @@ fn an_emptied_redis_lends_nothing_before_those_it_forgot_have_told() {
 }
 
 #[test]
+fn what_was_told_before_an_account_was_named_anew_is_charged_once_it_is() {
+    block_on(async {
+        let server = Server::start();
+        let store = opened(server.port(), 5 * SECOND).await;
+        let mut peers = two_peers(&store).await;
+        peers[0].engine.debit("d1", "80").hold("h1", "5");
+        peers[0].sync(&store, "100").await.expect("the store answers");
+        server.run("FLUSHALL");
+        for peer in &mut peers {
+            store.register(peer.id, 2, 2).await.expect("the store answers").expect("nobody is known");
+            (peer.incarnation, peer.acked) = (2, 0);
+        }
+        for peer in &mut peers {
+            peer.sync_soon(&store, "0").await;
+        }
+        assert_eq!(peers[0].acked, 2, "the ledger has the entries again, and no account yet");
+        control(&store, |rows| put_subscription(rows, "s", &terms("ana"), now())).await;
+        control(&store, |rows| put_team(rows, "t", "s")).await;
+        let before = peers[0].granted();
+        peers[0].sync_soon(&store, "40").await;
+        let row = store.subscription(&sub("s")).await.expect("the store answers").expect("it was put");
+        let holder = row.open_account().of(peers[0].id);
+        assert_eq!((holder.spent, holder.held), (credits("80"), credits("5")));
+        assert_eq!((holder.granted, holder.free()), (before, before.minus(credits("85"))), "as it was before");
+        assert_eq!(store.audit().await.expect("it is audited").listed, []);
+    });
+}
+
+#[test]
 fn a_doctored_database_is_noticed() {
     block_on(async {
         let server = Server::start();

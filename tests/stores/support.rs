@@ -281,6 +281,11 @@ impl Engine {
         }
     }
 
+    /// What was drawn so far on the subscription in the window.
+    pub fn tally(&self) -> Tally {
+        self.accounts.get(&(self.drawer.subscription.clone(), self.window)).copied().unwrap_or_default()
+    }
+
     fn push(&mut self, id: &str, fact: Fact, postings: Vec<Posting>) -> &mut Self {
         let mut summed = Vec::new();
         for mut posting in postings {
