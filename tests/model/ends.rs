@@ -96,6 +96,10 @@ impl Model {
             return Ended::HoldOver;
         }
         let until = self.now + ttl as i64;
+        if until == hold.until {
+            let left = self.left(scope, &hold.place);
+            return Ended::Done { micros: hold.micros, until: Some(until), left, replayed: true };
+        }
         self.push(scope, id, What::Extended { of: hold.fact, until });
         let left = self.left(scope, &hold.place);
         Ended::Done { micros: hold.micros, until: Some(until), left, replayed: false }
