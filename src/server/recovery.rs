@@ -57,7 +57,10 @@ pub enum OpenError {
     #[error(transparent)]
     Disagreement(#[from] Disagreement),
     /// The journal begins behind what the store has.
-    #[error("the journal begins with entry {first}, the store ends with {last}: this is another store's journal")]
+    #[error(
+        "the journal begins with entry {first}, the store ends with {last}: it is another store's journal, or the \
+         store has lost what lies between (docs/sharing.md says what to do)"
+    )]
     OtherStore {
         /// The journal's first entry.
         first: u64,

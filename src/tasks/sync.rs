@@ -29,6 +29,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The pause before what was called back is returned: another answer may be on its way.
 const CALLED_PAUSE: Duration = Duration::from_millis(2);
 
+/// The fewest entries that one batch is cut to while larger ones do not come through.
+const BATCH_ENTRIES_MIN: usize = 256;
+
 /// How finely the loop knows which entry was the last at a time.
 const MARK_MILLIS: u64 = 60_000;
 
@@ -84,6 +87,9 @@ pub struct SyncLoop {
     asks: Asks,
     pub(super) confirmed: watch::Sender<u64>,
     pub(super) reader: Reader,
+    /// Entries of the next batch: fewer after a failure. A store may be too slow for a large one, and in Redis
+    /// others may be faster every time.
+    batch_entries: usize,
     /// Entries at or after which are remembered by time: when, and the last entry then.
     marks: std::collections::VecDeque<(Timestamp, u64)>,
     charged_micros: i64,
@@ -116,6 +122,7 @@ impl SyncLoop {
         let marks = marks.into();
         let syncs = parts.metrics.syncs(parts.store.name());
         let (charged_micros, behind_since, is_pushed, push_after) = (0, None, false, parts.clock.instant());
+        let batch_entries = options.entries_max;
         Self {
             parts,
             options,
@@ -123,6 +130,7 @@ impl SyncLoop {
             asks,
             confirmed,
             reader,
+            batch_entries,
             marks,
             charged_micros,
             behind_since,
@@ -152,6 +160,7 @@ impl SyncLoop {
                 sharer.close();
             }
             let synced = self.step(first).await;
+            self.resize(synced.is_ok());
             self.parts.health.synced(synced.is_ok());
             let instant = self.parts.clock.instant();
             self.parts.health.leases(self.sharer.as_ref().is_none_or(|sharer| sharer.may_spend(instant)));
@@ -163,16 +172,33 @@ impl SyncLoop {
                 Ok(()) => interval,
                 Err(error) => {
                     self.syncs.failures.increment(1);
-                    if matches!(error, SyncError::Refused(_)) && !self.came_back(&error).await {
+                    if self.is_final(&error).await {
                         self.parts.metrics.leases.fenced.set(1.0);
                         self.parts.health.refuse();
-                        tracing::error!(%error, "nothing is decided here any more");
+                        tracing::error!(%error, "nothing is decided here any more; see docs/sharing.md");
                         return false;
                     }
                     tracing::warn!(%error, "sync failed; it is tried again");
                     (pause * 2).min(PAUSE_MAX)
                 }
             };
+        }
+    }
+
+    /// Halves or doubles the batch.
+    fn resize(&mut self, came_through: bool) {
+        let (least, most) = (BATCH_ENTRIES_MIN.min(self.options.entries_max), self.options.entries_max);
+        let next = if came_through { self.batch_entries * 2 } else { self.batch_entries / 2 };
+        self.batch_entries = next.clamp(least, most);
+    }
+
+    /// Whether no later sync can come through. What the journal does not have any more and the store has lost
+    /// nobody can tell: to enter more would only lose more.
+    async fn is_final(&mut self, error: &SyncError) -> bool {
+        match error {
+            SyncError::Refused(_) => !self.came_back(error).await,
+            SyncError::Read(ReadError::Gone { .. }) => true,
+            _ => false,
         }
     }
 
@@ -278,21 +304,30 @@ impl SyncLoop {
 
     pub(super) fn read(&mut self, through: Seq) -> Result<(u64, Vec<Entry>), SyncError> {
         let first = self.reader.next_seq().0;
-        let (mut entries, mut bad) = (Vec::new(), None);
-        let last = through.0.min(first + self.options.entries_max as u64 - 1);
-        while self.reader.next_seq().0 <= last {
-            let taken = self.reader.read(Seq(last), BATCH_BYTES_MAX, |seq, bytes| match decode(bytes) {
-                Ok(entry) => entries.push(entry),
-                Err(error) => bad = bad.take().or(Some((seq, error))),
+        let (mut entries, mut next, mut wrong) = (Vec::new(), first, None);
+        let last = through.0.min(first + self.batch_entries as u64 - 1);
+        while next <= last {
+            let taken = self.reader.read(Seq(last), BATCH_BYTES_MAX, |seq, bytes| {
+                // The reader passes over what the journal never had; a batch has no gaps.
+                let entry = match seq.0 == next {
+                    true => decode(bytes).map_err(|error| SyncError::Entry(seq, error)),
+                    false => Err(gone(next, seq)),
+                };
+                next = seq.after().0;
+                match entry {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => wrong = wrong.take().or(Some(error)),
+                }
             })?;
-            if taken == 0 || entries.len() >= self.options.entries_max {
+            wrong = wrong.or((taken == 0).then(|| gone(next, through.after())));
+            if let Some(error) = wrong {
+                return Err(error);
+            }
+            if entries.len() >= self.batch_entries {
                 break;
             }
         }
-        match bad {
-            None => Ok((first, entries)),
-            Some((seq, error)) => Err(SyncError::Entry(seq, error)),
-        }
+        Ok((first, entries))
     }
 
     /// What is free in leases that have run out, of subscriptions that the batch draws on.
@@ -352,6 +387,10 @@ impl SyncLoop {
         flush.unflushed_credits.set(micros as f64 / 1e6);
         flush.lag_seconds.set(behind.map_or(0.0, |since| clock.since(since).as_secs_f64()));
     }
+}
+
+fn gone(asked: u64, first: Seq) -> SyncError {
+    SyncError::Read(ReadError::Gone { asked: Seq(asked), first })
 }
 
 pub(super) fn journal(parts: &Parts) -> &Journal {

@@ -5,7 +5,7 @@
 #![allow(dead_code)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use purser::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
@@ -17,13 +17,26 @@ use tokio::sync::{RwLock, RwLockWriteGuard, watch};
 pub struct Cut {
     store: Arc<dyn Store>,
     is_cut: AtomicBool,
+    has_forgotten: AtomicBool,
+    entries_max: AtomicUsize,
     /// Taken by whoever reads whole tables.
     scans: RwLock<()>,
 }
 
 impl Cut {
     pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, is_cut: AtomicBool::new(false), scans: RwLock::default() })
+        let (is_cut, has_forgotten, entries_max) = (false.into(), false.into(), usize::MAX.into());
+        Arc::new(Self { store, is_cut, has_forgotten, entries_max, scans: RwLock::default() })
+    }
+
+    /// From now on more entries at once take too long.
+    pub fn narrow(&self, entries_max: usize) {
+        self.entries_max.store(entries_max, Ordering::SeqCst);
+    }
+
+    /// From now on the store has none of the sidecar's entries.
+    pub fn forget(&self) {
+        self.has_forgotten.store(true, Ordering::SeqCst);
     }
 
     /// Nothing gets through from now on, or everything again.
@@ -51,7 +64,13 @@ impl Store for Cut {
     }
 
     async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
-        self.reach()?.sync(request, now).await
+        if request.batch.entries.len() > self.entries_max.load(Ordering::SeqCst) {
+            return Err(StoreError::unavailable("syncing", "the store", "it takes too long"));
+        }
+        match self.has_forgotten.load(Ordering::SeqCst) {
+            true => self.reach().map(|_| Err(SyncRefusal::Gap { last: 0 })),
+            false => self.reach()?.sync(request, now).await,
+        }
     }
 
     async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError> {

@@ -1,5 +1,6 @@
 //! What operators see and do while several sidecars share a store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use purser::domain::{Credits, Timestamp};
@@ -7,6 +8,7 @@ use purser::root::{Actor, Refusal};
 use purser::server::StartError;
 use purser::server::recovery::OpenError;
 use purser::service::{FundsBalance, SidecarNow};
+use purser::store::Store;
 
 use crate::world::{Place, Sidecar, World, credits, subscription, team, user};
 
@@ -116,6 +118,54 @@ async fn what_a_vanished_sidecar_strands_comes_back_when_it_is_forgiven() {
     third.debit("ana", credits(1)).await.expect_err("the pool is spent");
     assert!(third.stop().await);
     world.stop(credits(997)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_tell_again_what_the_store_lost_stops_and_can_be_given_up() {
+    let world = World::start(Place::Memory, 1).await;
+    world.team(100, &[("ana", None)]).await;
+    let first = &world.sidecars[0];
+    let known = listed(first).await.into_iter().map(|now| now.sidecar.id).next();
+    let (second, line) = world.add().await;
+    second.debit_soon("ana", credits(10)).await;
+    let second = second.outlive_journal(Arc::clone(&line) as Arc<dyn Store>).await;
+    second.debit_soon("ana", credits(10)).await;
+    second.service().flush().await.expect("the store is there");
+
+    line.forget();
+    soon("it stops", async || second.service().unready().is_some()).await;
+    second.debit("ana", credits(1)).await.expect_err("what it would enter could not reach the ledger");
+    assert_eq!(metric(&second, "purser_fenced"), 1.0);
+
+    let mut all = listed(first).await.into_iter().map(|now| now.sidecar.id);
+    let id = all.find(|id| Some(*id) != known).expect("it has registered");
+    first.service().forgive(id, true, &ops()).await.expect("the store is there").expect("it is forced");
+    first.debit_soon("ana", credits(80)).await;
+    let (third, _) = world.add().await;
+    third.debit("ana", credits(1)).await.expect_err("the pool is spent");
+    assert!(third.stop().await);
+    let _ = second.stop().await;
+    world.stop(credits(100)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_goes_in_smaller_batches_where_large_ones_do_not_come_through() {
+    let world = World::start(Place::Memory, 1).await;
+    world.team(10_000, &[("ana", None)]).await;
+    let (second, line) = world.add().await;
+    second.debit_soon("ana", credits(1_000)).await;
+    second.service().flush().await.expect("the store is there");
+    soon("it is lent a part to go on from", async || world.lent().await >= credits(1)).await;
+    line.cut(true);
+    let bit = Credits::from_micros(1).expect("in range");
+    for _ in 0..1_000 {
+        second.debit("ana", bit).await.expect("it goes on from its part");
+    }
+    line.narrow(300);
+    line.cut(false);
+    soon("all of it comes through", async || second.service().flush().await.is_ok()).await;
+    assert!(second.stop().await);
+    world.stop(credits(1_000).plus(Credits::from_micros(1_000).expect("in range"))).await;
 }
 
 async fn listed(sidecar: &Sidecar) -> Vec<SidecarNow> {

@@ -212,6 +212,19 @@ impl Sidecar {
         self.server.stop(STOP).await.flushed
     }
 
+    /// Stops it and starts it again as itself without the entries of its journal, as if all were confirmed long ago.
+    pub async fn outlive_journal(self, store: Arc<dyn Store>) -> Self {
+        let Self { server, name, asked, folder } = self;
+        assert!(server.stop(STOP).await.flushed);
+        for file in std::fs::read_dir(folder.path()).expect("it is there").flatten() {
+            if file.file_name().to_string_lossy().starts_with("journal-") {
+                std::fs::remove_file(file.path()).expect("it can go");
+            }
+        }
+        let server = start(&folder, store).await.expect("it starts");
+        Self { server, name, asked, folder }
+    }
+
     /// Stops it and starts it again with the same data folder; answers whether everything was in the
     /// store before, and what came of the start.
     pub async fn restart(self, store: Arc<dyn Store>) -> (bool, Result<Server, StartError>) {
