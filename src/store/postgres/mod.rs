@@ -226,7 +226,7 @@ impl Store for Postgres {
     }
 
     async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
-        self.verb("taking a report", self.sync_now(request, now)).await
+        self.verb("taking a report", Box::pin(self.sync_now(request, now))).await
     }
 
     async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError> {

@@ -86,7 +86,7 @@ impl Lender {
             return Ok(None);
         }
         let fence = fence(&answer).ok_or_else(|| self.senseless(&answer))?;
-        let rows = answer.get(3..).unwrap_or_default().chunks(2).map(|row| read(row));
+        let rows = answer.get(3..).unwrap_or_default().chunks(2).map(read);
         let rows = rows.collect::<Option<_>>().ok_or_else(|| self.senseless(&answer))?;
         Ok(Some((fence, rows)))
     }

@@ -179,15 +179,15 @@ impl Store for Sqlite {
         incarnation: u64,
         nonce: u128,
     ) -> Result<Result<Sidecar, SyncRefusal>, StoreError> {
-        self.verb("registering the sidecar", self.register_now(id, incarnation, nonce)).await
+        self.verb("registering the sidecar", Box::pin(self.register_now(id, incarnation, nonce))).await
     }
 
     async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
-        self.verb("taking a report", self.sync_now(request, now)).await
+        self.verb("taking a report", Box::pin(self.sync_now(request, now))).await
     }
 
     async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError> {
-        self.verb("making a change", self.control_now(rule, actor, now)).await
+        self.verb("making a change", Box::pin(self.control_now(rule, actor, now))).await
     }
 
     async fn load(&self, _sidecar: u128, now: Timestamp, visit: Visitor<'_>) -> Result<(), StoreError> {
