@@ -50,7 +50,10 @@ pub fn step(world: &World) -> Option<Answer> {
         }
         6 => settle(world, who, number, 2 * random.gen_range(0..3) + 1),
         7 => meter.release(&here, &hold, world.now()).ok().filter(|ended| !ended.replayed).map(|_| Answer::Ended),
-        8 => meter.extend(&here, &hold, 2 * TTL_MILLIS, world.now()).ok().map(|_| Answer::Ended),
+        8 => {
+            let extended = meter.extend(&here, &hold, 2 * TTL_MILLIS, world.now());
+            extended.ok().filter(|ended| !ended.replayed).map(|_| Answer::Ended)
+        }
         9 => {
             let part = id("r0");
             let part = random.gen_bool(0.5).then(|| (&part, credits(1)));
