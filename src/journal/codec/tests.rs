@@ -1,0 +1,126 @@
+//! Whether entries read back as they were written, and other bytes are refused.
+
+use proptest::prelude::*;
+use smallvec::smallvec;
+
+use super::*;
+
+fn credits() -> impl Strategy<Value = Credits> {
+    (0..=Credits::MAX.micros()).prop_map(|micros| Credits::from_micros(micros).expect("in range"))
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..=Timestamp::MAX.millis()).prop_map(|millis| Timestamp::from_millis(millis).expect("in range"))
+}
+
+fn set() -> impl Strategy<Value = Set> {
+    (credits(), time()).prop_map(|(credits, expires_at)| Set { credits, expires_at })
+}
+
+fn tally() -> impl Strategy<Value = Tally> {
+    (credits(), credits(), credits()).prop_map(|(a, b, held)| Tally { spent: a.max(b), refunded: a.min(b), held })
+}
+
+fn fact() -> impl Strategy<Value = Fact> {
+    let model = || proptest::option::of("[!--/-~][!-~]{0,127}".prop_map(|text| Model::new(&text).expect("visible")));
+    prop_oneof![
+        (credits(), model(), any::<u64>()).prop_map(|(credits, model, content)| Fact::Debited {
+            credits,
+            model,
+            content
+        }),
+        (credits(), time(), model(), any::<u64>()).prop_map(|(credits, expires_at, model, content)| Fact::Held {
+            credits,
+            expires_at,
+            model,
+            content
+        }),
+        time().prop_map(|expires_at| Fact::Extended { expires_at }),
+        (credits(), credits(), credits(), any::<bool>()).prop_map(|(charged, returned, debt, late)| Fact::Settled {
+            charged,
+            returned,
+            debt,
+            late
+        }),
+        credits().prop_map(|returned| Fact::Released { returned }),
+        credits().prop_map(|returned| Fact::Expired { returned }),
+        ("[!--/-~][!-~]{0,127}", credits(), any::<u64>()).prop_map(|(debit, credits, content)| Fact::Refunded {
+            debit: OperationId::new(&debit).expect("visible"),
+            credits,
+            content
+        }),
+        (credits(), any::<bool>()).prop_map(|(credits, reused)| Fact::Voided { credits, reused }),
+        asked().prop_map(|end| Fact::EndAsked { end }),
+    ]
+}
+
+fn asked() -> impl Strategy<Value = AskedEnd> {
+    let part = ("[!--/-~][!-~]{0,127}", credits());
+    prop_oneof![
+        credits().prop_map(|credits| AskedEnd::Settle { credits }),
+        Just(AskedEnd::Release),
+        time().prop_map(|expires_at| AskedEnd::Extend { expires_at }),
+        proptest::option::of(part).prop_map(|part| AskedEnd::Refund {
+            part: part.map(|(id, credits)| (OperationId::new(&id).expect("visible"), credits)),
+        }),
+    ]
+}
+
+fn posting() -> impl Strategy<Value = Posting> {
+    use proptest::option::of;
+    (time(), credits(), credits(), of(set()), of(set()), tally(), of(tally())).prop_map(
+        |(window, spent, refunded, held, unheld, account, member)| Posting {
+            window,
+            spent,
+            refunded,
+            held,
+            unheld,
+            account,
+            member,
+        },
+    )
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let names =
+        ("[!--/-~][!-~]{0,127}", proptest::option::of("[a-z@:-][a-z.@:-]{0,127}"), "[A-Z0-9_]{1,128}", "[a-z]{1,128}");
+    (time(), names, any::<bool>(), fact(), posting(), proptest::option::of(posting())).prop_map(
+        |(at, (id, team, member, subscription), pool, fact, first, second)| {
+            let mut postings: SmallVec<[Posting; 1]> = smallvec![first];
+            postings.extend(second);
+            let drawer = Drawer {
+                team: team.map(|team| TeamId::new(&team).expect("a name")),
+                member: UserId::new(&member).expect("a name"),
+                payer: if pool { Payer::Pool } else { Payer::Wallet },
+                subscription: SubscriptionId::new(&subscription).expect("a name"),
+            };
+            let id = OperationId::new(&id).expect("visible");
+            Entry { at, id, drawer, fact, postings }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn an_entry_reads_back_as_it_was_written(entry in entry()) {
+        let mut bytes = Vec::new();
+        encode(&entry, &mut bytes);
+        prop_assert!(bytes.len() <= ENTRY_BYTES_MAX);
+        prop_assert_eq!(decode(&bytes), Ok(entry));
+    }
+
+    #[test]
+    fn an_entry_that_is_cut_or_longer_is_refused(entry in entry(), cut in 0.0..1.0) {
+        let mut bytes = Vec::new();
+        encode(&entry, &mut bytes);
+        let length = (bytes.len() as f64 * cut) as usize;
+        prop_assert!(decode(&bytes[..length]).is_err());
+        bytes.push(0);
+        prop_assert_eq!(decode(&bytes), Err(CodecError::Long));
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        drop(decode(&bytes));
+    }
+}
