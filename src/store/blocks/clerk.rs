@@ -97,12 +97,9 @@ impl Clerk {
             let pool = (id.clone(), *window);
             let asked = self.state.lock().tabs.ask(&pool, *free, want, now);
             let Some(asked) = asked else { continue };
-            borrowing.asked += 1;
-            let Some(borrowed) = self.ask(&pool, asked).await else {
-                borrowing.failed += 1;
+            if !self.borrow_of(&mut borrowing, pool, asked).await {
                 break;
-            };
-            borrowing.credits.push((pool, borrowed));
+            }
         }
         borrowing
     }
@@ -112,14 +109,22 @@ impl Clerk {
         let mut borrowing = Borrowing::default();
         let all = self.state.lock().tabs.all();
         for (pool, asked) in all {
-            borrowing.asked += 1;
-            let Some(borrowed) = self.ask(&pool, asked).await else {
-                borrowing.failed += 1;
+            if !self.borrow_of(&mut borrowing, pool, asked).await {
                 break;
-            };
-            borrowing.credits.push((pool, borrowed));
+            }
         }
         borrowing
+    }
+
+    /// Borrows of one pool and notes what came of it; whether the lender is there for the next.
+    async fn borrow_of(&self, borrowing: &mut Borrowing, pool: Pool, asked: Credits) -> bool {
+        borrowing.asked += 1;
+        let borrowed = self.ask(&pool, asked).await;
+        match borrowed {
+            Some(borrowed) => borrowing.credits.push((pool, borrowed)),
+            None => borrowing.failed += 1,
+        }
+        borrowed.is_some()
     }
 
     /// One exchange; answers what was borrowed, `None` where the lender is not there.
