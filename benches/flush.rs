@@ -2,7 +2,8 @@
 //! of different teams: the positions of the ledger must not make them wait for each other.
 //!
 //! Not a criterion bench: a flush is long, and the figure is entries a second. The files lie in the folder
-//! for temporary files: point `TMPDIR` to the disk in question. The server runs on the same machine.
+//! for temporary files: point `TMPDIR` to the disk in question. The servers run on the same machine. Names of
+//! stores as arguments leave the others out: `cargo bench --bench flush -- postgres`.
 
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
@@ -17,7 +18,9 @@ use std::sync::Arc;
 use purser::clock::Clock;
 use purser::root::sync::Request;
 use purser::store::{Memory, Store};
-use support::{Engine, block_on, control, new_database, new_file, open, open_postgres, put_team, report, seeded, user};
+use support::{
+    Engine, block_on, control, new_database, new_file, open, open_postgres, open_redis, put_team, report, seeded, user,
+};
 
 /// The allocator of the program that is measured.
 #[global_allocator]
@@ -25,6 +28,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Entries of one report.
 const BATCHES: [usize; 3] = [500, 2_000, 10_000];
+
+/// For how long operations are remembered, as `idempotency.retain` is unless it is set.
+const REMEMBERS_MILLIS: u64 = 24 * 3_600_000;
 
 /// The first sidecar's id.
 const SIDECAR: u128 = 7;
@@ -36,27 +42,61 @@ fn is_smoke() -> bool {
     std::env::var_os("PURSER_BENCH_SMOKE").is_some() || std::env::args().any(|arg| arg == "--test")
 }
 
+/// Whether a store is measured: where none is named, all are.
+fn is_asked(store: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).peekable();
+    named.peek().is_none() || named.any(|name| store.starts_with(&name))
+}
+
 fn main() {
     let (entries, changes) = if is_smoke() { (1_000, 32) } else { (200_000, 4_000) };
-    println!("{:<12} {:>8} {:>8} {:>12} {:>10}", "store", "sidecars", "batch", "entries/s", "ms a batch");
+    println!("{:<16} {:>8} {:>8} {:>12} {:>10}", "store", "sidecars", "batch", "entries/s", "ms a batch");
     for batch in BATCHES.map(|batch| batch.min(entries)) {
-        // What the rules and the making of rows take, whatever the store.
-        block_on(flush("memory", &Memory::default(), 1, entries, batch));
-        block_on(async {
-            let (_folder, file) = new_file();
-            flush("sqlite", &open(&file).await, 1, entries, batch).await;
-        });
-        for sidecars in [1, 2] {
-            block_on(async {
-                let store = open_postgres(postgres::server(), &new_database().await).await;
-                flush("postgres", &store, sidecars, entries, batch).await;
-            });
+        block_on(each(entries, batch));
+    }
+    if is_asked("postgres") {
+        println!("{:<16} {:>8} {:>12}", "store", "at once", "changes/s");
+        for together in TOGETHER {
+            block_on(change("postgres", together, changes));
         }
     }
-    println!("{:<12} {:>8} {:>12}", "store", "at once", "changes/s");
-    for together in TOGETHER {
-        block_on(change("postgres", together, changes));
+}
+
+async fn each(entries: usize, batch: usize) {
+    if is_asked("memory") {
+        // What the rules and the making of rows take, whatever the store.
+        flush("memory", &Memory::default(), 1, entries, batch).await;
     }
+    if is_asked("sqlite") {
+        let (_folder, file) = new_file();
+        flush("sqlite", &open(&file).await, 1, entries, batch).await;
+    }
+    for sidecars in [1, 2] {
+        if is_asked("postgres") {
+            let store = open_postgres(postgres_server().await, &new_database().await).await;
+            flush("postgres", &store, sidecars, entries, batch).await;
+        }
+        for fsync in ["everysec", "always"] {
+            if is_asked("redis") {
+                let server = redis::Server::with(&["--appendonly", "yes", "--appendfsync", fsync]);
+                flush(&format!("redis {fsync}"), &open_redis(&server).await, sidecars, entries, batch).await;
+            }
+        }
+    }
+}
+
+/// A server with memory as one has it that is not only there for a test: a quarter of what a small machine has,
+/// as its manual recommends, so that the newest part of the ledger's indexes stays in it.
+async fn postgres_server() -> &'static postgres::Server {
+    static SET: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    let server = postgres::server();
+    let set = async || {
+        server.run("postgres", "ALTER SYSTEM SET shared_buffers = '1GB'").await;
+        server.crash();
+        server.restart();
+    };
+    SET.get_or_init(set).await;
+    server
 }
 
 /// Debits, and holds that are settled, in the ratio of two to two: `entries` of them by as many sidecars.
@@ -68,7 +108,12 @@ fn requests(sidecar: u128, entries: usize, batch: usize) -> Vec<Request> {
         engine.debit(&id("a"), "0.001").hold(&id("b"), "0.002").settle(&id("b"), "0.001").debit(&id("c"), "0.0005");
     }
     let entries = engine.entries.len();
-    let request = |first: usize| Request { sidecar, ..engine.request(first + 1, (first + batch).min(entries)) };
+    let request = |first: usize| {
+        let mut request = Request { sidecar, ..engine.request(first + 1, (first + batch).min(entries)) };
+        // As a sidecar reports: its ids are its own for as long as it remembers them.
+        request.shares.iter_mut().for_each(|shares| shares.remembers_millis = REMEMBERS_MILLIS);
+        request
+    };
     (0..entries).step_by(batch).map(request).collect()
 }
 
@@ -96,7 +141,7 @@ async fn flush(name: &str, store: &dyn Store, sidecars: u128, entries: usize, ba
     }
     let seconds = clock.since(started).as_secs_f64();
     let (rate, each) = (entries as f64 / seconds, seconds * 1e3 / reports as f64);
-    println!("{name:<12} {sidecars:>8} {batch:>8} {rate:>12.0} {each:>10.1}");
+    println!("{name:<16} {sidecars:>8} {batch:>8} {rate:>12.0} {each:>10.1}");
     assert_eq!(store.audit().await.expect("it is audited").differences, 0);
 }
 
@@ -119,5 +164,5 @@ async fn change(name: &str, together: usize, changes: usize) {
         work.await.expect("the changes go through");
     }
     let rate = (changes / together * together) as f64 / clock.since(started).as_secs_f64();
-    println!("{name:<12} {together:>8} {rate:>12.0}");
+    println!("{name:<16} {together:>8} {rate:>12.0}");
 }

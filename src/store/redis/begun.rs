@@ -34,7 +34,8 @@ pub struct Begins {
     pub fields: Vec<String>,
     /// What is written of each.
     pub values: Vec<String>,
-    /// What there may be of each, line by line: it has been read, and does not count against it. Mostly empty.
+    /// What there may be of each, line by line: it has been read, and does not count against it. Mostly nothing
+    /// has been read.
     pub stale: Vec<String>,
     /// How long the newest hash lives on, in milliseconds.
     pub ttl: String,
@@ -62,7 +63,9 @@ impl Begins {
         for (operation, entry) in commit.begun() {
             let field = field(&operation);
             begins.values.push(format!("{} {:08x} {}", begins.own, likeness(entry), entry.at.millis()));
-            begins.stale.push(known.get(&field).map(|values| values.join("\n")).unwrap_or_default());
+            if !known.is_empty() {
+                begins.stale.push(known.get(&field).map(|values| values.join("\n")).unwrap_or_default());
+            }
             begins.fields.push(field);
         }
         begins

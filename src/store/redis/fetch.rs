@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redis::{Pipeline, Value};
+use redis::Value;
 
 use super::begun::Known;
 use super::failure::Failure;
@@ -110,22 +110,42 @@ pub enum Fetched {
 pub async fn fetch(link: &Link, names: &Keys, read: Option<Box<Read>>, keys: Vec<Key>) -> Result<Fetched, Failure> {
     let mut commands = redis::pipe();
     commands.add_command(library::ask_fence(&names.meta()));
+    let mut hashes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for key in &keys {
-        ask(&mut commands, names, key);
+        match names.slot(key) {
+            Some(slot) => hashes.entry(slot.key).or_default().push(slot.field),
+            None => drop(commands.cmd("HGETALL").arg(whole(names, key))),
+        }
     }
-    let mut answers = link.read(&commands).await?.into_iter();
-    let fence = library::fence(answers.next().unwrap_or(Value::Nil))?;
+    for (hash, fields) in &hashes {
+        commands.cmd("HMGET").arg(hash).arg(fields);
+    }
+    let mut answers = link.read(&commands).await?;
+    let parts = answers.split_off(answers.len().saturating_sub(hashes.len()));
+    let mut wholes = answers.into_iter();
+    let fence = library::fence(wholes.next().unwrap_or(Value::Nil))?;
     let mut read = match (fence, read) {
         (Fence::Known(fence), None) => Box::new(Read::new(fence)),
         (Fence::Known(fence), Some(read)) if read.fence == fence => read,
         (fence, _) => return Ok(Fetched::Not(fence)),
     };
-    for (key, answer) in keys.into_iter().zip(answers) {
-        let rows = match (&key, names.slot(&key)) {
-            (_, Some(slot)) => read.take_one(&key, slot, of_value(answer)?)?.into_iter().collect(),
-            (Key::Members(team), None) => read.take_all(&key, names.members(team), answer)?,
-            (Key::Pending(owner), None) => read.take_pending(&key, &names.pending(*owner), answer)?,
-            (_, None) => read.take_all(&key, names.sidecars(), answer)?,
+    let mut found = BTreeMap::new();
+    for (hash, answer) in hashes.into_keys().zip(parts) {
+        found.insert(hash, of_value::<Vec<Option<String>>>(answer)?.into_iter());
+    }
+    for key in keys {
+        let rows = match names.slot(&key) {
+            Some(slot) => {
+                let value = found.get_mut(&slot.key).and_then(Iterator::next).flatten();
+                read.take_one(&key, slot, value)?.into_iter().collect()
+            }
+            None => {
+                let (hash, answer) = (whole(names, &key), wholes.next().unwrap_or(Value::Nil));
+                match key {
+                    Key::Pending(_) => read.take_pending(&key, &hash, answer)?,
+                    _ => read.take_all(&key, hash, answer)?,
+                }
+            }
         };
         read.rows.load(key.clone(), rows);
         read.keys.push(key);
@@ -134,13 +154,13 @@ pub async fn fetch(link: &Link, names: &Keys, read: Option<Box<Read>>, keys: Vec
     Ok(Fetched::Rows(read))
 }
 
-fn ask(commands: &mut Pipeline, names: &Keys, key: &Key) {
-    match (key, names.slot(key)) {
-        (_, Some(slot)) => commands.cmd("HGET").arg(slot.key).arg(slot.field),
-        (Key::Members(team), None) => commands.cmd("HGETALL").arg(names.members(team)),
-        (Key::Pending(owner), None) => commands.cmd("HGETALL").arg(names.pending(*owner)),
-        (_, None) => commands.cmd("HGETALL").arg(names.sidecars()),
-    };
+/// The hash of which a key means all rows.
+fn whole(names: &Keys, key: &Key) -> String {
+    match key {
+        Key::Members(team) => names.members(team),
+        Key::Pending(owner) => names.pending(*owner),
+        _ => names.sidecars(),
+    }
 }
 
 /// Reads a row that no rule asked for.

@@ -1,82 +1,156 @@
-//! Entries of the ledger as streams keep them: plain fields, those that say nothing left out. A team's
-//! entries are in a stream of its own; the one of all has their ids and the team's name in their place.
+//! Entries of the ledger as streams keep them: one JSON object, without what says nothing. A team's entries are
+//! in a stream of its own; the one of all has the team's name and the first position of each run of them in their
+//! place. Earlier versions wrote each value as a field, and a place for each entry: both are read.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::{Arguments, Display};
+use std::io::Write;
+
+use serde_json::value::RawValue;
 
 use super::failure::Failure;
-use super::keys::hex;
-use super::payload::Fields;
 use super::text::Text;
 use crate::domain::ids::Model;
 use crate::domain::{Credits, OperationId, Payer, Set, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::store::ledger::{LedgerEntry, Moves};
 
-/// Writes names and values of an entry.
-pub fn write(entry: &LedgerEntry, to: &mut Fields<'_>) {
-    to.text("kind", entry.kind.as_str()).shown("at", entry.at.millis());
-    text(to, "team", entry.team.as_ref().map(TeamId::as_str));
-    text(to, "member", entry.member.as_ref().map(UserId::as_str));
-    text(to, "payer", entry.payer.map(Payer::as_str));
-    text(to, "subscription", entry.subscription.as_ref().map(SubscriptionId::as_str));
-    text(to, "id", entry.id.as_ref().map(OperationId::as_str));
-    shown(to, "credits", entry.credits);
+/// Writes an entry.
+pub fn write(entry: &LedgerEntry, to: &mut Vec<u8>) {
+    let mut to = Object { to, next: b'{' };
+    to.text("kind", Some(entry.kind.as_str()));
+    to.number("at", Some(entry.at.millis()));
+    to.text("team", entry.team.as_ref().map(TeamId::as_str));
+    to.text("member", entry.member.as_ref().map(UserId::as_str));
+    to.text("payer", entry.payer.map(Payer::as_str));
+    to.text("subscription", entry.subscription.as_ref().map(SubscriptionId::as_str));
+    to.text("id", entry.id.as_ref().map(OperationId::as_str));
+    to.amount("credits", entry.credits);
     if let Some(moves) = &entry.moves {
-        write_moves(to, moves);
+        write_moves(&mut to, moves);
     }
-    shown(to, "expires_at", entry.expires_at.map(Timestamp::millis));
-    shown(to, "returned", entry.returned);
-    shown(to, "debt", entry.debt);
-    if entry.late {
-        to.text("late", "1");
+    to.number("expires_at", entry.expires_at.map(Timestamp::millis));
+    to.amount("returned", entry.returned);
+    to.amount("debt", entry.debt);
+    to.json("late", entry.late.then_some(format_args!("true")));
+    to.text("refers_to", entry.refers_to.as_ref().map(OperationId::as_str));
+    to.text("model", entry.model.as_ref().map(Model::as_str));
+    to.number("grant", entry.grant);
+    to.text("actor", entry.actor.as_deref());
+    if let Some(sidecar) = entry.sidecar {
+        to.json("sidecar", Some(format_args!("\"{sidecar:032x}\"")));
     }
-    text(to, "refers_to", entry.refers_to.as_ref().map(OperationId::as_str));
-    text(to, "model", entry.model.as_ref().map(Model::as_str));
-    shown(to, "grant", entry.grant);
-    text(to, "actor", entry.actor.as_deref());
-    text(to, "sidecar", entry.sidecar.map(hex).as_deref());
-    shown(to, "incarnation", entry.incarnation);
-    shown(to, "seq", entry.seq);
-    text(to, "detail", entry.detail.as_deref());
+    to.number("incarnation", entry.incarnation);
+    to.number("seq", entry.seq);
+    to.number("detail", entry.detail.as_deref());
+    to.to.push(b'}');
 }
 
-fn write_moves(to: &mut Fields<'_>, moves: &Moves) {
+fn write_moves(to: &mut Object<'_>, moves: &Moves) {
     let some = |credits: Credits| (!credits.is_zero()).then_some(credits);
-    to.shown("window", moves.window.millis());
-    shown(to, "spent", some(moves.spent));
-    shown(to, "refunded", some(moves.refunded));
-    shown(to, "held", moves.held.map(|set| set.credits));
-    shown(to, "unheld", moves.unheld.map(|set| set.credits));
-    shown(to, "unheld_until", moves.unheld.map(|set| set.expires_at.millis()));
-    shown(to, "above_window", moves.above.map(|(window, _)| window.millis()));
-    shown(to, "above", moves.above.map(|(_, spent)| spent));
+    to.number("window", Some(moves.window.millis()));
+    to.amount("spent", some(moves.spent));
+    to.amount("refunded", some(moves.refunded));
+    to.amount("held", moves.held.map(|set| set.credits));
+    to.amount("unheld", moves.unheld.map(|set| set.credits));
+    to.number("unheld_until", moves.unheld.map(|set| set.expires_at.millis()));
+    to.number("above_window", moves.above.map(|(window, _)| window.millis()));
+    to.amount("above", moves.above.map(|(_, spent)| spent));
 }
 
-fn text(to: &mut Fields<'_>, name: &str, value: Option<&str>) {
-    if let Some(value) = value {
-        to.text(name, value);
+/// Names and values, of which those that are not there are left out.
+struct Object<'t> {
+    to: &'t mut Vec<u8>,
+    next: u8,
+}
+
+impl Object<'_> {
+    fn name(&mut self, name: &str) {
+        self.to.extend([self.next, b'"']);
+        self.to.extend_from_slice(name.as_bytes());
+        self.to.extend_from_slice(b"\":");
+        self.next = b',';
+    }
+
+    fn json(&mut self, name: &str, value: Option<Arguments<'_>>) {
+        if let Some(value) = value {
+            self.name(name);
+            self.to.write_fmt(value).expect("memory takes all that is written");
+        }
+    }
+
+    /// A number, or what is JSON already.
+    fn number(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.json(name, Some(format_args!("{value}")));
+        }
+    }
+
+    fn amount(&mut self, name: &str, value: Option<Credits>) {
+        if let Some(value) = value {
+            self.json(name, Some(format_args!("\"{value}\"")));
+        }
+    }
+
+    fn text(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.name(name);
+            serde_json::to_writer(&mut *self.to, value).expect("a text is JSON");
+        }
     }
 }
 
-fn shown(to: &mut Fields<'_>, name: &str, value: Option<impl Display>) {
-    if let Some(value) = value {
-        to.shown(name, value);
-    }
+/// Entries in a team's stream that stand for one in the stream of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The team.
+    pub team: TeamId,
+    /// The position of the first of them; none is left out up to the last.
+    pub first: u64,
+    /// The position of the last of them.
+    pub last: u64,
 }
 
-/// The team in whose stream the entry is, where this is only its place among all.
-pub fn elsewhere(fields: &[String]) -> Option<TeamId> {
-    match fields {
-        [name, team] if name == "team" => TeamId::of_text(team),
-        _ => None,
-    }
+/// The run of which a stream has the place under an id, where it is not an entry.
+pub fn run(id: &str, fields: &[String]) -> Result<Option<Run>, Failure> {
+    let (team, first) = match fields {
+        [name, team] if name == "team" => (team, None),
+        [name, team, from, first] if (name.as_str(), from.as_str()) == ("team", "from") => (team, Some(first)),
+        _ => return Ok(None),
+    };
+    let last = position(id)?;
+    let first = first.map_or(Some(last), |first| first.parse().ok()).filter(|first| *first <= last);
+    let run = TeamId::of_text(team).zip(first).map(|(team, first)| Run { team, first, last });
+    run.map(Some).ok_or_else(|| Failure::value(&format!("ledger {id}"), "names no run of entries"))
 }
 
-/// Reads an entry back: its id and its names and values in turns.
+/// The position that an id of a stream names.
+pub fn position(id: &str) -> Result<u64, Failure> {
+    let position = id.split_once('-').and_then(|(position, _)| position.parse().ok());
+    position.ok_or_else(|| Failure::value(&format!("ledger {id}"), "is no position"))
+}
+
+/// Names and values in turns, out of the one object of an entry.
+fn flat(json: &str) -> Result<Vec<String>, serde_json::Error> {
+    let values: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(json)?;
+    let mut flat = Vec::with_capacity(2 * values.len());
+    for (name, value) in values {
+        let json = value.get();
+        flat.push(name.into_owned());
+        flat.push(if json.starts_with('"') { serde_json::from_str(json)? } else { json.to_owned() });
+    }
+    Ok(flat)
+}
+
+/// Reads an entry back.
 pub fn entry(id: &str, fields: &[String]) -> Result<LedgerEntry, Failure> {
     let place = format!("ledger {id}");
-    let from = Reader { place: &place, fields };
-    let position = id.split_once('-').and_then(|(position, _)| position.parse().ok());
-    let position = position.ok_or_else(|| Failure::value(&place, "is no position"))?;
+    let fields = match fields {
+        [name, json] if name == "entry" => flat(json).map_err(|error| Failure::value(&place, error.to_string()))?,
+        fields => fields.to_vec(),
+    };
+    let from = Reader { place: &place, fields: &fields };
+    let position = position(id)?;
     let mut entry = LedgerEntry { position, ..LedgerEntry::new(from.must("kind")?, from.must("at")?) };
     (entry.team, entry.member, entry.payer) = (from.get("team")?, from.get("member")?, from.get("payer")?);
     (entry.subscription, entry.id) = (from.get("subscription")?, from.get("id")?);
@@ -131,6 +205,93 @@ impl Reader<'_> {
             (None, _) => Ok(None),
             (Some(one), Some(other)) => Ok(Some((one, other))),
             (Some(_), None) => Err(Failure::value(self.place, "an amount lacks its time")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Kind;
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    fn settled() -> LedgerEntry {
+        let at = |millis| Timestamp::from_millis(millis).expect("a time");
+        let credits = |text: &str| text.parse().expect("an amount");
+        let (unheld, above) = (Set { credits: credits("2.5"), expires_at: at(90) }, (at(50), credits("1")));
+        LedgerEntry {
+            position: 7,
+            team: TeamId::new("t").ok(),
+            id: OperationId::new("r1").ok(),
+            credits: Some(credits("3.5")),
+            moves: Some(Moves {
+                window: at(40),
+                spent: unheld.credits,
+                refunded: Credits::ZERO,
+                held: None,
+                unheld: Some(unheld),
+                above: Some(above),
+            }),
+            late: true,
+            actor: Some("service:\"o\"ps".to_owned()),
+            sidecar: Some(15),
+            seq: Some(3),
+            detail: Some(r#"{"why":"\"","n":[1,2]}"#.to_owned()),
+            ..LedgerEntry::new(Kind::Settled, at(60))
+        }
+    }
+
+    #[test]
+    fn an_entry_is_one_object_and_is_read_back() {
+        let mut json = Vec::new();
+        write(&settled(), &mut json);
+        let json = String::from_utf8(json).expect("JSON is UTF-8");
+        let expected = concat!(
+            r#"{"kind":"settled","at":60,"team":"t","id":"r1","credits":"3.5","window":40,"spent":"2.5","#,
+            r#""unheld":"2.5","unheld_until":90,"above_window":50,"above":"1","late":true,"#,
+            r#""actor":"service:\"o\"ps","sidecar":"0000000000000000000000000000000f","seq":3,"#,
+            r#""detail":{"why":"\"","n":[1,2]}}"#
+        );
+        assert_eq!(json, expected);
+        assert_eq!(entry("7-0", &texts(&["entry", &json])).expect("it is one"), settled());
+    }
+
+    #[test]
+    fn an_entry_of_plain_fields_is_read_as_well() {
+        let fields = [
+            ["kind", "settled"],
+            ["at", "60"],
+            ["team", "t"],
+            ["id", "r1"],
+            ["credits", "3.5"],
+            ["window", "40"],
+            ["spent", "2.5"],
+            ["unheld", "2.5"],
+            ["unheld_until", "90"],
+            ["above_window", "50"],
+            ["above", "1"],
+            ["late", "1"],
+            ["actor", "service:\"o\"ps"],
+            ["sidecar", "0000000000000000000000000000000f"],
+            ["seq", "3"],
+            ["detail", r#"{"why":"\"","n":[1,2]}"#],
+        ];
+        assert_eq!(entry("7-0", &texts(fields.as_flattened())).expect("it is one"), settled());
+    }
+
+    #[test]
+    fn a_place_names_a_run_or_one_entry() {
+        let of = |id: &str, fields: &[&str]| run(id, &texts(fields));
+        let team = TeamId::new("t").expect("an id");
+        let named = |first, last| Some(Run { team: team.clone(), first, last });
+        assert_eq!(of("9-0", &["team", "t"]).expect("it is one"), named(9, 9));
+        assert_eq!(of("9-0", &["team", "t", "from", "4"]).expect("it is one"), named(4, 9));
+        assert_eq!(of("9-0", &["entry", "{}"]).expect("it is none"), None);
+        for from in ["10", "x"] {
+            assert!(of("9-0", &["team", "t", "from", from]).is_err(), "{from}");
         }
     }
 }

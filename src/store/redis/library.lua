@@ -1,4 +1,4 @@
-#!lua name=purser_2
+#!lua name=purser_3
 -- What Purser does inside of Redis: compare what was read, then write, all at once. No rule is here.
 -- Amounts are texts that only pass through. The only numbers are counters below 2^53.
 
@@ -29,10 +29,26 @@ local function prefix_of(value)
     return value and string.match(value, '^%S+') or ''
 end
 
+-- The most texts of one command: all are handed over on Lua's stack. Even, so that pairs stay together.
+local CHUNK = 1000
+
+-- Calls a command with a key and a list of texts, as many at once as may be.
+local function call(command, key, texts)
+    for from = 1, #texts, CHUNK do
+        redis.call(command, key, unpack(texts, from, math.min(from + CHUNK - 1, #texts)))
+    end
+end
+
 local function differs(p)
-    for _, check in ipairs(p[3]) do
-        if prefix_of(redis.call('HGET', check[1], check[2])) ~= check[3] then
-            return true
+    for _, checks in ipairs(p[3]) do
+        local hash, fields, versions = checks[1], checks[2], checks[3]
+        for from = 1, #fields, CHUNK do
+            local there = redis.call('HMGET', hash, unpack(fields, from, math.min(from + CHUNK - 1, #fields)))
+            for index, value in ipairs(there) do
+                if prefix_of(value) ~= versions[from + index - 1] then
+                    return true
+                end
+            end
         end
     end
     for _, count in ipairs(p[4]) do
@@ -43,9 +59,6 @@ local function differs(p)
     return false
 end
 
--- The most texts of one command: all are handed over on Lua's stack.
-local CHUNK = 1000
-
 -- Whether somebody has entered one of the draws before. What a commit is to write itself, or has read and
 -- found too old to count, is none.
 local function is_begun(begins)
@@ -55,7 +68,7 @@ local function is_begun(begins)
             local there = redis.call('HMGET', day, unpack(fields, from, math.min(from + CHUNK - 1, #fields)))
             for index, value in ipairs(there) do
                 local at = from + index - 1
-                if value and value ~= values[at] and not string.find(stale[at], value, 1, true) then
+                if value and value ~= values[at] and not string.find(stale[at] or '', value, 1, true) then
                     return true
                 end
             end
@@ -66,15 +79,13 @@ end
 
 local function begin(begins)
     local days, fields, values, own = begins[1], begins[2], begins[3], begins[7]
-    for from = 1, #fields, CHUNK do
-        local pairs_of = {}
-        for at = from, math.min(from + CHUNK - 1, #fields) do
-            pairs_of[#pairs_of + 1] = fields[at]
-            pairs_of[#pairs_of + 1] = values[at]
-        end
-        redis.call('HSET', days[1], unpack(pairs_of))
+    local pairs_of = {}
+    for at = 1, #fields do
+        pairs_of[2 * at - 1] = fields[at]
+        pairs_of[2 * at] = values[at]
     end
     if #fields > 0 then
+        call('HSET', days[1], pairs_of)
         redis.call('PEXPIRE', days[1], begins[5])
     end
     for _, field in ipairs(begins[6]) do
@@ -88,7 +99,7 @@ end
 
 local function write(p)
     for _, gone in ipairs(p[6]) do
-        redis.call('HDEL', gone[1], gone[2])
+        call('HDEL', gone[1], gone[2])
     end
     for _, extended in ipairs(p[7]) do
         local value = redis.call('HGET', extended[1], extended[2])
@@ -98,7 +109,7 @@ local function write(p)
         end
     end
     for _, put in ipairs(p[5]) do
-        redis.call('HSET', put[1], put[2], put[3])
+        call('HSET', put[1], put[2])
     end
     for _, name in ipairs(p[8]) do
         redis.call('ZADD', name[1], name[3], name[2])
@@ -108,15 +119,18 @@ local function write(p)
     end
 end
 
-local function append(ledger, entries, position)
-    for _, entry in ipairs(entries) do
-        position = position + 1
-        local id = number(position) .. '-0'
-        if entry[1] == '' then
-            redis.call('XADD', ledger, id, unpack(entry[2]))
-        else
-            redis.call('XADD', ledger .. ':' .. entry[1], id, unpack(entry[2]))
-            redis.call('XADD', ledger, id, 'team', entry[1])
+-- Appends runs of entries of one team, or of none. The stream of all names a run of a team once, under the
+-- position of its last entry.
+local function append(ledger, runs, position)
+    for _, run in ipairs(runs) do
+        local team, first = run[1], position + 1
+        local stream = team == '' and ledger or ledger .. ':' .. team
+        for _, entry in ipairs(run[2]) do
+            position = position + 1
+            redis.call('XADD', stream, number(position) .. '-0', 'entry', entry)
+        end
+        if team ~= '' then
+            redis.call('XADD', ledger, number(position) .. '-0', 'team', team, 'from', number(first))
         end
     end
     return position
@@ -149,7 +163,7 @@ local function commit(keys, args)
     if differs(p) then
         -- The same commit once more: it has been done.
         local first = p[5][1]
-        local is_done = first and prefix_of(redis.call('HGET', first[1], first[2])) == p[13]
+        local is_done = first and prefix_of(redis.call('HGET', first[1], first[2][1])) == p[13]
         return { is_done and 'DONE' or 'CONFLICT' }
     end
     if is_begun(p[14]) then
@@ -189,6 +203,6 @@ local function rows(keys, args)
     return found
 end
 
-redis.register_function { function_name = 'purser_2_rows', callback = rows, flags = { 'no-writes' } }
-redis.register_function { function_name = 'purser_2_fence', callback = fence, flags = { 'no-writes' } }
-redis.register_function { function_name = 'purser_2_commit', callback = commit }
+redis.register_function { function_name = 'purser_3_rows', callback = rows, flags = { 'no-writes' } }
+redis.register_function { function_name = 'purser_3_fence', callback = fence, flags = { 'no-writes' } }
+redis.register_function { function_name = 'purser_3_commit', callback = commit }

@@ -1,4 +1,4 @@
-//! Pages: of teams, of members, of the ledger, and of what control has changed.
+//! Pages: of teams, of members, and of what control has changed.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,12 @@ use redis::{Cmd, Value};
 use super::failure::Failure;
 use super::fetch::{loose, of_value};
 use super::keys::{Keys, Slot, changed};
-use super::ledger;
 use super::link::Link;
 use super::rows::{Json, hold_of};
 use crate::domain::{Member, SubscriptionId, Team, TeamId, UserId};
 use crate::root::{Key, MemberFunds, Pending, Root, Row, Sidecar, Subscription};
-use crate::store::read::{Changes, Filter, Scope, page};
-use crate::store::{Hold, LedgerEntry};
-
-/// Entries that are read at once while a page is looked for.
-const SCAN: usize = 1_000;
+use crate::store::Hold;
+use crate::store::read::{Changes, page};
 
 /// Changed rows of one page, about: the rows of one change stay together.
 const CHANGES: usize = 1_000;
@@ -166,107 +162,6 @@ async fn followed(link: &Link, keys: &Keys, asked: Vec<Key>) -> Result<Vec<Row>,
         });
     }
     Ok(found)
-}
-
-/// A page of the ledger. What the scope's stream does not tell apart is sieved while reading on.
-pub async fn entries(
-    link: &Link,
-    keys: &Keys,
-    filter: &Filter,
-    after: Option<u64>,
-    limit: usize,
-) -> Result<Vec<LedgerEntry>, Failure> {
-    let stream = match &filter.scope {
-        Scope::Team(team) => keys.team_ledger(team),
-        _ => keys.ledger(),
-    };
-    let (limit, mut after, mut found) = (page(limit), after, Vec::new());
-    let count = match filter {
-        Filter {
-            member: None, kind: None, id: None, from: None, to: None, scope: Scope::All | Scope::Team(_), ..
-        } => limit,
-        _ => SCAN,
-    };
-    loop {
-        let Scanned { entries, next } = scan(link, keys, &stream, filter.newest_first, after, count).await?;
-        found.extend(entries.into_iter().filter(|entry| filter.admits(entry)));
-        if next.is_none() || found.len() >= limit {
-            found.truncate(limit);
-            return Ok(found);
-        }
-        after = next;
-    }
-}
-
-/// What one look into a stream of the ledger found.
-pub struct Scanned {
-    /// The entries, in the order asked for.
-    pub entries: Vec<LedgerEntry>,
-    /// Where the next look begins; `None`: there is nothing more.
-    pub next: Option<u64>,
-}
-
-/// Entries of a stream after a position, in either direction.
-pub async fn scan(
-    link: &Link,
-    keys: &Keys,
-    stream: &str,
-    newest_first: bool,
-    after: Option<u64>,
-    count: usize,
-) -> Result<Scanned, Failure> {
-    let mut command = redis::cmd(if newest_first { "XREVRANGE" } else { "XRANGE" });
-    let edge = match (after, newest_first) {
-        (None, true) => "+".to_owned(),
-        (None, false) => "-".to_owned(),
-        (Some(after), _) => format!("({after}-0"),
-    };
-    command.arg(stream).arg(edge).arg(if newest_first { "-" } else { "+" }).arg("COUNT").arg(count);
-    let found: Vec<(String, Vec<String>)> = ask(link, &command).await?;
-    let last = found.last().and_then(|(id, _)| position(id));
-    let next = if found.len() < count { None } else { last };
-    let mut entries = of_teams(link, keys, &found).await?;
-    for (id, fields) in found.iter().filter(|(_, fields)| ledger::elsewhere(fields).is_none()) {
-        entries.push(ledger::entry(id, fields)?);
-    }
-    entries.sort_unstable_by_key(|entry| entry.position);
-    if newest_first {
-        entries.reverse();
-    }
-    Ok(Scanned { entries, next })
-}
-
-/// The entries that are in their teams' streams. Those of one team between two positions are exactly those
-/// that are named between them.
-async fn of_teams(link: &Link, keys: &Keys, found: &[(String, Vec<String>)]) -> Result<Vec<LedgerEntry>, Failure> {
-    let mut teams: BTreeMap<TeamId, Vec<&str>> = BTreeMap::new();
-    for (id, fields) in found {
-        if let Some(team) = ledger::elsewhere(fields) {
-            teams.entry(team).or_default().push(id);
-        }
-    }
-    if teams.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut commands = redis::pipe();
-    for (team, ids) in &teams {
-        let (one, other) = (ids[0], ids[ids.len() - 1]);
-        // Whichever way the page runs: of two ends in the wrong order there is nothing between.
-        let is_rising = position(one) <= position(other);
-        let (first, last) = if is_rising { (one, other) } else { (other, one) };
-        commands.cmd("XRANGE").arg(keys.team_ledger(team)).arg(first).arg(last);
-    }
-    let mut entries = Vec::with_capacity(found.len());
-    for answer in link.read(&commands).await? {
-        for (id, fields) in of_value::<Vec<(String, Vec<String>)>>(answer)? {
-            entries.push(ledger::entry(&id, &fields)?);
-        }
-    }
-    Ok(entries)
-}
-
-fn position(id: &str) -> Option<u64> {
-    id.split_once('-')?.0.parse().ok()
 }
 
 /// A subscription as it was last saved.

@@ -13,6 +13,7 @@ mod library;
 mod link;
 mod lists;
 mod load;
+mod pages;
 mod payload;
 mod pending;
 mod rows;
@@ -122,10 +123,8 @@ fn wanted(request: &Request, now: Timestamp) -> Vec<Key> {
     let mut keys = vec![Key::Sidecar(request.sidecar), Key::Root];
     keys.extend(root::pending::first(request, now));
     keys.extend(subscriptions.into_iter().cloned().map(Key::Subscription));
-    for (team, user) in people {
-        keys.push(Key::Member(team.clone(), user.clone()));
-        keys.push(Key::MemberFunds(team.clone(), user.clone()));
-    }
+    keys.extend(people.iter().map(|&(team, user)| Key::Member(team.clone(), user.clone())));
+    keys.extend(people.into_iter().map(|(team, user)| Key::MemberFunds(team.clone(), user.clone())));
     keys
 }
 
@@ -236,7 +235,7 @@ impl Store for Redis {
     }
 
     async fn entries(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
-        self.within("reading the ledger", lists::entries(self.link(), self.names(), filter, after, limit)).await
+        self.within("reading the ledger", pages::entries(self.link(), self.names(), filter, after, limit)).await
     }
 
     async fn audit(&self) -> Result<Audit, StoreError> {

@@ -1,9 +1,6 @@
 //! What one commit hands to the function inside of Redis: a list of lists of texts in MessagePack, one
 //! argument however much is written. The order is the one that `library.lua` reads.
 
-use std::fmt::Display;
-use std::io::Write;
-
 use super::begun::Begins;
 use super::keys::Slot;
 
@@ -28,7 +25,7 @@ pub struct Payload {
     pub named: Vec<(String, String, String)>,
     /// Members of sorted sets to take out.
     pub unnamed: Vec<(String, String)>,
-    /// Entries.
+    /// Entries, of which each is a text.
     pub entries: Entries,
     /// The stream of all entries.
     pub ledger: String,
@@ -43,7 +40,7 @@ pub struct Payload {
 impl Payload {
     /// Whether it only compares.
     pub fn is_empty(&self) -> bool {
-        self.puts.is_empty() && self.entries.count == 0
+        self.puts.is_empty() && self.entries.runs == 0
     }
 
     /// The bytes.
@@ -51,16 +48,37 @@ impl Payload {
         let mut to = Pack(Vec::with_capacity(512 + 400 * self.puts.len() + self.entries.bytes.0.len()));
         to.list(14);
         to.text(&self.fence).text(&self.identity);
-        to.rows(&self.checks);
+        to.by_hash(
+            &self.checks,
+            |(slot, _)| slot,
+            3,
+            |to, checks| {
+                to.texts(checks.iter().map(|(slot, _)| &slot.field)).texts(checks.iter().map(|(_, version)| version));
+            },
+        );
         to.list(self.counts.len());
         for (key, count) in &self.counts {
             to.list(2).text(key).text(count);
         }
-        to.rows(&self.puts);
-        to.list(self.gone.len());
-        for slot in &self.gone {
-            to.list(2).text(&slot.key).text(&slot.field);
-        }
+        to.by_hash(
+            &self.puts,
+            |(slot, _)| slot,
+            2,
+            |to, puts| {
+                to.list(2 * puts.len());
+                for (slot, value) in puts {
+                    to.text(&slot.field).text(value);
+                }
+            },
+        );
+        to.by_hash(
+            &self.gone,
+            |slot| slot,
+            2,
+            |to, gone| {
+                to.texts(gone.iter().map(|slot| &slot.field));
+            },
+        );
         to.rows(&self.extended);
         to.list(self.named.len());
         for (key, member, score) in &self.named {
@@ -70,7 +88,7 @@ impl Payload {
         for (key, member) in &self.unnamed {
             to.list(2).text(key).text(member);
         }
-        to.list(self.entries.count);
+        to.list(self.entries.runs);
         to.0.extend_from_slice(&self.entries.bytes.0);
         to.text(&self.ledger).text(&self.channel).text(&self.version);
         to.begins(&self.begins);
@@ -78,11 +96,14 @@ impl Payload {
     }
 }
 
-/// Entries as the function reads them, each written once: the team or nothing, and names and values in turns.
+/// Entries as the function reads them, each written once: runs of one team, or of none, and their texts.
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
-    count: usize,
+    runs: usize,
     bytes: Pack,
+    team: String,
+    /// Where the length of the last run stands, and what it is.
+    run: (usize, u32),
 }
 
 impl Entries {
@@ -91,42 +112,20 @@ impl Entries {
         self.bytes.0.reserve(400 * entries);
     }
 
-    /// Adds an entry, whose fields `fill` writes.
-    pub fn push(&mut self, team: &str, fill: impl FnOnce(&mut Fields<'_>)) {
-        self.count += 1;
-        self.bytes.list(2).text(team);
-        let head = self.bytes.0.len();
-        self.bytes.0.extend([0xdc, 0, 0]);
-        let mut fields = Fields { to: &mut self.bytes, texts: 0 };
-        fill(&mut fields);
-        let texts = fields.texts.to_be_bytes();
-        self.bytes.0[head + 1..head + 3].copy_from_slice(&texts);
-    }
-}
-
-/// Takes the names and values of an entry.
-pub struct Fields<'p> {
-    to: &'p mut Pack,
-    texts: u16,
-}
-
-impl Fields<'_> {
-    /// Adds a text.
-    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
-        self.to.text(name).text(value);
-        self.texts += 2;
-        self
-    }
-
-    /// Adds a number, an amount or an id, which have fewer than 256 characters.
-    pub fn shown(&mut self, name: &str, value: impl Display) -> &mut Self {
-        let Pack(bytes) = self.to.text(name);
-        bytes.extend([0xd9, 0]);
-        let begin = bytes.len();
-        write!(bytes, "{value}").expect("memory takes all that is written");
-        bytes[begin - 1] = u8::try_from(bytes.len() - begin).expect("what is shown is short");
-        self.texts += 2;
-        self
+    /// Adds an entry, whose text `fill` writes.
+    pub fn push(&mut self, team: &str, fill: impl FnOnce(&mut Vec<u8>)) {
+        if self.runs == 0 || self.team != team {
+            team.clone_into(&mut self.team);
+            self.runs += 1;
+            self.run = (self.bytes.list(2).text(team).length(0xdd), 0);
+        }
+        let (at, entries) = self.run;
+        self.run.1 = entries + 1;
+        self.bytes.set_length(at, self.run.1);
+        let begin = self.bytes.length(0xdb);
+        fill(&mut self.bytes.0);
+        let length = self.bytes.0.len() - begin - 4;
+        self.bytes.set_length(begin, u32::try_from(length).expect("no entry has four thousand million bytes"));
     }
 }
 
@@ -150,6 +149,16 @@ impl Pack {
         self
     }
 
+    /// Begins what has a length of four bytes that is set later; answers where it stands.
+    fn length(&mut self, mark: u8) -> usize {
+        self.0.extend([mark, 0, 0, 0, 0]);
+        self.0.len() - 4
+    }
+
+    fn set_length(&mut self, at: usize, length: u32) {
+        self.0[at..at + 4].copy_from_slice(&length.to_be_bytes());
+    }
+
     fn list(&mut self, length: usize) -> &mut Self {
         let short = u8::try_from(length).ok().filter(|length| *length < 16).map(|length| 0x90 | length);
         self.head(length, short, 0xdc)
@@ -162,7 +171,8 @@ impl Pack {
         self
     }
 
-    fn texts(&mut self, texts: &[String]) -> &mut Self {
+    fn texts<'t>(&mut self, texts: impl IntoIterator<Item = &'t String, IntoIter: ExactSizeIterator>) -> &mut Self {
+        let texts = texts.into_iter();
         self.list(texts.len());
         for text in texts {
             self.text(text);
@@ -181,6 +191,15 @@ impl Pack {
             self.list(3).text(&slot.key).text(&slot.field).text(value);
         }
     }
+
+    /// What follows one another in one hash goes there together: lists of `parts`, of which the hash is the first.
+    fn by_hash<T>(&mut self, all: &[T], slot: fn(&T) -> &Slot, parts: usize, rest: impl Fn(&mut Self, &[T])) {
+        let runs = || all.chunk_by(|one, next| slot(one).key == slot(next).key);
+        self.list(runs().count());
+        for run in runs() {
+            rest(self.list(parts).text(&slot(&run[0]).key), run);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -188,13 +207,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_its_team_and_its_fields_in_turns() {
+    fn entries_of_one_team_in_a_row_are_one_run() {
         let mut entries = Entries::default();
-        entries.push("t", |fields| {
-            fields.text("id", "r1").shown("credits", 15);
-        });
-        assert_eq!(entries.count, 1);
-        assert_eq!(entries.bytes.0, b"\x92\xa1t\xdc\0\x04\xa2id\xa2r1\xa7credits\xd9\x0215");
+        for (team, entry) in [("t", "one"), ("t", "two"), ("", "three")] {
+            entries.push(team, |text| text.extend(entry.bytes()));
+        }
+        assert_eq!(entries.runs, 2);
+        let first = b"\x92\xa1t\xdd\0\0\0\x02\xdb\0\0\0\x03one\xdb\0\0\0\x03two";
+        let second = b"\x92\xa0\xdd\0\0\0\x01\xdb\0\0\0\x05three";
+        assert_eq!(entries.bytes.0, [&first[..], second].concat());
+    }
+
+    #[test]
+    fn what_is_in_one_hash_goes_there_together() {
+        let slot = |key: &str, field: &str| Slot { key: key.to_owned(), field: field.to_owned() };
+        let mut pack = Pack::default();
+        let all = [slot("a", "1"), slot("a", "2"), slot("b", "3")];
+        pack.by_hash(
+            &all,
+            |slot| slot,
+            2,
+            |to, of_hash| {
+                to.texts(of_hash.iter().map(|slot| &slot.field));
+            },
+        );
+        assert_eq!(pack.0, b"\x92\x92\xa1a\x92\xa11\xa12\x92\xa1b\x91\xa13");
     }
 
     #[test]

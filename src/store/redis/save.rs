@@ -46,7 +46,7 @@ pub fn payload(names: &Keys, read: &Read, commit: &Commit, push: Push, days: Opt
     saving.to.entries.reserve(commit.entries.len());
     for entry in &commit.entries {
         let team = entry.team.as_ref().map_or("", TeamId::as_str);
-        saving.to.entries.push(team, |fields| ledger::write(entry, fields));
+        saving.to.entries.push(team, |text| ledger::write(entry, text));
     }
     if push != Push::Nobody {
         saving.to.channel = names.pushes();
