@@ -79,7 +79,7 @@ async fn what_reads_whole_tables_goes_on_without_its_request_and_runs_once() {
     let store = Cut::new(Arc::new(Memory::shared()));
     let on: Arc<dyn Store> = Arc::<Cut>::clone(&store);
     // A request is kept waiting for half of this.
-    let hurried = |config: &mut purser::config::Config| config.server.request_timeout = Duration::from_millis(200);
+    let hurried = |config: &mut purser::config::Config| config.server.request_timeout = Duration::from_secs(2);
     let sidecar = Sidecar::start_with(Some(on), hurried).await;
     sidecar.found().await;
     let then = Timestamp::from_millis(at(NOON).millis() - TWO_MINUTES as i64).expect("a time");
