@@ -11,6 +11,11 @@ local function number(value)
     return string.format('%.0f', value)
 end
 
+-- The id of the entry at a position.
+local function id(position)
+    return string.format('%.0f-0', position)
+end
+
 local function stale(key, meta)
     -- A database that is new to this process and empty has forgotten nothing.
     return { 'STALE', (known[key] == nil and meta == '') and 'new' or 'lost' }
@@ -127,10 +132,10 @@ local function append(ledger, runs, position)
         local stream = team == '' and ledger or ledger .. ':' .. team
         for _, entry in ipairs(run[2]) do
             position = position + 1
-            redis.call('XADD', stream, number(position) .. '-0', 'entry', entry)
+            redis.call('XADD', stream, id(position), 'entry', entry)
         end
         if team ~= '' then
-            redis.call('XADD', ledger, number(position) .. '-0', 'team', team, 'from', number(first))
+            redis.call('XADD', ledger, id(position), 'team', team, 'from', number(first))
         end
     end
     return position
