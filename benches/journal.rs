@@ -49,7 +49,7 @@ fn open_real() -> (Journal, TempDir) {
 
 fn push(journal: &Journal) -> Seq {
     let mut room = journal.reserve(1, ENTRY.len()).expect("there is room");
-    room.push(|buffer| buffer.extend_from_slice(black_box(&ENTRY)))
+    room.push_bytes(black_box(&ENTRY))
 }
 
 /// Lets go of what the bench has written, so that the size cap is never reached.

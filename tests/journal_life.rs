@@ -43,7 +43,7 @@ fn roomy() -> Options {
 }
 
 fn try_push(journal: &Journal, bytes: usize) -> Result<Seq, Refused> {
-    Ok(journal.reserve(1, bytes)?.push(|buffer| buffer.resize(buffer.len() + bytes, 7)))
+    Ok(journal.reserve(1, bytes)?.push_bytes(&vec![7; bytes]))
 }
 
 fn push(journal: &Journal, bytes: usize) -> Seq {
@@ -97,7 +97,7 @@ fn entries_of_many_threads_keep_the_order_of_their_seqs_and_are_all_there() {
                 for number in 0..2000u64 {
                     let mut room = journal.reserve(1, 64).expect("there is room");
                     let text = [thread.to_le_bytes(), number.to_le_bytes()].concat();
-                    let seq = room.push(|buffer| buffer.extend(&text));
+                    let seq = room.push_bytes(&text);
                     drop(room);
                     journal.write_through(seq).expect("writes");
                     assert!(journal.written() >= seq);
@@ -347,7 +347,7 @@ fn one_batch_may_fill_several_segments() {
     let (journal, _) = open_with(Arc::new(folder.clone()), Options { bytes_max: 100 * 8192, ..options() });
     let mut room = journal.reserve(40, 40_000).expect("there is room");
     for number in 0..40 {
-        room.push(|buffer| buffer.resize(buffer.len() + 700 + number * 7, 1));
+        room.push_bytes(&vec![1; 700 + number * 7]);
     }
     assert_eq!(journal.write(), Ok(Seq(40)));
     assert_eq!(journal.stats().queued_bytes, 0);

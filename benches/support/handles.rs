@@ -46,7 +46,7 @@ impl<'a> Handles<'a> {
         };
         let granted = case.decide(Some(book), Some(&member.draws)).expect("is allowed");
         let mut scopes = Scopes { book, member: Some(&mut member.draws) };
-        let entry = case.entry(granted, &scopes).expect("is in range");
-        enter(&entry, &mut scopes, self.log, &mut room)
+        let drawn = case.drawn(granted, &scopes).expect("is in range");
+        enter(&case, &drawn, &mut scopes, (self.log, &mut room), |_, _| ())
     }
 }

@@ -46,6 +46,14 @@ impl Tally {
         assert!(tally.refunded <= tally.spent, "no more is refunded than was spent");
         Some(tally)
     }
+
+    /// Whether `after` are the sums after `posting`, which fit when it was made.
+    fn leads_to(&self, posting: &Posting, after: &Self) -> bool {
+        let micros = |part: Option<Set>| part.map_or(0, |set| set.credits.micros());
+        after.spent.micros() == self.spent.micros() + posting.spent.micros()
+            && after.refunded.micros() == self.refunded.micros() + posting.refunded.micros()
+            && after.held.micros() == self.held.micros() - micros(posting.unheld) + micros(posting.held)
+    }
 }
 
 /// Credits that are set aside until an instant.
@@ -112,7 +120,14 @@ impl Draws {
 
     /// Applies a posting whose sums have been checked when it was made; cannot fail.
     pub fn apply(&mut self, posting: &Posting) {
-        self.tally = self.tally.after(posting).expect("a posting is made only where its sums fit");
+        let after = self.tally.after(posting).expect("a posting is made only where its sums fit");
+        self.post(posting, after);
+    }
+
+    /// As [`Draws::apply`], where the posting says the sums after it.
+    pub(super) fn post(&mut self, posting: &Posting, after: Tally) {
+        assert!(self.tally.leads_to(posting, &after), "the sums are those of the posting (I7)");
+        self.tally = after;
         if posting.held.is_some() || posting.unheld.is_some() {
             self.move_lapses(posting);
         }
@@ -228,6 +243,9 @@ impl MemberDraws {
 
     /// The draws in the window that starts at `start`. Where there were none, those that are not `kept` go first.
     fn slot(&mut self, start: Timestamp, kept: impl Fn(&(Timestamp, Draws)) -> bool) -> &mut Draws {
+        if start == self.newest {
+            return &mut self.draws;
+        }
         if self.of(start).is_none() {
             self.forget_apart(&kept, |_| true);
         }
@@ -237,8 +255,6 @@ impl MemberDraws {
             if before.1 != Draws::default() && kept(&before) {
                 self.apart.get_or_insert_default().windows.push(before);
             }
-        }
-        if start == self.newest {
             return &mut self.draws;
         }
         let windows = &mut self.apart.get_or_insert_default().windows;

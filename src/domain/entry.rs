@@ -80,6 +80,60 @@ pub struct Entry {
     pub postings: SmallVec<[Posting; 1]>,
 }
 
+impl Entry {
+    /// As it is handed on.
+    pub fn view(&self) -> EntryView<'_> {
+        let Drawer { team, member, payer, subscription } = &self.drawer;
+        let drawer = DrawerView { team: team.as_ref(), member, payer: *payer, subscription };
+        EntryView { at: self.at, id: &self.id, drawer, fact: &self.fact, postings: &self.postings }
+    }
+}
+
+/// Who draws, and on what, where the names lie elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct DrawerView<'a> {
+    /// The team in whose name; `None`: the user alone.
+    pub team: Option<&'a TeamId>,
+    /// The user.
+    pub member: &'a UserId,
+    /// Whose credits pay.
+    pub payer: Payer,
+    /// The subscription that is drawn on.
+    pub subscription: &'a SubscriptionId,
+}
+
+impl DrawerView<'_> {
+    /// With names of its own.
+    pub fn to_drawer(self) -> Drawer {
+        let Self { team, member, payer, subscription } = self;
+        Drawer { team: team.cloned(), member: member.clone(), payer, subscription: subscription.clone() }
+    }
+}
+
+/// An entry as it is handed on: what it is made of lies elsewhere, so that nothing is copied to be entered.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryView<'a> {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The operation that it begins or ends.
+    pub id: &'a OperationId,
+    /// Who draws, and on what.
+    pub drawer: DrawerView<'a>,
+    /// What happened.
+    pub fact: &'a Fact,
+    /// What it moves.
+    pub postings: &'a [Posting],
+}
+
+impl EntryView<'_> {
+    /// With parts of its own.
+    pub fn to_entry(self) -> Entry {
+        let Self { at, id, drawer, fact, postings } = self;
+        let (id, drawer, fact) = (id.clone(), drawer.to_drawer(), fact.clone());
+        Entry { at, id, drawer, fact, postings: postings.into() }
+    }
+}
+
 /// What happened. `content` is a fingerprint of what the caller asked, so that a repeated id is
 /// told from a reused one after a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]

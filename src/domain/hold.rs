@@ -46,20 +46,20 @@ impl Scopes<'_> {
     /// Applies an entry; cannot fail.
     pub fn apply(&mut self, entry: &Entry) {
         assert_eq!(entry.drawer.subscription, self.book.subscription, "an entry moves the book that it names");
-        assert!(entry.at >= self.book.latest, "a book's entries are decided in the order of their times");
-        self.book.latest = entry.at;
-        for posting in &entry.postings {
+        self.post(entry.at, &entry.postings);
+    }
+
+    /// Applies what an entry moves that was decided at `at` and names this book; cannot fail.
+    pub fn post(&mut self, at: Timestamp, postings: &[Posting]) {
+        assert!(at >= self.book.latest, "a book's entries are decided in the order of their times");
+        self.book.latest = at;
+        for posting in postings {
             match self.book.of_mut(posting.window) {
-                Some(funds) => {
-                    funds.draws.apply(posting);
-                    assert_eq!(funds.draws.tally(), posting.account, "the sums are those of the posting (I7)");
-                }
+                Some(funds) => funds.draws.post(posting, posting.account),
                 None => assert!(posting.moves_nothing(), "a posting moves funds that the book has"),
             }
             if let (Some(tally), Some(member)) = (posting.member, &mut self.member) {
-                let draws = member.of_mut(posting.window);
-                draws.apply(posting);
-                assert_eq!(draws.tally(), tally, "the member's sums are those of the posting (I7)");
+                member.of_mut(posting.window).post(posting, tally);
             }
         }
     }
@@ -77,37 +77,36 @@ pub struct Heading {
 }
 
 impl Heading {
-    fn entry(self, fact: Fact, postings: SmallVec<[Posting; 1]>) -> Entry {
+    /// The entry of what happened, and of what it moves.
+    pub fn entry(self, fact: Fact, postings: SmallVec<[Posting; 1]>) -> Entry {
         Entry { at: self.at, id: self.id, drawer: self.drawer, fact, postings }
     }
 }
 
-/// The entry of a debit that was granted.
+/// What a debit that was granted is, and what it moves.
 pub fn debited(
-    heading: Heading,
+    payer: Payer,
     granted: Granted,
     model: Option<Model>,
     content: u64,
     scopes: &Scopes<'_>,
-) -> Result<Entry, OutOfRange> {
+) -> Result<(Fact, Posting), OutOfRange> {
     let posting = Posting { spent: granted.credits, ..Posting::new(granted.window) };
-    let posting = scopes.sum(heading.drawer.payer, posting)?;
-    Ok(heading.entry(Fact::Debited { credits: granted.credits, model, content }, smallvec![posting]))
+    Ok((Fact::Debited { credits: granted.credits, model, content }, scopes.sum(payer, posting)?))
 }
 
-/// The entry of a hold that was granted, open until `expires_at`.
+/// What a hold that was granted is, open until `expires_at`, and what it moves.
 pub fn held(
-    heading: Heading,
+    payer: Payer,
     granted: Granted,
     expires_at: Timestamp,
     model: Option<Model>,
     content: u64,
     scopes: &Scopes<'_>,
-) -> Result<Entry, OutOfRange> {
+) -> Result<(Fact, Posting), OutOfRange> {
     let credits = granted.credits;
     let posting = Posting { held: Some(Set { credits, expires_at }), ..Posting::new(granted.window) };
-    let posting = scopes.sum(heading.drawer.payer, posting)?;
-    Ok(heading.entry(Fact::Held { credits, expires_at, model, content }, smallvec![posting]))
+    Ok((Fact::Held { credits, expires_at, model, content }, scopes.sum(payer, posting)?))
 }
 
 /// The entry of a refund of `credits` of a debit that was drawn in `window`.

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// The longest id, in characters.
 pub const ID_CHARACTERS_MAX: usize = 128;
 
+/// The longest id with its length, in bytes.
+pub const NAME_BYTES_MAX: usize = 1 + ID_CHARACTERS_MAX;
+
 /// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -66,17 +69,17 @@ impl Name {
         }
     }
 
-    fn append_to(&self, to: &mut Vec<u8>) {
+    fn write_to(&self, to: &mut [u8; NAME_BYTES_MAX]) -> usize {
         match self {
             Self::Here(here) => {
-                // All of it and then less: to copy a length that is always the same takes a few instructions.
-                let end = to.len() + 1 + usize::from(here[0]);
-                to.extend_from_slice(here);
-                to.truncate(end);
+                // All of it, whatever its length: to copy what is always as long takes a few instructions.
+                to[..here.len()].copy_from_slice(here);
+                1 + usize::from(here[0])
             }
             Self::Elsewhere(text) => {
-                to.push(text.len() as u8);
-                to.extend_from_slice(text.as_bytes());
+                to[0] = text.len() as u8;
+                to[1..=text.len()].copy_from_slice(text.as_bytes());
+                1 + text.len()
             }
         }
     }
@@ -133,9 +136,11 @@ macro_rules! id {
                 self.0.as_bytes()
             }
 
-            /// Appends its length, in one byte, and its bytes.
-            pub fn append_to(&self, to: &mut Vec<u8>) {
-                self.0.append_to(to);
+            /// Writes its length, in one byte, and its bytes; answers how many these are. What comes behind
+            /// them is to be written later.
+            #[inline]
+            pub fn write_to(&self, to: &mut [u8; NAME_BYTES_MAX]) -> usize {
+                self.0.write_to(to)
             }
         }
 

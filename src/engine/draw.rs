@@ -17,8 +17,8 @@ use super::pace::Pace;
 use crate::domain::Granted;
 use crate::domain::decide;
 use crate::domain::{
-    Asker, Book, Credits, Drawer, Features, MemberDraws, Membership, Payer, Refused, Rights, Scopes, TeamId, Timestamp,
-    UserId,
+    Asker, Book, Credits, DrawerView, Features, MemberDraws, Membership, Payer, Refused, Rights, Scopes, TeamId,
+    Timestamp, UserId,
 };
 use crate::root::Sharing;
 
@@ -218,17 +218,18 @@ impl<L: Log> Meter<L> {
         };
         let book = book.take().expect("nothing is granted without a book");
         let mut scopes = Scopes { book, member };
-        let entry = case.entry(granted, &scopes)?;
+        let drawn = case.drawn(granted, &scopes)?;
         let (mut seq, mut unentered) = (None, granted.credits);
         if mode != Mode::Check {
-            let number = enter(&entry, &mut scopes, &self.log, &mut room);
+            let number = enter(case, &drawn, &mut scopes, (&self.log, &mut room), |entry, number| {
+                operations.note(|_| key, entry, by.number(entry.drawer), number);
+            });
             self.note(number);
-            operations.note(|_| key, &entry, by.number(&entry.drawer), number);
             (seq, unentered) = (Some(number), Credits::ZERO);
         }
         Ok(Drawn::Allowed(Allowed {
             credits: granted.credits,
-            drawer: entry.drawer,
+            drawer: case.drawer(scopes.book).to_drawer(),
             expires_at: draw.ttl_millis.map(|ttl| case.now.plus_millis(ttl)),
             remaining: case.remaining(&scopes).less(unentered),
             replayed: false,
@@ -265,14 +266,14 @@ enum Register<'a> {
 }
 
 impl Register<'_> {
-    fn number(self, drawer: &Drawer) -> By {
+    fn number(self, drawer: DrawerView<'_>) -> By {
         match self {
             Self::Team { member, pool: Some(source), .. } => By { member, source },
             Self::Team { member, pool: None, sources } => {
-                let Drawer { payer, subscription, .. } = drawer.clone();
+                let (payer, subscription) = (drawer.payer, drawer.subscription.clone());
                 By { member, source: sources.number(&Source { payer, subscription }).0 }
             }
-            Self::Owners(owners) => By { member: owners.number(&drawer.member).0, source: 0 },
+            Self::Owners(owners) => By { member: owners.number(drawer.member).0, source: 0 },
         }
     }
 }

@@ -10,7 +10,9 @@ use super::meter::Meter;
 use super::numbered::Numbered;
 use super::operations::Operations;
 use super::work::refund_content;
-use crate::domain::{AskedEnd, Credits, Drawer, Entry, Fact, OperationId, Payer, Scope, SubscriptionId, Timestamp};
+use crate::domain::{
+    AskedEnd, Credits, Drawer, Entry, EntryView, Fact, OperationId, Payer, Scope, SubscriptionId, Timestamp,
+};
 use crate::root::Sharing;
 
 /// What is known here of an operation that another sidecar has.
@@ -51,7 +53,7 @@ impl Known {
 
 impl Operations {
     /// Takes over that a draw was undone. One that charged in two windows is undone by an entry for each.
-    pub(super) fn void(&mut self, key: Key, entry: &Entry, seq: u64, reused: bool) {
+    pub(super) fn void(&mut self, key: Key, entry: EntryView<'_>, seq: u64, reused: bool) {
         let Some(known) = self.get_mut(key) else { return };
         let first = match &mut known.kind {
             Kind::Debit { credits, .. } => (*credits, None),
@@ -73,12 +75,12 @@ impl Operations {
     pub(super) fn ask(
         &mut self,
         key_of: impl Fn(&OperationId) -> Key,
-        entry: &Entry,
+        entry: EntryView<'_>,
         by: By,
         seq: u64,
         end: &AskedEnd,
     ) {
-        let key = key_of(&entry.id);
+        let key = key_of(entry.id);
         let known = self.get(key).map(|known| &known.kind);
         let mut elsewhere = match known {
             Some(Kind::Elsewhere(known)) => (**known).clone(),
@@ -95,7 +97,7 @@ impl Operations {
         {
             let part = key_of(id);
             let (kind, content) =
-                (Kind::Refund { credits: *credits, is_asked: true }, refund_content(&entry.id, *credits));
+                (Kind::Refund { credits: *credits, is_asked: true }, refund_content(entry.id, *credits));
             self.remember(Known { key: part, at: entry.at, seq, content, by, kind });
         }
         let kind = Kind::Elsewhere(Box::new(elsewhere));
@@ -126,7 +128,7 @@ impl Operations {
 }
 
 /// What an entry charges in another window than that of its hold, and in which.
-pub(super) fn above(entry: &Entry, window: Timestamp) -> (Timestamp, Credits) {
+pub(super) fn above(entry: EntryView<'_>, window: Timestamp) -> (Timestamp, Credits) {
     let elsewhere = entry.postings.iter().find(|posting| posting.window != window);
     elsewhere.map_or_else(Default::default, |posting| (posting.window, posting.spent))
 }
@@ -190,9 +192,9 @@ impl<L: Log> Meter<L> {
         }
         let (fact, postings) = (Fact::EndAsked { end: end.clone() }, Default::default());
         let entry = Entry { at: now, id: id.clone(), drawer, fact, postings };
-        let seq = self.log.push(room, &entry);
+        let seq = self.log.push(room, entry.view());
         self.note(seq);
-        operations.note(|id| self.key(id), &entry, by, seq);
+        operations.note(|id| self.key(id), entry.view(), by, seq);
         Ok(Asked { end, replayed: false, seq })
     }
 
@@ -200,7 +202,7 @@ impl<L: Log> Meter<L> {
     pub(super) fn recover_asked(&self, entry: &Entry, seq: u64) {
         let note = |operations: &mut Operations, by| {
             operations.forget(self.horizon(entry.at), usize::MAX);
-            operations.note(|id| self.key(id), entry, by, seq);
+            operations.note(|id| self.key(id), entry.view(), by, seq);
         };
         match &entry.drawer.team {
             Some(team) => {

@@ -6,7 +6,8 @@ use super::log::Log;
 use crate::domain::decide::decide_within;
 use crate::domain::hold::{debited, held};
 use crate::domain::{
-    Asker, Book, Drawer, Entry, Granted, Heading, MemberDraws, OutOfRange, Reach, Refused, Rights, Scopes, Timestamp,
+    Asker, Book, DrawerView, EntryView, Fact, Granted, MemberDraws, OutOfRange, Posting, Reach, Refused, Rights,
+    Scopes, Timestamp,
 };
 
 /// One draw with everything that stands around it.
@@ -35,17 +36,20 @@ impl Case<'_> {
         decide_within(reach, &self.asker, &self.rights, book, draws, &self.draw.ask, self.now)
     }
 
-    /// The entry of what was granted.
-    pub fn entry(&self, granted: Granted, scopes: &Scopes<'_>) -> Result<Entry, OutOfRange> {
-        let Draw { id, team, member, ask, ttl_millis } = self.draw;
-        let (payer, subscription) = (self.asker.payer(), scopes.book.subscription.clone());
-        let drawer = Drawer { team: team.clone(), member: member.clone(), payer, subscription };
-        let heading = Heading { at: self.now, id: id.clone(), drawer };
-        let (model, content) = (ask.model.clone(), self.content);
+    /// What becomes of what was granted, and what that moves.
+    pub fn drawn(&self, granted: Granted, scopes: &Scopes<'_>) -> Result<(Fact, Posting), OutOfRange> {
+        let Draw { ask, ttl_millis, .. } = self.draw;
+        let (payer, model, content) = (self.asker.payer(), ask.model.clone(), self.content);
         match ttl_millis {
-            None => debited(heading, granted, model, content, scopes),
-            Some(ttl) => held(heading, granted, self.now.plus_millis(*ttl), model, content, scopes),
+            None => debited(payer, granted, model, content, scopes),
+            Some(ttl) => held(payer, granted, self.now.plus_millis(*ttl), model, content, scopes),
         }
+    }
+
+    /// Who draws, on a payer's book.
+    pub fn drawer<'a>(&'a self, book: &'a Book) -> DrawerView<'a> {
+        let Draw { team, member, .. } = self.draw;
+        DrawerView { team: team.as_ref(), member, payer: self.asker.payer(), subscription: &book.subscription }
     }
 
     /// What is left after what has been entered.
@@ -55,8 +59,19 @@ impl Case<'_> {
     }
 }
 
-/// Applies an entry and hands it to the log, under the same locks; answers its number.
-pub fn enter<L: Log>(entry: &Entry, scopes: &mut Scopes<'_>, log: &L, room: &mut L::Room<'_>) -> u64 {
-    scopes.apply(entry);
-    log.push(room, entry)
+/// Hands the entry of what was drawn to the log, lets it be noted with its number, and applies it, under the same locks;
+/// answers its number.
+pub fn enter<L: Log>(
+    case: &Case<'_>,
+    (fact, posting): &(Fact, Posting),
+    scopes: &mut Scopes<'_>,
+    (log, room): (&L, &mut L::Room<'_>),
+    note: impl FnOnce(EntryView<'_>, u64),
+) -> u64 {
+    let postings = std::slice::from_ref(posting);
+    let entry = EntryView { at: case.now, id: &case.draw.id, drawer: case.drawer(scopes.book), fact, postings };
+    let number = log.push(room, entry);
+    note(entry, number);
+    scopes.post(case.now, postings);
+    number
 }

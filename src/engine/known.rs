@@ -1,7 +1,7 @@
 //! What is remembered of an operation, and for how long.
 
 use super::elsewhere::{Elsewhere, above};
-use crate::domain::{Credits, Entry, Fact, Hold, OperationId, Set, Timestamp};
+use crate::domain::{Credits, EntryView, Fact, Hold, OperationId, Set, Timestamp};
 
 /// An operation id as a keyed hash.
 pub type Key = u128;
@@ -131,7 +131,7 @@ impl Horizon {
 
 /// What is remembered of the end of a hold whose own entry the journal no longer has: it may still
 /// be settled late, and its end repeated.
-pub(super) fn ended(key: Key, entry: &Entry, by: By, seq: u64, how: End) -> Known {
+pub(super) fn ended(key: Key, entry: EntryView<'_>, by: By, seq: u64, how: End) -> Known {
     let posting = &entry.postings[0];
     let set = posting.unheld.unwrap_or(Set { credits: Credits::ZERO, expires_at: entry.at });
     let hold = Hold { window: posting.window, set };
@@ -142,9 +142,9 @@ pub(super) fn ended(key: Key, entry: &Entry, by: By, seq: u64, how: End) -> Know
 }
 
 /// What is remembered of an entry that begins an operation.
-pub(super) fn begun(key: Key, entry: &Entry, by: By, seq: u64) -> Known {
+pub(super) fn begun(key: Key, entry: EntryView<'_>, by: By, seq: u64) -> Known {
     let window = entry.postings[0].window;
-    let (kind, content) = match &entry.fact {
+    let (kind, content) = match entry.fact {
         Fact::Debited { credits, content, .. } => (Kind::Debit { window, credits: *credits, refunds: None }, *content),
         Fact::Held { credits, expires_at, content, .. } => {
             let hold = Hold { window, set: Set { credits: *credits, expires_at: *expires_at } };

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::domain::Entry;
+use crate::domain::{EntryView, Posting};
 use crate::journal::codec::{ENTRY_BYTES_MAX, encode};
 use crate::journal::{Journal, Room};
 
@@ -24,7 +24,7 @@ pub trait Log: Send + Sync + 'static {
     fn reserve(&self, entries: usize) -> Result<Self::Room<'_>, NoRoom>;
 
     /// Takes an entry; answers its number, one above the last.
-    fn push(&self, room: &mut Self::Room<'_>, entry: &Entry) -> u64;
+    fn push(&self, room: &mut Self::Room<'_>, entry: EntryView<'_>) -> u64;
 }
 
 /// The journal as a log. Closed until recovery has read it; counts what is charged.
@@ -50,8 +50,8 @@ impl JournalLog {
 
     /// Counts what an entry charges that was taken by an earlier run and is still to be flushed.
     /// Comes before any push.
-    pub fn count(&self, entry: &Entry) {
-        self.charged_micros.fetch_add(charged(entry), Ordering::Relaxed);
+    pub fn count(&self, entry: EntryView<'_>) {
+        self.charged_micros.fetch_add(charged(entry.postings), Ordering::Relaxed);
     }
 
     /// Micro-credits charged by the entries taken so far.
@@ -68,18 +68,18 @@ impl Log for JournalLog {
         journal.reserve(entries, entries * ENTRY_BYTES_MAX).map_err(|_| NoRoom)
     }
 
-    fn push(&self, room: &mut Room<'_>, entry: &Entry) -> u64 {
-        let queue = |bytes: &mut Vec<u8>| {
+    fn push(&self, room: &mut Room<'_>, entry: EntryView<'_>) -> u64 {
+        let queue = |place: &mut [u8]| {
             // One at a time: this runs under the queue's lock, and nobody else adds once it is open.
-            let sum = self.charged_micros.load(Ordering::Relaxed).wrapping_add(charged(entry));
+            let sum = self.charged_micros.load(Ordering::Relaxed).wrapping_add(charged(entry.postings));
             self.charged_micros.store(sum, Ordering::Relaxed);
-            encode(entry, bytes);
+            encode(entry, place.first_chunk_mut().expect("room was taken for the largest of entries"))
         };
         room.push(queue).0
     }
 }
 
-/// Micro-credits that an entry charges.
-pub fn charged(entry: &Entry) -> i64 {
-    entry.postings.iter().map(|posting| posting.spent.micros()).sum()
+/// Micro-credits that an entry's postings charge.
+pub fn charged(postings: &[Posting]) -> i64 {
+    postings.iter().map(|posting| posting.spent.micros()).sum()
 }

@@ -9,7 +9,7 @@ use super::elsewhere::above;
 use super::known::{By, End, Horizon, Key, Kind, Known, begun, ended};
 use super::line::Line;
 use super::places::Places;
-use crate::domain::{Credits, Entry, Fact, OperationId, Timestamp};
+use crate::domain::{Credits, EntryView, Fact, OperationId, Timestamp};
 
 /// How many operations a draw or an end forgets at the most, so that none waits for many.
 const FORGOTTEN_MAX: usize = 32;
@@ -91,13 +91,13 @@ impl Operations {
     /// Takes an entry over: remembers what it begins, ends what it ends. The live path and the
     /// recovery are this same fold (I7). An end or a refund of what is not known is passed over: its
     /// beginning has been forgotten.
-    pub fn note(&mut self, key: impl Fn(&OperationId) -> Key, entry: &Entry, by: By, seq: u64) {
-        let own = key(&entry.id);
-        match &entry.fact {
+    pub fn note(&mut self, key: impl Fn(&OperationId) -> Key, entry: EntryView<'_>, by: By, seq: u64) {
+        let own = key(entry.id);
+        match entry.fact {
             Fact::Debited { .. } | Fact::Held { .. } => self.remember(begun(own, entry, by, seq)),
             Fact::Refunded { debit, credits, .. } => {
-                let whole = *debit == entry.id;
-                self.note_refund(key(debit), &entry.id, *credits, whole.then_some(seq));
+                let whole = debit == entry.id;
+                self.note_refund(key(debit), entry.id, *credits, whole.then_some(seq));
                 if !whole {
                     self.remember(begun(own, entry, by, seq));
                 }
@@ -116,10 +116,10 @@ impl Operations {
 
     /// Forgets what is known under the id of an entry that begins an operation: that the entry was
     /// made proves that the id had been forgotten, perhaps by a shorter horizon than today's.
-    pub fn supersede(&mut self, own: Key, entry: &Entry) {
-        let begins = match &entry.fact {
+    pub fn supersede(&mut self, own: Key, entry: EntryView<'_>) {
+        let begins = match entry.fact {
             Fact::Debited { .. } | Fact::Held { .. } => true,
-            Fact::Refunded { debit, .. } => *debit != entry.id,
+            Fact::Refunded { debit, .. } => debit != entry.id,
             _ => false,
         };
         if begins && let Some(place) = self.place(own) {
@@ -151,7 +151,7 @@ impl Operations {
 
     /// Takes note of how a hold ended: an open one, one that had expired and is settled late, or one of which
     /// nothing but its end is known.
-    fn end(&mut self, key: Key, entry: &Entry, by: By, seq: u64, how: End) {
+    fn end(&mut self, key: Key, entry: EntryView<'_>, by: By, seq: u64, how: End) {
         let Some(mut known) = self.take(key) else { return self.put(ended(key, entry, by, seq, how)) };
         let Kind::Hold(held) = &mut known.kind else { unreachable!("only holds end") };
         assert!(held.end.is_none() || held.end == Some(End::Expired), "a hold ends once (I5)");

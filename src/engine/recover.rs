@@ -172,8 +172,8 @@ impl<L: Log> Meter<L> {
     fn remember(&self, Scope { operations, by, .. }: Scope<'_>, entry: &Entry, seq: u64) {
         let own = self.key(&entry.id);
         operations.forget(self.horizon(entry.at), usize::MAX);
-        operations.supersede(own, entry);
-        operations.note(|id| if *id == entry.id { own } else { self.key(id) }, entry, by, seq);
+        operations.supersede(own, entry.view());
+        operations.note(|id| if *id == entry.id { own } else { self.key(id) }, entry.view(), by, seq);
     }
 
     fn in_scope<T>(&self, drawer: &Drawer, act: impl FnOnce(Scope<'_>) -> T) -> Option<T> {

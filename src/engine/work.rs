@@ -170,9 +170,9 @@ impl<L: Log> Work<'_, '_, L> {
         if is_doubted && self.meter.options.sharing == Sharing::Many {
             self.doubt(entry);
         }
-        let seq = self.meter.log().push(self.room, entry);
+        let seq = self.meter.log().push(self.room, entry.view());
         self.meter.note(seq);
-        self.operations.note(|id| self.meter.key(id), entry, self.by, seq);
+        self.operations.note(|id| self.meter.key(id), entry.view(), self.by, seq);
         seq
     }
 

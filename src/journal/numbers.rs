@@ -1,12 +1,14 @@
-//! Numbers as bytes, for the codec.
+//! Numbers and names as bytes, for the codec.
 
-use crate::domain::{Credits, Timestamp};
+use super::codec::ENTRY_BYTES_MAX;
+use crate::domain::{Credits, NAME_BYTES_MAX, Timestamp};
 
-/// Numbers on their way into a buffer. They are put together here first: each byte that is appended to a vector waits
-/// until the one before has been counted.
-pub(super) struct Numbers {
-    bytes: [u8; 128],
-    length: usize,
+/// Writes an entry's parts one behind the other into a place that has room for any entry. Each is written with as many
+/// bytes as it may have at the most, and the next one over what it did not need: what is always as long is written with few
+/// instructions.
+pub(super) struct Pen<'a> {
+    place: &'a mut [u8; ENTRY_BYTES_MAX],
+    at: usize,
 }
 
 /// The most bytes that a number below 2^56 takes, as all credits and times are.
@@ -14,22 +16,25 @@ const NUMBER_BYTES_MAX: usize = 8;
 
 const _: () = assert!(Credits::MAX.micros() < 1 << 56 && Timestamp::MAX.millis() < 1 << 56);
 
-impl Default for Numbers {
-    fn default() -> Self {
-        Self { bytes: [0; 128], length: 0 }
+impl<'a> Pen<'a> {
+    pub fn new(place: &'a mut [u8; ENTRY_BYTES_MAX]) -> Self {
+        Self { place, at: 0 }
     }
-}
 
-impl Numbers {
-    /// Appends them; there are none left then.
-    pub fn append_to(&mut self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.bytes[..self.length]);
-        self.length = 0;
+    /// How many bytes have been written.
+    pub fn written(&self) -> usize {
+        self.at
+    }
+
+    /// Writes with a function that answers how many bytes it wrote.
+    pub fn name(&mut self, write: impl FnOnce(&mut [u8; NAME_BYTES_MAX]) -> usize) {
+        let place = self.place[self.at..].first_chunk_mut().expect("the place has room for the largest of names");
+        self.at += write(place);
     }
 
     pub fn byte(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
-        self.length += 1;
+        self.place[self.at] = byte;
+        self.at += 1;
     }
 
     pub fn fingerprint(&mut self, number: u64) {
@@ -58,7 +63,7 @@ impl Numbers {
     }
 
     fn put(&mut self, bytes: [u8; NUMBER_BYTES_MAX], length: usize) {
-        self.bytes[self.length..self.length + NUMBER_BYTES_MAX].copy_from_slice(&bytes);
-        self.length += length;
+        self.place[self.at..self.at + NUMBER_BYTES_MAX].copy_from_slice(&bytes);
+        self.at += length;
     }
 }

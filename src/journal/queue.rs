@@ -1,4 +1,5 @@
-//! Entries between the engine and the file: room is taken before the engine's locks, entries are encoded under them.
+//! Entries between the engine and the file: room is taken before the engine's locks, entries are encoded under them, where
+//! they are written from.
 //!
 //! The hot path. No IO, no waiting, no waking of anybody; two short locks of the tail at most per entry. Who writes takes the
 //! whole tail away and leaves an empty buffer.
@@ -26,7 +27,9 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct Tail {
+    /// Bytes that an entry may be written over; those behind `used` mean nothing.
     buffer: Vec<u8>,
+    used: usize,
     next: Seq,
     records: usize,
 }
@@ -34,10 +37,18 @@ struct Tail {
 /// What a writer took from the queue: whole records without checksums.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub buffer: Vec<u8>,
+    buffer: Vec<u8>,
+    used: usize,
     pub records: usize,
     /// Seq of the last record in the buffer.
     pub last: Seq,
+}
+
+impl Batch {
+    /// The records.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.buffer[..self.used]
+    }
 }
 
 /// Room for some entries. What is not used returns when it is dropped.
@@ -51,7 +62,7 @@ pub struct Room<'journal> {
 impl Queue {
     pub fn new(next: Seq, unwritten_max: usize, payload_max: usize, latch: Latch) -> Self {
         assert!(next > Seq::NONE, "seq 0 means none");
-        let tail = Tail { buffer: Vec::new(), next, records: 0 };
+        let tail = Tail { buffer: Vec::new(), used: 0, next, records: 0 };
         Self {
             tail: Mutex::new(tail),
             unwritten: AtomicI64::new(0),
@@ -89,9 +100,9 @@ impl Queue {
 
     /// Takes everything away into `batch`, whose buffer becomes the new tail's. Its room stays taken until [`Self::wrote`].
     pub fn take(&self, batch: &mut Batch) {
-        batch.buffer.clear();
         let mut tail = self.tail.lock();
         std::mem::swap(&mut tail.buffer, &mut batch.buffer);
+        batch.used = std::mem::take(&mut tail.used);
         batch.records = std::mem::take(&mut tail.records);
         batch.last = tail.next.before();
     }
@@ -99,7 +110,7 @@ impl Queue {
     /// Records and bytes in the tail.
     pub fn queued(&self) -> (usize, usize) {
         let tail = self.tail.lock();
-        (tail.records, tail.buffer.len())
+        (tail.records, tail.used)
     }
 
     /// The seq that the next entry will get.
@@ -137,31 +148,40 @@ impl Queue {
 }
 
 impl Room<'_> {
-    /// Queues one entry that `encode` appends to the buffer it is given, and returns its seq. Cannot fail. To be called
-    /// under the lock that makes the order of entries the order of decisions.
+    /// Queues one entry and returns its seq. `encode` writes it to the beginning of the place that it is given, which is as
+    /// large as this room and a payload allow, and answers its length. Cannot fail. To be called under the lock that
+    /// makes the order of entries the order of decisions.
     ///
     /// # Panics
     ///
-    /// When `encode` appends nothing, more than a record may have, or more than this room has left: the caller's
-    /// mistake. Nothing is queued then.
-    pub fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Seq {
+    /// When `encode` answers no bytes or more than it has place for, or there is no room left: the caller's mistake. Nothing is
+    /// queued then.
+    pub fn push(&mut self, encode: impl FnOnce(&mut [u8]) -> usize) -> Seq {
+        let left = (self.bytes as usize).min(RECORD_HEADER_BYTES + self.queue.payload_max);
         let mut tail = self.queue.tail.lock();
-        let tail = &mut *tail;
-        let mut entry = Entry::begin(&mut tail.buffer);
-        encode(&mut *entry.buffer);
-        let record = entry.record();
-        let payload = record.len() - RECORD_HEADER_BYTES;
-        assert!(payload > 0 && payload <= self.queue.payload_max, "a payload of {payload} bytes");
-        let bytes = record.len() as i64;
-        assert!(bytes <= self.bytes, "an entry of {bytes} bytes in a room of {}", self.bytes);
-        let seq = tail.next;
+        let Tail { buffer, used, next, records } = &mut *tail;
+        if buffer.len() - *used < left {
+            // All that lies there is moved anyway.
+            buffer.resize((2 * buffer.len()).max(*used + left), 0);
+        }
+        let place = &mut buffer[*used..*used + left];
+        let payload = encode(&mut place[RECORD_HEADER_BYTES..]);
+        assert!(payload > 0, "an entry has bytes");
+        let record = &mut place[..RECORD_HEADER_BYTES + payload];
+        let seq = *next;
         put_record_header(record, seq);
-        entry.queued = true;
-        drop(entry);
-        tail.next = seq.after();
-        tail.records += 1;
-        self.bytes -= bytes;
+        *used += record.len();
+        self.bytes -= record.len() as i64;
+        (*next, *records) = (seq.after(), *records + 1);
         seq
+    }
+
+    /// As [`Self::push`], of an entry whose bytes are there already.
+    pub fn push_bytes(&mut self, payload: &[u8]) -> Seq {
+        self.push(|place| {
+            place[..payload.len()].copy_from_slice(payload);
+            payload.len()
+        })
     }
 
     /// Bytes left, the headers of records included.
@@ -174,34 +194,6 @@ impl Drop for Room<'_> {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.queue.unwritten.fetch_sub(self.bytes, Ordering::AcqRel);
-        }
-    }
-}
-
-/// An entry being encoded; taken back out of the buffer unless it came to be queued, also when `encode` panics.
-struct Entry<'a> {
-    buffer: &'a mut Vec<u8>,
-    start: usize,
-    queued: bool,
-}
-
-impl<'a> Entry<'a> {
-    fn begin(buffer: &'a mut Vec<u8>) -> Self {
-        let start = buffer.len();
-        buffer.extend_from_slice(&[0; RECORD_HEADER_BYTES]);
-        Self { buffer, start, queued: false }
-    }
-
-    fn record(&mut self) -> &mut [u8] {
-        assert!(self.buffer.len() >= self.start + RECORD_HEADER_BYTES, "encoding appends and never removes");
-        &mut self.buffer[self.start..]
-    }
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        if !self.queued {
-            self.buffer.truncate(self.start);
         }
     }
 }
@@ -222,12 +214,12 @@ mod tests {
     fn entries_get_the_seqs_in_the_order_of_pushes() {
         let queue = queue(1000, 1000);
         let mut room = queue.reserve(2, 5).expect("is free");
-        assert_eq!(room.push(|buffer| buffer.extend(b"abc")), Seq(1));
-        assert_eq!(room.push(|buffer| buffer.extend(b"de")), Seq(2));
+        assert_eq!(room.push_bytes(b"abc"), Seq(1));
+        assert_eq!(room.push_bytes(b"de"), Seq(2));
         assert_eq!(room.bytes_left(), 0);
         let mut batch = Batch::default();
         queue.take(&mut batch);
-        assert_eq!((batch.records, batch.last, batch.buffer.len()), (2, Seq(2), 53));
+        assert_eq!((batch.records, batch.last, batch.bytes().len()), (2, Seq(2), 53));
         assert_eq!(queue.queued(), (0, 0));
         assert_eq!(queue.free(), 1000 - 53);
         queue.wrote(53);
@@ -251,12 +243,12 @@ mod tests {
     fn an_encoder_that_panics_leaves_no_half_entry() {
         let queue = queue(1000, 1000);
         let mut room = queue.reserve(3, 30).expect("is free");
-        for wrong in [Some(&[1u8; 101][..]), Some(b""), Some(&[1; 99]), None] {
-            let push = || room.push(|buffer| buffer.extend(wrong.expect("panics here")));
+        for wrong in [Some(&[1u8; 101][..]), Some(b""), None] {
+            let push = || room.push_bytes(wrong.expect("panics here"));
             assert!(catch_unwind(AssertUnwindSafe(push)).is_err());
             assert_eq!(queue.queued(), (0, 0));
         }
-        assert_eq!(room.push(|buffer| buffer.push(1)), Seq(1));
+        assert_eq!(room.push_bytes(b"x"), Seq(1));
     }
 
     #[test]
@@ -265,6 +257,6 @@ mod tests {
         let mut room = queue.reserve(1, 30).expect("is free");
         queue.latch.fail("the disk is on fire".into());
         assert!(matches!(queue.reserve(1, 1), Err(Refused::Failed(_))));
-        assert_eq!(room.push(|buffer| buffer.push(1)), Seq(1));
+        assert_eq!(room.push_bytes(b"x"), Seq(1));
     }
 }

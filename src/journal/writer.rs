@@ -88,7 +88,8 @@ impl Shared {
     }
 
     fn write_batch(&self, writer: &mut Writer, batch: &mut Batch) -> Result<(), DiskError> {
-        let mut rest = &mut batch.buffer[..];
+        let (last, all) = (batch.last, batch.records);
+        let mut rest = batch.bytes();
         let mut records = 0;
         while !rest.is_empty() {
             let seed = Seed::new(self.sidecar, writer.segment.header.number);
@@ -107,11 +108,11 @@ impl Shared {
             }
             rest = later;
             if !rest.is_empty() {
-                let previous = Seq(batch.last.0 - (batch.records - records) as u64);
+                let previous = Seq(last.0 - (all - records) as u64);
                 self.roll(writer, previous, previous.after())?;
             }
         }
-        assert_eq!(records, batch.records, "every record of the batch is written");
+        assert_eq!(records, all, "every record of the batch is written");
         Ok(())
     }
 

@@ -328,7 +328,7 @@ impl Replay<'_> {
             return Ok(());
         }
         self.remember_holds();
-        self.meter.log().count(&entry);
+        self.meter.log().count(entry.view());
         Ok(self.meter.recover_entry(&entry, seq.0)?)
     }
 

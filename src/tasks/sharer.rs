@@ -242,7 +242,7 @@ impl SyncLoop {
             if is_last && is_urgent {
                 self.parts.metrics.leases.urgent_syncs.increment(1);
             }
-            let charged: i64 = entries.iter().map(charged).sum();
+            let charged: i64 = entries.iter().map(|entry| charged(&entry.postings)).sum();
             let shared = self.hand_over(sharer, Batch { first, entries }, telling.take_if(|_| is_last)).await;
             match shared {
                 Ok(reply) => self.confirm(&reply, charged)?,

@@ -282,7 +282,7 @@ impl SyncLoop {
                 wants.extend(returns.clone());
                 wants.extend(self.returns_of(&batch, now));
             }
-            let charged: i64 = batch.iter().map(charged).sum();
+            let charged: i64 = batch.iter().map(|entry| charged(&entry.postings)).sum();
             let result = self.exchange(Batch { first, entries: batch }, wants, None).await.map(|(reply, _)| reply);
             match result {
                 Ok(reply) => self.confirm(&reply, charged)?,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use purser::domain::Entry;
+use purser::domain::{Entry, EntryView};
 use purser::engine::{Log, NoRoom};
 use shuttle::sync::{Mutex, MutexGuard};
 use shuttle::thread::{self, ThreadId};
@@ -59,12 +59,12 @@ impl Log for Queue {
         Ok(())
     }
 
-    fn push(&self, _room: &mut (), entry: &Entry) -> u64 {
+    fn push(&self, _room: &mut (), entry: EntryView<'_>) -> u64 {
         let mut lines = self.lines();
         match self.append {
-            Append::UnderTheLocks => lines.entries.push(entry.clone()),
+            Append::UnderTheLocks => lines.entries.push(entry.to_entry()),
             Append::AfterUnlocking => {
-                lines.waiting.entry(thread::current().id()).or_default().push(entry.clone());
+                lines.waiting.entry(thread::current().id()).or_default().push(entry.to_entry());
             }
         }
         (lines.entries.len() + lines.waiting.values().map(Vec::len).sum::<usize>()) as u64

@@ -59,7 +59,7 @@ fn open(folder: Arc<dyn Folder>) -> Opened {
 fn try_push(journal: &Journal) -> Result<Seq, Refused> {
     let mut room = journal.reserve(1, 100)?;
     let next = journal.next_seq();
-    let seq = room.push(|buffer| buffer.extend(payload(next)));
+    let seq = room.push_bytes(&payload(next));
     assert_eq!(seq, next);
     Ok(seq)
 }

@@ -177,7 +177,7 @@ async fn push_until_failure(journal: Arc<Journal>, level: Durability) -> Seq {
             static ORDER: std::sync::Mutex<()> = std::sync::Mutex::new(());
             let _order = ORDER.lock().expect("nobody panics");
             let next = journal.next_seq();
-            room.push(|buffer| buffer.extend(payload(next)))
+            room.push_bytes(&payload(next))
         };
         if journal.durable(seq, level).await.is_err() {
             break;

@@ -46,7 +46,7 @@ impl Sidecar {
         let entries = self.meter.log().after(0);
         let meter = Meter::new(VecLog::default(), options());
         for entry in &entries {
-            meter.log().push(&mut (), entry);
+            meter.log().push(&mut (), entry.view());
         }
         let holds = load(&meter, store, self.id, now);
         let mut holds = Some(holds);

@@ -10,6 +10,7 @@ use purser::domain::{
 };
 use purser::lease::crash::{gross, raised};
 use purser::lease::{Demand, Session, Tabs, holding};
+use smallvec::smallvec;
 
 use super::truth::Truth;
 use super::world::{SUBSCRIPTION, TEAM, USERS, id, team, user};
@@ -212,11 +213,13 @@ impl Process {
                 let expires_at = now.plus_millis(30_000);
                 let member = Some(&mut self.members[asked.user]);
                 let scopes = Scopes { book: &mut self.book, member };
-                let entry = match asked.is_hold {
-                    false => debited(heading, granted, None, 0, &scopes),
-                    true => held(heading, granted, expires_at, None, 0, &scopes),
+                let payer = heading.drawer.payer;
+                let drawn = match asked.is_hold {
+                    false => debited(payer, granted, None, 0, &scopes),
+                    true => held(payer, granted, expires_at, None, 0, &scopes),
                 };
-                self.enter(entry.expect("sums stay small"), asked.user);
+                let (fact, posting) = drawn.expect("sums stay small");
+                self.enter(heading.entry(fact, smallvec![posting]), asked.user);
                 shared.truth.drew(
                     operation.clone(),
                     USERS[asked.user],

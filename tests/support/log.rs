@@ -1,7 +1,7 @@
 //! The log as a vector.
 
 use parking_lot::Mutex;
-use purser::domain::Entry;
+use purser::domain::{Entry, EntryView};
 use purser::engine::{Log, NoRoom};
 
 /// Keeps every entry; takes none while it is full.
@@ -38,9 +38,9 @@ impl Log for VecLog {
         if self.0.lock().is_full { Err(NoRoom) } else { Ok(()) }
     }
 
-    fn push(&self, _room: &mut (), entry: &Entry) -> u64 {
+    fn push(&self, _room: &mut (), entry: EntryView<'_>) -> u64 {
         let mut inner = self.0.lock();
-        inner.entries.push(entry.clone());
+        inner.entries.push(entry.to_entry());
         inner.entries.len() as u64
     }
 }

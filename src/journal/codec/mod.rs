@@ -5,13 +5,13 @@
 
 use smallvec::SmallVec;
 
-use super::numbers::Numbers;
+use super::numbers::Pen;
 use crate::domain::{
-    AskedEnd, Credits, Drawer, Entry, Fact, Model, OperationId, Payer, Posting, Set, SubscriptionId, Tally, TeamId,
-    Timestamp, UserId,
+    AskedEnd, Credits, Drawer, DrawerView, Entry, EntryView, Fact, Model, OperationId, Payer, Posting, Set,
+    SubscriptionId, Tally, TeamId, Timestamp, UserId,
 };
 
-/// The most bytes that one entry takes: five texts of 128, two postings, and their numbers.
+/// The most bytes that one entry takes: five texts of 128, two postings, and their pen.
 pub const ENTRY_BYTES_MAX: usize = 1_024;
 
 const DEBITED: u8 = 1;
@@ -54,10 +54,9 @@ pub enum CodecError {
     Bad(&'static str),
 }
 
-/// Writes an entry behind what `to` holds.
-pub fn encode(entry: &Entry, to: &mut Vec<u8>) {
-    let start = to.len();
-    let (kind, model) = match &entry.fact {
+/// Writes an entry to the beginning of a place; answers how many bytes it takes.
+pub fn encode(entry: EntryView<'_>, to: &mut [u8; ENTRY_BYTES_MAX]) -> usize {
+    let (kind, model) = match entry.fact {
         Fact::Debited { model, .. } => (DEBITED, model.as_ref()),
         Fact::Held { model, .. } => (HELD, model.as_ref()),
         Fact::Extended { .. } => (EXTENDED, None),
@@ -68,64 +67,58 @@ pub fn encode(entry: &Entry, to: &mut Vec<u8>) {
         Fact::Voided { .. } => (VOIDED, None),
         Fact::EndAsked { end } => (asked_kind(end), None),
     };
-    let Drawer { team, member, payer, subscription } = &entry.drawer;
+    let DrawerView { team, member, payer, subscription } = entry.drawer;
     let is_late = matches!(entry.fact, Fact::Settled { late: true, .. });
     let flags = flag(team.is_some(), HAS_TEAM)
-        | flag(*payer == Payer::Wallet, IS_WALLET)
+        | flag(payer == Payer::Wallet, IS_WALLET)
         | flag(model.is_some(), HAS_MODEL)
         | flag(is_late, IS_LATE)
         | flag(matches!(entry.fact, Fact::Voided { reused: true, .. }), IS_REUSED)
         | flag(matches!(entry.fact, Fact::EndAsked { end: AskedEnd::Refund { part: Some(_) } }), IS_PART);
-    let numbers = &mut Numbers::default();
-    numbers.byte(kind);
-    numbers.byte(flags);
-    numbers.time(entry.at);
-    numbers.append_to(to);
-    entry.id.append_to(to);
+    let pen = &mut Pen::new(to);
+    pen.byte(kind);
+    pen.byte(flags);
+    pen.time(entry.at);
+    pen.name(|to| entry.id.write_to(to));
     if let Some(team) = team {
-        team.append_to(to);
+        pen.name(|to| team.write_to(to));
     }
-    member.append_to(to);
-    subscription.append_to(to);
+    pen.name(|to| member.write_to(to));
+    pen.name(|to| subscription.write_to(to));
     if let Some(model) = model {
-        model.append_to(to);
+        pen.name(|to| model.write_to(to));
     }
-    put_fact(to, numbers, &entry.fact);
-    numbers.byte(u8::try_from(entry.postings.len()).expect("an entry has at most two postings"));
-    for posting in &entry.postings {
-        put_posting(numbers, posting);
-        numbers.append_to(to);
-    }
-    numbers.append_to(to);
-    debug_assert!(to.len() - start <= ENTRY_BYTES_MAX, "the cap covers every entry");
+    put_fact(pen, entry.fact);
+    pen.byte(u8::try_from(entry.postings.len()).expect("an entry has at most two postings"));
+    entry.postings.iter().for_each(|posting| put_posting(pen, posting));
+    pen.written()
 }
 
-/// Leaves the numbers to be appended.
-fn put_fact(to: &mut Vec<u8>, numbers: &mut Numbers, fact: &Fact) {
+fn put_fact(pen: &mut Pen<'_>, fact: &Fact) {
     match fact {
         Fact::Debited { credits, content, .. } => {
-            numbers.credits(*credits);
-            numbers.fingerprint(*content);
+            pen.credits(*credits);
+            pen.fingerprint(*content);
         }
         Fact::Held { credits, expires_at, content, .. } => {
-            numbers.credits(*credits);
-            numbers.time(*expires_at);
-            numbers.fingerprint(*content);
+            pen.credits(*credits);
+            pen.time(*expires_at);
+            pen.fingerprint(*content);
         }
-        Fact::Extended { expires_at } => numbers.time(*expires_at),
+        Fact::Extended { expires_at } => pen.time(*expires_at),
         Fact::Settled { charged, returned, debt, .. } => {
-            numbers.credits(*charged);
-            numbers.credits(*returned);
-            numbers.credits(*debt);
+            pen.credits(*charged);
+            pen.credits(*returned);
+            pen.credits(*debt);
         }
-        Fact::Released { returned } | Fact::Expired { returned } => numbers.credits(*returned),
+        Fact::Released { returned } | Fact::Expired { returned } => pen.credits(*returned),
         Fact::Refunded { debit, credits, content } => {
-            debit.append_to(to);
-            numbers.credits(*credits);
-            numbers.fingerprint(*content);
+            pen.name(|to| debit.write_to(to));
+            pen.credits(*credits);
+            pen.fingerprint(*content);
         }
-        Fact::Voided { credits, .. } => numbers.credits(*credits),
-        Fact::EndAsked { end } => put_asked(to, numbers, end),
+        Fact::Voided { credits, .. } => pen.credits(*credits),
+        Fact::EndAsked { end } => put_asked(pen, end),
     }
 }
 
@@ -138,48 +131,48 @@ const fn asked_kind(end: &AskedEnd) -> u8 {
     }
 }
 
-fn put_asked(to: &mut Vec<u8>, numbers: &mut Numbers, end: &AskedEnd) {
+fn put_asked(pen: &mut Pen<'_>, end: &AskedEnd) {
     match end {
-        AskedEnd::Settle { credits } => numbers.credits(*credits),
-        AskedEnd::Extend { expires_at } => numbers.time(*expires_at),
+        AskedEnd::Settle { credits } => pen.credits(*credits),
+        AskedEnd::Extend { expires_at } => pen.time(*expires_at),
         AskedEnd::Refund { part: Some((id, credits)) } => {
-            id.append_to(to);
-            numbers.credits(*credits);
+            pen.name(|to| id.write_to(to));
+            pen.credits(*credits);
         }
         AskedEnd::Release | AskedEnd::Refund { part: None } => {}
     }
 }
 
-fn put_posting(numbers: &mut Numbers, posting: &Posting) {
+fn put_posting(pen: &mut Pen<'_>, posting: &Posting) {
     let Posting { window, spent, refunded, held, unheld, account, member } = posting;
-    numbers.byte(
+    pen.byte(
         flag(!spent.is_zero(), HAS_SPENT)
             | flag(!refunded.is_zero(), HAS_REFUNDED)
             | flag(held.is_some(), HAS_HELD)
             | flag(unheld.is_some(), HAS_UNHELD)
             | flag(member.is_some(), HAS_MEMBER),
     );
-    numbers.time(*window);
+    pen.time(*window);
     if !spent.is_zero() {
-        numbers.credits(*spent);
+        pen.credits(*spent);
     }
     if !refunded.is_zero() {
-        numbers.credits(*refunded);
+        pen.credits(*refunded);
     }
     for set in [held, unheld].into_iter().flatten() {
-        numbers.credits(set.credits);
-        numbers.time(set.expires_at);
+        pen.credits(set.credits);
+        pen.time(set.expires_at);
     }
-    put_tally(numbers, account);
+    put_tally(pen, account);
     if let Some(member) = member {
-        put_tally(numbers, member);
+        put_tally(pen, member);
     }
 }
 
-fn put_tally(numbers: &mut Numbers, tally: &Tally) {
-    numbers.credits(tally.spent);
-    numbers.credits(tally.refunded);
-    numbers.credits(tally.held);
+fn put_tally(pen: &mut Pen<'_>, tally: &Tally) {
+    pen.credits(tally.spent);
+    pen.credits(tally.refunded);
+    pen.credits(tally.held);
 }
 
 fn flag(set: bool, flag: u8) -> u8 {
