@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use metrics::Counter;
 use purser::api::listen::{Bound, Limits, Meters, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -97,6 +101,16 @@ async fn an_answer_that_does_not_come_is_503() {
     let answer = edge.ask(&get_path("/wait")).await;
     assert_eq!((answer.status, answer.problem().0.as_str()), (503, "unavailable"));
     assert!(answer.head.contains("retry-after: 1"));
+}
+
+/// Many requests are open at once there, so each has a time of its own.
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_503_on_http_2_as_well() {
+    let edge = edge(Limits { request_timeout: LIMITS.request_timeout, ..PATIENT });
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
+    let uri = |path: &str| format!("http://{}{path}", edge.address()).parse().expect("a URI");
+    let (slow, other) = tokio::join!(client.get(uri("/wait")), client.get(uri("/nothing")));
+    assert_eq!((slow.expect("an answer").status().as_u16(), other.expect("an answer").status().as_u16()), (503, 404));
 }
 
 #[tokio::test]

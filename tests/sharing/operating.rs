@@ -161,9 +161,11 @@ async fn a_backlog_goes_in_smaller_batches_where_large_ones_do_not_come_through(
     for _ in 0..1_000 {
         second.debit("ana", bit).await.expect("it goes on from its part");
     }
+    soon("the lag shows", async || metric(&second, "purser_flush_lag_seconds") > 0.0).await;
     line.narrow(300);
     line.cut(false);
     soon("all of it comes through", async || second.service().flush().await.is_ok()).await;
+    soon("nothing lags", async || metric(&second, "purser_flush_lag_seconds") == 0.0).await;
     assert!(second.stop().await);
     world.stop(credits(1_000).plus(Credits::from_micros(1_000).expect("in range"))).await;
 }

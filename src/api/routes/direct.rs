@@ -13,7 +13,7 @@ use super::answers::Answer;
 use super::asks::Key;
 use super::decisions::{self, Turn};
 use super::ends;
-use super::guard::Guards;
+use super::guard::guard;
 use crate::api::auth::Caller;
 use crate::api::ids::InPath;
 use crate::api::json::Body;
@@ -21,6 +21,7 @@ use crate::api::listen::{self, Answering, RequestBody};
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
+use crate::metrics::Route;
 
 /// The path of every hold begins with this.
 const HOLDS: &str = "/v1/holds/";
@@ -28,7 +29,8 @@ const HOLDS: &str = "/v1/holds/";
 /// Answers without the router.
 pub struct Direct {
     app: App,
-    guards: Guards,
+    /// The counters of what is asked, in the order of [`Asked::ALL`].
+    routes: [Route; Asked::ALL.len()],
 }
 
 /// What is answered here.
@@ -43,22 +45,23 @@ enum Asked {
 
 impl Direct {
     /// Answers with this state, counted and guarded as the router's routes are.
-    pub fn new(app: App, guards: Guards) -> Self {
-        Self { app, guards }
+    pub fn new(app: App) -> Self {
+        let routes = Asked::ALL.map(|asked| app.service.metrics().route(asked.path()));
+        Self { app, routes }
     }
 }
 
 impl listen::Direct for Direct {
     fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>> {
         let Some(asked) = Asked::of(request.method(), request.uri().path()) else { return Err(request) };
-        let (app, guards) = (self.app.clone(), self.guards.clone());
+        let (app, route) = (self.app.clone(), self.routes[asked as usize].clone());
         Ok(Box::pin(async move {
             let (parts, body) = request.into_parts();
             let answer = async {
                 let answered = answer(asked, &app, &parts, body).await;
                 answered.unwrap_or_else(|problem| problem.answer())
             };
-            guards.guard(asked.route(), answer).await
+            guard(route, answer).await
         }))
     }
 }
@@ -91,6 +94,9 @@ async fn answer(asked: Asked, app: &App, parts: &Parts, body: RequestBody) -> Re
 }
 
 impl Asked {
+    /// In the order in which they are declared.
+    const ALL: [Self; 5] = [Self::Debit, Self::Hold, Self::Check, Self::Settle, Self::Release];
+
     fn of(method: &Method, path: &str) -> Option<Self> {
         if method != Method::POST {
             return None;
@@ -111,7 +117,7 @@ impl Asked {
     }
 
     /// The path of its route, for the metrics.
-    fn route(self) -> &'static str {
+    fn path(self) -> &'static str {
         match self {
             Self::Debit => "/v1/debits",
             Self::Hold => "/v1/holds",
@@ -151,6 +157,7 @@ mod tests {
         ] {
             assert_eq!(Asked::of(&method, path), asked, "{method} {path}");
         }
+        assert!(Asked::ALL.iter().enumerate().all(|(at, asked)| *asked as usize == at));
         assert_eq!(hold_of("/v1/holds/a/settle"), "a");
     }
 }

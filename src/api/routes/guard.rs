@@ -41,23 +41,24 @@ impl Guards {
     pub fn new(metrics: &Metrics) -> Self {
         Self(Arc::new(Routes { metrics: metrics.clone(), counted: RwLock::default() }))
     }
+}
 
-    /// Guards an answer that the router does not make, of the route with this path.
-    pub async fn guard<B, F>(&self, path: &str, answer: F) -> HttpResponse<B>
-    where
-        B: From<Bytes>,
-        F: Future<Output = HttpResponse<B>>,
-    {
-        let answer = pin!(async { Ok(answer.await) });
-        match (Answering { answer, route: self.0.of(path) }).await {
-            Ok(answer) => answer,
-            Err(never) => match never {},
-        }
+/// Guards an answer that the router does not make.
+pub async fn guard<B, F>(route: Route, answer: F) -> HttpResponse<B>
+where
+    B: From<Bytes>,
+    F: Future<Output = HttpResponse<B>>,
+{
+    let answer = pin!(async { Ok(answer.await) });
+    match (Answering { answer, route }).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
     }
 }
 
 impl Routes {
-    fn of(&self, path: &str) -> Route {
+    fn of(&self, path: Option<&MatchedPath>) -> Route {
+        let path = path.map_or(NO_ROUTE, MatchedPath::as_str);
         if let Some(route) = self.counted.read().get(path) {
             return route.clone();
         }
@@ -96,7 +97,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let route = self.routes.of(request.extensions().get().map_or(NO_ROUTE, MatchedPath::as_str));
+        let route = self.routes.of(request.extensions().get());
         Answering { answer: self.inner.call(request), route }
     }
 }

@@ -32,8 +32,7 @@ use super::state::App;
 /// Every route, the most asked before the router; metrics and health only `with_admin`, unless those have an
 /// address of their own.
 pub fn front(app: App, with_admin: bool) -> Front {
-    let guards = guard::Guards::new(app.service.metrics());
-    let direct = direct::Direct::new(app.clone(), guards);
+    let direct = direct::Direct::new(app.clone());
     Front { direct: Some(Arc::new(direct)), router: router(app, with_admin) }
 }
 
