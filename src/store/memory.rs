@@ -107,8 +107,12 @@ impl Tables {
         row.into_iter().collect()
     }
 
-    fn run<T>(&self, rule: impl Fn(&mut Rows) -> Result<T, Missing>) -> Result<Ran<T>, StoreError> {
+    fn run<T>(&self, first: Vec<Key>, rule: impl Fn(&mut Rows) -> Result<T, Missing>) -> Result<Ran<T>, StoreError> {
         let mut loaded = Rows::of(self.sharing);
+        for key in first {
+            let found = self.fetch(&key);
+            loaded.load(key, found);
+        }
         for runs in 0..RULE_RUNS_MAX {
             let mut rows = loaded.clone();
             match rule(&mut rows) {
@@ -227,7 +231,7 @@ impl Store for Memory {
         nonce: u128,
     ) -> Result<Result<Sidecar, SyncRefusal>, StoreError> {
         let mut tables = self.tables.lock();
-        let (answer, loaded, rows) = tables.run(|rows| sync::register(rows, id, incarnation, nonce))?;
+        let (answer, loaded, rows) = tables.run(Vec::new(), |rows| sync::register(rows, id, incarnation, nonce))?;
         if answer.is_ok() {
             tables.save(Commit { rows: super::commit::changed(&loaded, &rows), ..Commit::default() });
         }
@@ -236,7 +240,8 @@ impl Store for Memory {
 
     async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
         let mut tables = self.tables.lock();
-        let (answer, loaded, rows) = tables.run(|rows| sync::sync(rows, request, now))?;
+        let first = if tables.sharing == Sharing::Many { request.rows(now) } else { Vec::new() };
+        let (answer, loaded, rows) = tables.run(first, |rows| sync::sync(rows, request, now))?;
         let (reply, synced) = match answer {
             Ok(answer) => answer,
             Err(refusal) => return Ok(Err(refusal)),
@@ -252,7 +257,7 @@ impl Store for Memory {
 
     async fn control(&self, rule: Rule<'_>, actor: &Actor, now: Timestamp) -> Result<Controlled, StoreError> {
         let mut tables = self.tables.lock();
-        let (answer, loaded, rows) = tables.run(rule)?;
+        let (answer, loaded, rows) = tables.run(Vec::new(), rule)?;
         let Ok(done) = &answer else { return Ok(Controlled { answer, rows: Vec::new() }) };
         let commit = Commit::of_control(done, actor, &loaded, &rows, now);
         if tables.sharing == Sharing::Many && !commit.is_empty() {

@@ -31,7 +31,6 @@ mod table;
 mod transact;
 mod values;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -50,10 +49,10 @@ use super::error::StoreError;
 use super::ledger::LedgerEntry;
 use super::read::{Changes, Filter, Visitor, page};
 use super::{Controlled, Hold, Rule, Store};
-use crate::domain::{Entry, Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
+use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal, Synced};
-use crate::root::{self, Actor, Key, MemberFunds, Pending, Row, Rows, Sharing, Sidecar};
+use crate::root::{Actor, Key, MemberFunds, Pending, Row, Rows, Sharing, Sidecar};
 
 pub use options::Options;
 
@@ -153,7 +152,7 @@ impl Postgres {
 
     async fn sync_now(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, Failure> {
         let verb = Verb {
-            first: named(request, now),
+            first: request.rows(now),
             is_alone: false,
             report: Some(request),
             rule: |rows: &mut Rows| sync::sync(rows, request, now),
@@ -190,28 +189,6 @@ impl Postgres {
         self.months.follow(&self.pool, now).await;
         verb.run(&self.pool).await
     }
-}
-
-/// The rows that a sync will ask for.
-fn named(request: &Request, now: Timestamp) -> Vec<Key> {
-    let entries = &request.batch.entries;
-    // What draws on nothing names its scope alone: of a user that is found under the subscription.
-    let names_book = |entry: &&Entry| !entry.postings.is_empty() || entry.drawer.team.is_none();
-    let drawn = entries.iter().filter(names_book).map(|entry| &entry.drawer.subscription);
-    let mut ids: BTreeSet<_> = drawn.chain(request.wants.keys()).collect();
-    let in_teams = entries.iter().filter_map(|entry| Some((entry.drawer.team.clone()?, entry.drawer.member.clone())));
-    let mut people: BTreeSet<_> = in_teams.collect();
-    if let Some(shares) = &request.shares {
-        ids.extend(shares.subscriptions());
-        people.extend(shares.members.keys().cloned());
-    }
-    let mut keys = vec![Key::Root, Key::Sidecar(request.sidecar)];
-    keys.extend(root::pending::first(request, now));
-    keys.extend(ids.into_iter().map(|id| Key::Subscription(id.clone())));
-    for (team, user) in people {
-        keys.extend([Key::Member(team.clone(), user.clone()), Key::MemberFunds(team, user)]);
-    }
-    keys
 }
 
 #[async_trait]

@@ -22,7 +22,6 @@ pub mod target;
 mod text;
 mod transact;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ use super::{Audit, Controlled, Hold, Rule, Store, StoreError};
 use crate::domain::{Member, SubscriptionId, Team, TeamId, Timestamp, UserId};
 use crate::root::subscription::Subscription;
 use crate::root::sync::{self, Reply, Request, SyncRefusal};
-use crate::root::{self, Actor, Key, MemberFunds, Pending, Row, Sharing, Sidecar};
+use crate::root::{Actor, Key, MemberFunds, Pending, Row, Sharing, Sidecar};
 use begun::Days;
 use failure::Failure;
 use keys::Keys;
@@ -109,25 +108,6 @@ fn nothing() -> Saving {
     Saving { commit: Commit::default(), push: Push::Nobody, days: None }
 }
 
-/// What a sync will ask for.
-fn wanted(request: &Request, now: Timestamp) -> Vec<Key> {
-    let entries = &request.batch.entries;
-    let moves = entries.iter().filter(|entry| !entry.postings.is_empty());
-    let mut subscriptions: BTreeSet<&SubscriptionId> = moves.map(|entry| &entry.drawer.subscription).collect();
-    let mut people: BTreeSet<(&TeamId, &UserId)> =
-        entries.iter().filter_map(|entry| Some((entry.drawer.team.as_ref()?, &entry.drawer.member))).collect();
-    if let Some(shares) = &request.shares {
-        subscriptions.extend(shares.subscriptions());
-        people.extend(shares.members.keys().map(|(team, user)| (team, user)));
-    }
-    let mut keys = vec![Key::Sidecar(request.sidecar), Key::Root];
-    keys.extend(root::pending::first(request, now));
-    keys.extend(subscriptions.into_iter().cloned().map(Key::Subscription));
-    keys.extend(people.iter().map(|&(team, user)| Key::Member(team.clone(), user.clone())));
-    keys.extend(people.into_iter().map(|(team, user)| Key::MemberFunds(team.clone(), user.clone())));
-    keys
-}
-
 #[async_trait]
 impl Store for Redis {
     async fn register(
@@ -153,7 +133,7 @@ impl Store for Redis {
 
     async fn sync(&self, request: &Request, now: Timestamp) -> Result<Result<Reply, SyncRefusal>, StoreError> {
         let syncing = self.desk.transact(
-            wanted(request, now),
+            request.rows(now),
             Repeat::Harmless,
             |rows| sync::sync(rows, request, now),
             |answer, loaded, rows| {
