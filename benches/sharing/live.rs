@@ -12,10 +12,10 @@ use crate::trace::{self, MEMBERS};
 use crate::world::{Place, Sidecar, World};
 
 /// Calls a second over all sidecars.
-const RATES: [u64; 3] = [50, 500, 5_000];
+pub const RATES: [u64; 3] = [50, 500, 5_000];
 
-/// How long decisions take, and which share waits, in `seconds` on each store at each rate.
-pub fn latency(seconds: u64) {
+/// How long decisions take, and which share waits, in `seconds` on each store at each of `rates`.
+pub fn latency(seconds: u64, rates: &[u64]) {
     println!(
         "{:<12} {:>8} {:>10} {:>9} {:>9} {:>9} {:>9}",
         "store", "calls/s", "decisions", "p50 µs", "p99 µs", "waited", "denied"
@@ -29,7 +29,7 @@ pub fn latency(seconds: u64) {
                 names.iter().map(|name| (name.as_str(), Some(100_000_000))).collect();
             world.team(1_000_000_000, &members).await;
             tokio::time::sleep(Duration::from_secs(2)).await;
-            for rate in RATES {
+            for &rate in rates {
                 measure(place, &world, rate, seconds).await;
             }
         });
