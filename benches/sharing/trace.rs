@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// Calls of the hour, as many as the trace has.
+/// Calls of the hour, as many as the real ones of docs/sharing.md.
 const CALLS: usize = 19_366;
 
 /// The hour.
@@ -64,7 +64,7 @@ fn read(text: &str) -> Vec<(u64, i64)> {
 }
 
 /// Bursts of calls some hundred milliseconds apart with pauses between them, and sizes of which few are ten times
-/// the usual one: as in the trace.
+/// the usual one: as in those of docs/sharing.md.
 fn seeded(random: &mut SmallRng) -> Vec<(u64, i64)> {
     let mut at = 0.0;
     let mut calls: Vec<(f64, i64)> = Vec::with_capacity(CALLS);

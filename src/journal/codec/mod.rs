@@ -5,13 +5,13 @@
 
 use smallvec::SmallVec;
 
-use super::numbers::Pen;
+use super::pen::Pen;
 use crate::domain::{
     AskedEnd, Credits, Drawer, DrawerView, Entry, EntryView, Fact, Model, OperationId, Payer, Posting, Set,
     SubscriptionId, Tally, TeamId, Timestamp, UserId,
 };
 
-/// The most bytes that one entry takes: five texts of 128, two postings, and their pen.
+/// The most bytes that one entry takes: five texts of 128, two postings, and their numbers.
 pub const ENTRY_BYTES_MAX: usize = 1_024;
 
 const DEBITED: u8 = 1;
