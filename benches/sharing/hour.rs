@@ -83,6 +83,7 @@ struct Sidecar {
     acked: usize,
     due_at: u64,
     beat_at: u64,
+    turned_at: u64,
     arrives: Option<(u64, Box<Reply>)>,
     /// Draws that wait, since when and from when on they ask.
     waiting: Vec<(u64, u64, Draw)>,
@@ -136,6 +137,7 @@ impl Sidecar {
             // Not in step.
             due_at: id as u64 * 17,
             beat_at: 0,
+            turned_at: 0,
             arrives: None,
             waiting: Vec::new(),
         }
@@ -188,14 +190,17 @@ impl Sidecar {
             add(waits.books.entry(subscription()).or_default());
             add(waits.members.entry((team(), draw.member.clone())).or_default());
         }
-        let round = Round { now: now(at), trip_millis: TRIP_MILLIS, tells_all: self.session.owes_all(), closes: false };
-        let telling = self.meter.tell(&waits, round);
         let is_pushed = self.is_pushed(at);
+        let is_turn = is_pushed || at >= self.turned_at + BEAT_MILLIS * 9 / 10;
+        self.turned_at = if is_turn { at } else { self.turned_at };
+        let (trip_millis, tells_all) = (TRIP_MILLIS, self.session.owes_all());
+        let round = Round { now: now(at), trip_millis, is_turn, tells_all, closes: false };
+        let telling = self.meter.tell(&waits, round);
         if is_pushed {
             self.pushes.mark_unchanged();
             self.push_after = at + PUSH_PAUSE_MILLIS;
         }
-        let is_due = telling.is_due || !waits.books.is_empty() || at >= self.beat_at || is_pushed;
+        let is_due = telling.is_due || is_turn || !waits.books.is_empty() || at >= self.beat_at || is_pushed;
         let entries = self.entries.0.lock()[self.acked..].to_vec();
         self.due_at = at + INTERVAL_MILLIS;
         if entries.is_empty() && !is_due {

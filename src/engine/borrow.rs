@@ -25,7 +25,7 @@ impl<L: Log> Meter<L> {
     /// What pools lack that are asked of here, and whether somebody waits.
     pub fn lacks(&self, waits: &Waits, round: Round) -> Lacks {
         let mut lacks = Lacks::default();
-        for id in self.books_to_tell(waits, false) {
+        for id in self.books_to_tell(waits) {
             let waiting = waits.books.get(&id).copied().unwrap_or_default();
             match self.book_cell(&id) {
                 Some(cell) => self.book_lacks(&mut cell.lock(), waiting, round, &mut lacks),

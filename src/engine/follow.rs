@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cells::{BookCell, Owned, TeamCell};
+use super::lack::needs_lease;
 use super::lock::Mutex;
 use super::log::Log;
 use super::meter::Meter;
 use crate::domain::{Book, Credits, Features, Member, SubscriptionId, Team, TeamId, Timestamp};
-use crate::root::{Lease, Row, Sharing, Status, Subscription};
+use crate::root::{Lease, Leased, Row, Sharing, Status, Subscription};
 
 /// Changed rows of one team, taken over under one lock so that a bulk change shows as a whole.
 #[derive(Default)]
@@ -45,16 +46,16 @@ impl<L: Log> Meter<L> {
             Arc::new(Mutex::new(BookCell::new(book)))
         }));
         {
-            let book = &mut cell.lock().book;
+            let BookCell { book, pace, .. } = &mut *cell.lock();
             if row.epoch < book.epoch {
                 return;
             }
             if self.options.sharing == Sharing::Sole {
                 lend(book, &row.leases());
             }
-            if self.options.sharing == Sharing::Many && !book.funds.is_empty() {
-                // The root may have forgotten it, and named it anew.
-                self.paced.lock().books.insert(row.id.clone());
+            if self.options.sharing == Sharing::Many {
+                // Where something is held, the root may have forgotten it and named it anew.
+                self.name(pace, || Leased::Funds(row.id.clone()), !book.funds.is_empty());
             }
             (book.epoch, book.features) = (row.epoch, features);
             book.team.clone_from(&row.team);
@@ -91,6 +92,15 @@ impl<L: Log> Meter<L> {
             cell.set_pool(pool);
         }
         cell.members.follow_all(&rows.members);
+        if self.options.sharing == Sharing::Many {
+            for row in &rows.members {
+                let Some(member) = cell.members.get_mut(&row.user) else { continue };
+                let (is_held, needs_lease) = (!member.draws.shares().is_empty(), needs_lease(&member.membership()));
+                if is_held || needs_lease {
+                    self.name(&mut member.pace, || Leased::Limit(id.clone(), row.user.clone()), is_held);
+                }
+            }
+        }
     }
 
     /// Whatever the store says of rows from now on is newer than what is known: it may have forgotten changes,

@@ -23,8 +23,10 @@ pub mod numbered;
 mod obey;
 pub mod operations;
 pub mod pace;
+pub mod paced;
 mod places;
 pub mod recover;
+pub mod tell;
 mod work;
 
 pub use drawn::{Allowed, Draw, DrawFault, Drawn, Remaining};

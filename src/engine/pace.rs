@@ -1,23 +1,26 @@
-//! Where many sidecars share a pool: how each account is asked of here, what to ask the root for and to
-//! return, and taking its answer over. An account is known here from its first draw until it is idle
-//! and nothing of it is held.
+//! Where many sidecars share a pool: how each account is asked of here, and when the root is told of it. An account
+//! is known here from when control named it or somebody drew on it; while nobody does it is told of in turn
+//! (`paced`), and what is free of it stays here until others need it. What is told is in `tell`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::cells::{BookCell, TeamCell};
-use super::lack::{lent_free, needs_lease, spare};
 use super::lock::Mutex;
 use super::log::Log;
-use super::members::MemberCell;
 use super::meter::Meter;
-use crate::domain::{Credits, Funds, SubscriptionId, TeamId, Timestamp, UserId, Window};
-use crate::lease::{Demand, Plan, Standing, holding, plan};
-use crate::root::sync::Reply;
-use crate::root::{Flags, Lease, MemberLease, MemberShare, Position, Want};
+use super::paced::Paced;
+use crate::domain::{Credits, SubscriptionId, TeamId, Timestamp, UserId};
+use crate::lease::{Demand, Plan, Standing, plan};
+use crate::root::{Flags, Leased, Want};
 
 /// For how long after the root had nothing draws are denied without asking it again: long enough for others
 /// to return what they do not need, which the root has called for.
 pub const SHORT_MILLIS: u64 = 250;
+
+/// For so long others may need to return what they were called upon to: draws go on asking for it.
+const COMING_MILLIS: u64 = 250;
+
+/// So long after others were called upon in vain they are given that time again.
+const CALL_MILLIS: u64 = 1_000;
 
 /// How one account is asked of here.
 #[derive(Debug)]
@@ -27,17 +30,38 @@ pub struct Pace {
     is_called: bool,
     /// Until when the root need not be asked: it had nothing.
     short_until: Timestamp,
+    /// Since when others are called upon for what is missing.
+    calls_since: Option<Timestamp>,
+    /// The root is told of it with every sync.
+    is_told: bool,
+    /// Somebody has asked since it was last told of in turn.
+    is_fresh: bool,
+    /// Too many idle accounts are kept: nothing is kept of this one.
+    leaves: bool,
 }
 
 impl Pace {
     fn new(now: Timestamp) -> Self {
-        let (excess_since, is_called, short_until) = (None, false, Timestamp::MIN);
-        Self { demand: Demand::new(now), excess_since, is_called, short_until }
+        let (excess_since, short_until, calls_since) = (None, Timestamp::MIN, None);
+        let [is_called, is_told, is_fresh, leaves] = [false; 4];
+        let demand = Demand::new(now);
+        Self { demand, excess_since, is_called, short_until, calls_since, is_told, is_fresh, leaves }
     }
 
     /// Somebody asked for `credits`.
     pub fn ask(&mut self, credits: Credits, now: Timestamp) {
         self.demand.ask(credits, now);
+        self.is_fresh = true;
+    }
+
+    /// A large debit among those that are usual.
+    pub(super) fn usual(&self) -> Credits {
+        self.demand.top()
+    }
+
+    /// Whether anybody ever asked.
+    pub(super) fn is_known(&self) -> bool {
+        self.demand.is_known()
     }
 
     /// Whether the root has just said that it has nothing.
@@ -45,37 +69,46 @@ impl Pace {
         now < self.short_until
     }
 
-    fn plan(&mut self, free: Credits, waiting: Waiting, round: Round) -> Plan {
-        let Waiting { least, all } = waiting;
+    /// What to do about it with the next sync; `usual` is a large debit among those that are usual there.
+    pub(super) fn plan(&mut self, free: Credits, waiting: Waiting, usual: Credits, round: Round) -> Plan {
+        let Waiting { least, all: waiting } = waiting;
         let (is_called, excess_since) = (self.is_called || round.closes, self.excess_since);
-        let standing = Standing { free, least, waiting: all, is_called, excess_since };
+        let standing = Standing { free, least, waiting, is_called, leaves: self.leaves, usual, excess_since };
         let made = plan(&standing, &self.demand, round.trip_millis, round.now);
         self.excess_since = made.excess_since;
-        made
+        // A little is asked for in turn: after a start all that was ever drawn on is told of at once.
+        let want = made.want.filter(|want| !self.is_told || !want.is_little());
+        Plan { want, ..made }
     }
 
     /// What it wants; what has been called back is not wanted.
     pub(super) fn wants(&mut self, free: Credits, waiting: Waiting, round: Round) -> Option<Want> {
-        if self.is_called || round.closes { None } else { self.plan(free, waiting, round).want }
+        if self.is_called || round.closes { None } else { self.plan(free, waiting, Credits::ZERO, round).want }
     }
 
     fn take(&mut self, flags: Flags, now: Timestamp) {
         self.is_called = flags.recall;
         // What is withheld may be there: that is no reason to deny for good.
-        let is_short = flags.short && !flags.withheld;
+        let is_short = flags.short && !flags.withheld && !self.is_coming(flags.calls, now);
         self.short_until = if is_short { now.plus_millis(SHORT_MILLIS) } else { Timestamp::MIN };
+    }
+
+    /// Whether what is missing may be on its way, where the root `calls` upon others who have it.
+    fn is_coming(&mut self, calls: bool, now: Timestamp) -> bool {
+        let since = self.calls_since.filter(|since| now.millis_since(*since) < CALL_MILLIS);
+        self.calls_since = since.or(Some(now)).filter(|_| calls);
+        self.calls_since.is_some_and(|since| now.millis_since(since) < COMING_MILLIS)
+    }
+
+    /// Makes room where too many idle accounts are kept: one that was asked of since its last turn stays.
+    pub(super) fn turn(&mut self, is_crowded: bool, now: Timestamp) {
+        let is_fresh = !self.is_told && std::mem::take(&mut self.is_fresh);
+        self.leaves = is_crowded && !is_fresh && self.is_idle(now);
     }
 
     fn is_idle(&self, now: Timestamp) -> bool {
         self.demand.idle_millis(now) >= crate::lease::pace::IDLE_MILLIS
     }
-}
-
-/// Accounts that are asked of.
-#[derive(Debug, Default)]
-pub struct Paced {
-    pub(super) books: BTreeSet<SubscriptionId>,
-    members: BTreeSet<(TeamId, UserId)>,
 }
 
 /// What waits for a lease of one account.
@@ -111,23 +144,12 @@ pub struct Round {
     pub now: Timestamp,
     /// How long a sync takes.
     pub trip_millis: u64,
+    /// Some of what idles is to be told of as well.
+    pub is_turn: bool,
     /// Everything that is held is to be named, whether it is asked of or not.
     pub tells_all: bool,
     /// Everything that is free is to be returned: this sidecar spends no more.
     pub closes: bool,
-}
-
-/// What to tell the root and to ask it for. What is returned has been deducted.
-#[derive(Clone, Debug, Default)]
-pub struct Telling {
-    /// What is held of subscriptions.
-    pub funds: BTreeMap<SubscriptionId, Vec<Position>>,
-    /// What is wanted of them.
-    pub wants: BTreeMap<SubscriptionId, Want>,
-    /// What is held and wanted of members' limits.
-    pub members: BTreeMap<(TeamId, UserId), MemberShare>,
-    /// Something is wanted, or has been returned: there is a reason to sync.
-    pub is_due: bool,
 }
 
 impl<L: Log> Meter<L> {
@@ -138,10 +160,7 @@ impl<L: Log> Meter<L> {
         subscription: &SubscriptionId,
         now: Timestamp,
     ) -> &'a mut Pace {
-        pace.get_or_insert_with(|| {
-            self.paced.lock().books.insert(subscription.clone());
-            Box::new(Pace::new(now))
-        })
+        self.tell_of(pace, || Leased::Funds(subscription.clone()), now)
     }
 
     /// How a member's limit is asked of, from now on.
@@ -151,162 +170,76 @@ impl<L: Log> Meter<L> {
         (team, user): (&TeamId, &UserId),
         now: Timestamp,
     ) -> &'a mut Pace {
-        pace.get_or_insert_with(|| {
-            self.paced.lock().members.insert((team.clone(), user.clone()));
-            Box::new(Pace::new(now))
-        })
+        self.tell_of(pace, || Leased::Limit(team.clone(), user.clone()), now)
     }
 
-    /// Works out what to tell the root and to ask it for, and deducts what is returned.
-    pub fn tell(&self, waits: &Waits, round: Round) -> Telling {
-        let mut telling = Telling::default();
-        for id in self.books_to_tell(waits, round.tells_all) {
-            if let Some(cell) = self.book_cell(&id) {
-                let waiting = waits.books.get(&id).copied().unwrap_or_default();
-                self.tell_book(&mut cell.lock(), waiting, round, &mut telling);
-            }
-        }
-        for (team, user) in self.members_to_tell(waits, round.tells_all) {
-            let Some(cell) = self.team_cell(&team) else { continue };
-            let TeamCell { pool, members, .. } = &mut *cell.lock();
-            let window = pool.as_ref().and_then(|pool| Some(pool.book.lock().book.funds.last()?.window));
-            let Some(member) = members.get_mut(&user) else { continue };
-            let waiting = waits.members.get(&(team.clone(), user.clone())).copied().unwrap_or_default();
-            self.tell_member((team, user), member, window, waiting, round, &mut telling);
-        }
-        telling
-    }
-
-    pub(super) fn books_to_tell(&self, waits: &Waits, all: bool) -> BTreeSet<SubscriptionId> {
-        let mut ids: BTreeSet<_> = waits.books.keys().cloned().collect();
-        ids.extend(self.paced.lock().books.iter().cloned());
-        if all {
-            ids.extend(self.books.iter().map(|cell| cell.key().clone()));
-        }
-        ids
-    }
-
-    fn members_to_tell(&self, waits: &Waits, all: bool) -> BTreeSet<(TeamId, UserId)> {
-        let mut people: BTreeSet<_> = waits.members.keys().cloned().collect();
-        people.extend(self.paced.lock().members.iter().cloned());
-        if all {
-            // Copied out first: a map's own lock is never held while waiting for another.
-            let teams: Vec<_> = self.teams.iter().map(|cell| (cell.key().clone(), cell.value().clone())).collect();
-            for (team, cell) in teams {
-                let cell = cell.lock();
-                let holding = cell.members.iter().filter(|(_, member)| !member.draws.shares().is_empty());
-                people.extend(holding.map(|(user, _)| (team.clone(), user.clone())));
-            }
-        }
-        people
-    }
-
-    fn tell_book(&self, cell: &mut BookCell, waiting: Waiting, round: Round, telling: &mut Telling) {
-        let BookCell { book, pace, .. } = cell;
-        let id = book.subscription.clone();
-        holding::return_ended(book, round.now);
-        let made = self.pace_book(pace, &id, round.now).plan(book.free(round.now), waiting, round);
-        let start = book.funds.last().map(|funds| funds.window.start);
-        if let (Some(start), false) = (start, made.give_back.is_zero()) {
-            book.give_up(start, made.give_back);
-        }
-        telling.is_due |= made.want.is_some() || !made.give_back.is_zero() || made.is_urgent;
-        telling.funds.insert(id.clone(), holding::positions(book));
-        if let Some(want) = made.want.filter(|_| !round.closes) {
-            telling.wants.insert(id, want);
-        }
-    }
-
-    fn tell_member(
+    fn tell_of<'a>(
         &self,
-        person: (TeamId, UserId),
-        cell: &mut MemberCell,
-        window: Option<Window>,
-        waiting: Waiting,
-        round: Round,
-        telling: &mut Telling,
-    ) {
-        let member = cell.membership();
-        let MemberCell { draws, pace, .. } = cell;
-        holding::return_ended_of_member(draws, round.now);
-        let free = window.map_or(Credits::ZERO, |window| lent_free(draws, window, round.now));
-        let made = self.pace_member(pace, (&person.0, &person.1), round.now).plan(free, waiting, round);
-        if let (Some(window), false) = (window, made.give_back.is_zero()) {
-            draws.give_up(window.start, made.give_back);
-        }
-        let want = made.want.filter(|_| !round.closes && needs_lease(&member));
-        telling.is_due |= want.is_some() || !made.give_back.is_zero();
-        let want = window.filter(|window| window.contains(round.now)).zip(want);
-        telling.members.insert(person, MemberShare { positions: holding::member_positions(draws), want });
-    }
-
-    /// Takes the root's answer over; answers whether something is free here that was called back. Accounts
-    /// that are idle here and of which nothing is held are not told of any more.
-    pub fn take(&self, reply: &Reply, now: Timestamp) -> bool {
-        let none = Default::default();
-        let shared = reply.shared.as_deref().unwrap_or(&none);
-        let mut is_called = false;
-        for (id, leases) in &reply.leases {
-            if let Some(cell) = self.book_cell(id) {
-                let flags = shared.flags.get(id).copied().unwrap_or_default();
-                let cell = &mut *cell.lock();
-                if shared.blocks.contains_key(id) {
-                    // What a block that was called back has brought is to be returned, also where nobody asks.
-                    self.pace_book(&mut cell.pace, id, now);
-                }
-                is_called |= self.take_book(cell, leases, flags, now);
-            }
-        }
-        for (person, lease) in &shared.members {
-            if let Some(cell) = self.team_cell(&person.0)
-                && let Some(member) = cell.lock().members.get_mut(&person.1)
-            {
-                is_called |= self.take_member(person, member, lease, now);
-            }
-        }
-        is_called
-    }
-
-    fn take_book(&self, cell: &mut BookCell, leases: &[Lease], flags: Flags, now: Timestamp) -> bool {
-        let BookCell { book, pace, .. } = cell;
-        holding::take(book, leases);
-        let is_done = pace.as_mut().is_some_and(|pace| {
-            pace.take(flags, now);
-            pace.is_idle(now) && book.funds.iter().all(is_returned)
-        });
-        if is_done {
-            *pace = None;
-            self.paced.lock().books.remove(&book.subscription);
-        }
-        flags.recall && !book.free(now).is_zero()
-    }
-
-    fn take_member(
-        &self,
-        person: &(TeamId, UserId),
-        cell: &mut MemberCell,
-        lease: &MemberLease,
+        pace: &'a mut Option<Box<Pace>>,
+        account: impl FnOnce() -> Leased,
         now: Timestamp,
-    ) -> bool {
-        let MemberCell { draws, pace, .. } = cell;
-        holding::take_member(draws, &lease.leases);
-        let shares = draws.shares();
-        let is_done = pace.as_mut().is_some_and(|pace| {
-            pace.take(lease.flags, now);
-            let is_free = |start| draws.of(start).is_none_or(|draws| draws.tally().held.is_zero());
-            pace.is_idle(now)
-                && shares.iter().all(|share| is_free(share.window.start) && spare(draws, share.window).is_zero())
-        });
-        if is_done {
-            *pace = None;
-            self.paced.lock().members.remove(person);
+    ) -> &'a mut Pace {
+        let pace = pace.get_or_insert_with(|| Box::new(Pace::new(now)));
+        if !pace.is_told {
+            pace.is_told = true;
+            self.paced.lock().tell(account());
         }
-        lease.flags.recall && shares.iter().any(|share| !lent_free(draws, share.window, now).is_zero())
+        pace
     }
-}
 
-fn is_returned(funds: &Funds) -> bool {
-    funds.draws.tally().held.is_zero() && funds.lent() <= funds.draws.used()
+    /// Control has named an account: what is held of it may have changed; where nothing is, and few accounts
+    /// are known here, a little is asked for, so that its first draw does not wait.
+    pub(super) fn name(&self, pace: &mut Option<Box<Pace>>, account: impl FnOnce() -> Leased, is_held: bool) {
+        if is_held {
+            self.tell_of(pace, account, Timestamp::MIN);
+        } else if pace.is_none() && self.paced.lock().take_up(account) {
+            *pace = Some(Box::new(Pace::new(Timestamp::MIN)));
+        }
+    }
+
+    /// Idle accounts of which something is kept here, or asked for before anybody draws.
+    pub fn kept(&self) -> usize {
+        self.paced.lock().kept()
+    }
+
+    /// Says when the root is next told of an account, where something `is_free` of it or nothing: with every sync,
+    /// in turn, or never.
+    pub(super) fn place(
+        &self,
+        pace: &mut Option<Box<Pace>>,
+        account: impl Fn() -> Leased,
+        (flags, is_free): (Flags, bool),
+        now: Timestamp,
+    ) {
+        if pace.is_none() && !is_free {
+            return;
+        }
+        // An end or a refund may have given back what nobody asks for.
+        let known = pace.get_or_insert_with(|| self.pace_anew(account(), now));
+        known.take(flags, now);
+        if flags.recall && is_free {
+            self.tell_of(pace, account, now);
+        } else if known.leaves && !is_free && known.is_idle(now) {
+            self.drop(pace, &account());
+        } else if known.is_told && known.is_idle(now) {
+            let is_kept = self.paced.lock().keep(account());
+            known.is_told = !is_kept;
+            if !is_kept && !is_free {
+                self.drop(pace, &account());
+            }
+        }
+    }
+
+    fn drop(&self, pace: &mut Option<Box<Pace>>, account: &Leased) {
+        *pace = None;
+        self.paced.lock().forget(account);
+    }
+
+    /// How an account is asked of that somebody waits for, or of which something is held, from now on.
+    pub(super) fn pace_anew(&self, account: Leased, now: Timestamp) -> Box<Pace> {
+        self.paced.lock().tell(account);
+        Box::new(Pace { is_told: true, ..Pace::new(now) })
+    }
 }
 
 /// The set of accounts that are asked of, behind its own short lock: the last one taken.

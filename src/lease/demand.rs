@@ -9,8 +9,15 @@ pub const HALF_LIFE_MILLIS: u64 = 10_000;
 /// stranded where it dies.
 pub const ALONE_MILLIS: u64 = 20_000;
 
+/// A sidecar wants to have free at least so many large debits, however rarely it is asked: the next ones do not
+/// wait, and there is time to ask for more.
+pub const USUAL_DEBITS: u32 = 8;
+
 /// Sizes of debits older than this count half, so that one minute matters.
 const SIZES_HALVE_MILLIS: u64 = 30_000;
+
+/// But no sooner than after so many debits: what is rarely asked is remembered for longer.
+const SIZES_HALVE_DEBITS: u32 = 32;
 
 /// One bucket for each power of two of micro-credits.
 const BUCKETS: usize = 54;
@@ -25,6 +32,8 @@ pub struct Demand {
     asked_at: Timestamp,
     sizes: [u32; BUCKETS],
     halved_at: Timestamp,
+    /// Debits since then.
+    asked: u32,
     /// The largest debit since sizes were last halved, and the half before.
     largest: [Credits; 2],
 }
@@ -32,7 +41,7 @@ pub struct Demand {
 impl Demand {
     /// No demand yet.
     pub fn new(now: Timestamp) -> Self {
-        Self { rate: 0.0, asked_at: now, sizes: [0; BUCKETS], halved_at: now, largest: [Credits::ZERO; 2] }
+        Self { rate: 0.0, asked_at: now, sizes: [0; BUCKETS], halved_at: now, asked: 0, largest: [Credits::ZERO; 2] }
     }
 
     /// Somebody asked for `credits`, whatever was answered.
@@ -40,9 +49,10 @@ impl Demand {
         let per_second = std::f64::consts::LN_2 / (HALF_LIFE_MILLIS as f64 / 1e3);
         self.rate = self.rate(now) + credits.micros() as f64 * per_second;
         self.asked_at = self.asked_at.max(now);
-        if now.millis_since(self.halved_at) >= SIZES_HALVE_MILLIS {
+        self.asked = self.asked.saturating_add(1);
+        if self.asked > SIZES_HALVE_DEBITS && now.millis_since(self.halved_at) >= SIZES_HALVE_MILLIS {
             self.sizes.iter_mut().for_each(|count| *count /= 2);
-            self.halved_at = now;
+            (self.halved_at, self.asked) = (now, 1);
             self.largest = [Credits::ZERO, self.largest[0]];
         }
         let bucket = &mut self.sizes[bucket(credits)];
@@ -61,6 +71,11 @@ impl Demand {
         now.millis_since(self.asked_at)
     }
 
+    /// Whether anybody ever asked.
+    pub fn is_known(&self) -> bool {
+        !self.largest[0].max(self.largest[1]).is_zero()
+    }
+
     /// Of a hundred debits of the last minute at most one is larger.
     pub fn top(&self) -> Credits {
         let all: u64 = self.sizes.iter().map(|&count| u64::from(count)).sum();
@@ -75,9 +90,10 @@ impl Demand {
         top.min(self.largest[0].max(self.largest[1]))
     }
 
-    /// What the sidecar wants to have free.
-    pub fn goal(&self, now: Timestamp) -> Credits {
-        self.top().max(asked_in(self.rate(now), ALONE_MILLIS))
+    /// What the sidecar wants to have free, where `usual` is a large debit among those that are usual there.
+    pub fn goal(&self, usual: Credits, now: Timestamp) -> Credits {
+        let debits = self.top().max(usual).checked_mul(USUAL_DEBITS).unwrap_or(Credits::MAX);
+        debits.max(asked_in(self.rate(now), ALONE_MILLIS))
     }
 
     /// The least that is worth a round trip of `round_trip_millis`.
@@ -113,9 +129,9 @@ mod tests {
     fn a_steady_demand_wants_what_it_spends_in_twenty_seconds() {
         let mut demand = Demand::new(at(0));
         (0..6_000).for_each(|i| demand.ask(credits(1), at(i * 10)));
-        let goal = demand.goal(at(60 * SECOND)).micros() as f64 / 1e6;
+        let goal = demand.goal(Credits::ZERO, at(60 * SECOND)).micros() as f64 / 1e6;
         assert!((1_850.0..2_100.0).contains(&goal), "100 credits a second for a minute: {goal}");
-        let later = demand.goal(at(70 * SECOND)).micros() as f64 / 1e6;
+        let later = demand.goal(Credits::ZERO, at(70 * SECOND)).micros() as f64 / 1e6;
         assert!((goal / 2.0 - later).abs() < 1.0, "half after a half-life: {later}");
     }
 
@@ -132,6 +148,9 @@ mod tests {
     #[test]
     fn nobody_asking_wants_nothing() {
         let demand = Demand::new(at(5));
-        assert_eq!((demand.top(), demand.goal(at(9)), demand.idle_millis(at(9))), (Credits::ZERO, Credits::ZERO, 4));
+        assert_eq!(
+            (demand.top(), demand.goal(Credits::ZERO, at(9)), demand.idle_millis(at(9))),
+            (Credits::ZERO, Credits::ZERO, 4)
+        );
     }
 }

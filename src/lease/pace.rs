@@ -4,7 +4,7 @@ use super::demand::Demand;
 use crate::domain::{Credits, Timestamp};
 use crate::root::Want;
 
-/// Who has not been asked for so long returns everything.
+/// Who has not been asked for so long idles: it asks for no more, and keeps what it has until others need it.
 pub const IDLE_MILLIS: u64 = 3_000;
 
 /// What is above twice the goal for so long is returned.
@@ -21,6 +21,10 @@ pub struct Standing {
     pub waiting: Credits,
     /// The root called back what is free.
     pub is_called: bool,
+    /// Nothing is kept here any more while nobody asks.
+    pub leaves: bool,
+    /// A large debit among those that are usual where this is drawn; zero: that is not known.
+    pub usual: Credits,
     /// Since when more than twice the goal has been free.
     pub excess_since: Option<Timestamp>,
 }
@@ -40,30 +44,36 @@ pub struct Plan {
 
 /// What to do at `now`, where a sync takes `round_trip_millis`.
 pub fn plan(standing: &Standing, demand: &Demand, round_trip_millis: u64, now: Timestamp) -> Plan {
-    let goal = demand.goal(now);
+    let goal = demand.goal(standing.usual, now);
     let want = Want {
         goal,
         step: demand.step(round_trip_millis, now).max(Credits::from_micros(1).expect("an amount")),
         least: standing.least,
         waiting: standing.waiting,
     };
-    let twice = goal.checked_add(goal).unwrap_or(Credits::MAX);
-    let excess = standing.free.saturating_sub(twice);
-    let excess_since = (!excess.is_zero()).then(|| standing.excess_since.unwrap_or(now));
-    let kept = Plan { excess_since, ..Plan::default() };
     if standing.free < standing.least {
         // What is there does not help who waits, but may help another.
         let give_back = if standing.is_called { standing.free } else { Credits::ZERO };
-        return Plan { give_back, want: Some(want), is_urgent: true, ..kept };
+        return Plan { give_back, want: Some(want), is_urgent: true, excess_since: None };
     }
-    if standing.is_called || demand.idle_millis(now) >= IDLE_MILLIS {
+    let is_idle = demand.idle_millis(now) >= IDLE_MILLIS;
+    if standing.is_called || is_idle && standing.leaves {
         return Plan { give_back: standing.free, ..Plan::default() };
     }
+    if standing.free.is_zero() && is_idle {
+        return Plan { want: Some(Want::LITTLE), ..Plan::default() };
+    }
+    if !demand.is_known() {
+        return Plan::default();
+    }
+    let twice = goal.checked_add(goal).unwrap_or(Credits::MAX);
+    let excess = standing.free.saturating_sub(twice);
+    let excess_since = (!excess.is_zero()).then(|| standing.excess_since.unwrap_or(now));
     if excess_since.is_some_and(|since| now.millis_since(since) >= EXCESS_MILLIS) {
         return Plan { give_back: excess, ..Plan::default() };
     }
     let is_low = standing.free.checked_add(standing.free).is_some_and(|twice| twice < goal);
-    Plan { want: is_low.then_some(want), ..kept }
+    Plan { want: Some(want).filter(|_| is_low && !is_idle), excess_since, ..Plan::default() }
 }
 
 #[cfg(test)]
@@ -78,34 +88,50 @@ mod tests {
         Credits::from_credits(whole).expect("small")
     }
 
-    /// A demand of one debit of 8 at 10 s: its goal is 11 or so.
+    /// A demand of one debit of 8 at 10 s: its goal is 64.
     fn demand() -> Demand {
         let mut demand = Demand::new(at(0));
         demand.ask(credits(8), at(10_000));
         demand
     }
 
-    fn planned(free: u32, is_called: bool, excess_since: Option<u64>, now: u64) -> (Credits, bool) {
-        let excess_since = excess_since.map(at);
-        let standing = Standing { free: credits(free), is_called, excess_since, ..Standing::default() };
-        let plan = plan(&standing, &demand(), 5, at(now));
-        (plan.give_back, plan.want.is_some())
+    #[test]
+    fn what_is_low_is_refilled_and_what_others_need_goes_back() {
+        let idle = 10_000 + IDLE_MILLIS;
+        let standing = Standing::default();
+        let (called, leaves) = (Standing { is_called: true, ..standing }, Standing { leaves: true, ..standing });
+        let large = Standing { usual: credits(16), ..standing };
+        let excess = Standing { excess_since: Some(at(8_100)), ..standing };
+        for (name, free, standing, now, back, wants) in [
+            ("enough", 32, standing, idle - 1, 0, false),
+            ("low", 31, standing, idle - 1, 0, true),
+            ("low where larger debits are usual", 63, large, idle - 1, 0, true),
+            ("idle, whether low or not", 31, standing, idle, 0, false),
+            ("called", 32, called, idle - 1, 32, false),
+            ("idle and called", 32, called, idle, 32, false),
+            ("asked, and no more is to idle here", 32, leaves, idle - 1, 0, false),
+            ("idle, and no more is to idle here", 32, leaves, idle, 32, false),
+            ("new excess", 140, standing, 10_100, 0, false),
+            ("old excess", 140, excess, 10_100, 12, false),
+            ("old excess that idles", 140, excess, 3_600_000, 12, false),
+        ] {
+            let made = plan(&Standing { free: credits(free), ..standing }, &demand(), 5, at(now));
+            assert_eq!((made.give_back, made.want.is_some()), (credits(back), wants), "{name}");
+        }
     }
 
     #[test]
-    fn what_is_low_is_refilled_what_is_idle_called_or_in_excess_goes_back() {
-        for (name, free, is_called, excess_since, now, back, wants) in [
-            ("enough", 8, false, None, 10_100, 0, false),
-            ("low", 2, false, None, 10_100, 0, true),
-            ("called", 8, true, None, 10_100, 8, false),
-            ("idle", 8, false, None, 13_000, 8, false),
-            ("not yet idle", 8, false, None, 12_999, 0, false),
-            ("new excess", 40, false, None, 10_100, 0, false),
-        ] {
-            assert_eq!(planned(free, is_called, excess_since, now), (credits(back), wants), "{name}");
-        }
-        let (back, _) = planned(40, false, Some(9_000), 11_000);
-        assert!(back > credits(10) && back < credits(30), "the excess alone: {back}");
+    fn who_is_not_asked_and_has_nothing_wants_a_little_and_keeps_it() {
+        let (nobody, now) = (Demand::new(Timestamp::MIN), at(3_600_000));
+        let want = |standing: &Standing, demand: &Demand| plan(standing, demand, 5, now).want;
+        let nothing = Standing::default();
+        assert_eq!(want(&nothing, &nobody), Some(Want::LITTLE));
+        assert_eq!(want(&nothing, &demand()), Some(Want::LITTLE), "others took it, and do not need it any more");
+        assert_eq!(want(&Standing { is_called: true, ..nothing }, &nobody), None);
+        assert_eq!(want(&Standing { leaves: true, ..nothing }, &nobody), None);
+        let some = Standing { free: credits(100), ..nothing };
+        assert_eq!(plan(&some, &nobody, 5, now), Plan::default());
+        assert_eq!(plan(&Standing { is_called: true, ..some }, &nobody, 5, now).give_back, credits(100));
     }
 
     #[test]

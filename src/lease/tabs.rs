@@ -90,7 +90,8 @@ impl Tabs {
         shares.lender = Some(Lender { id, place: place.to_owned() });
         let asked = self.tabs.iter().filter(|(_, tab)| !tab.goal.is_zero());
         let of_tabs = asked.map(|((id, _), tab)| (id.clone(), tab.goal));
-        let of_wants = shares.wants.iter().map(|(id, want)| (id.clone(), want.goal));
+        let of_wants =
+            shares.wants.iter().filter(|(_, want)| !want.is_little()).map(|(id, want)| (id.clone(), want.goal));
         shares.blocks = of_wants.chain(of_tabs).collect();
     }
 
@@ -152,6 +153,9 @@ impl Tabs {
         let (lender, config) = (self.lender()?, self.config);
         let tab = self.tabs.get_mut(pool).filter(|tab| tab.lender == lender)?;
         let block = tab.block.filter(|block| !block.is_called && now < block.until && block.limited <= config)?;
+        if want.is_little() {
+            return None;
+        }
         tab.goal = tab.goal.max(want.goal);
         let asking = Asking { holders: block.asking.max(1), steps: want.step };
         let asked = size::lend(tab.left(&block), own, want, asking).credits;

@@ -156,6 +156,13 @@ pub(super) const LEASES_HELD: Family = family(
     &[],
     "Credits that are lent to this sidecar and free: what it may spend alone, and what is stranded if it is lost.",
 );
+pub(super) const LEASES_IDLE: Family = family(
+    "purser_lease_idle_accounts",
+    Gauge,
+    Count,
+    &[],
+    "Pools and limits that nobody asks of here and of which credits are kept until others need them; 2048 at most.",
+);
 pub(super) const LEASES_ASKED: Family = family(
     "purser_leases_asked_total",
     Counter,
@@ -282,7 +289,7 @@ pub(super) const BUILD_INFO: Family =
     family("purser_build_info", Gauge, Count, &["version"], "Always 1; the label says which version runs.");
 
 /// Every metric there is.
-pub const FAMILIES: [Family; 40] = [
+pub const FAMILIES: [Family; 41] = [
     DECISIONS,
     DECISION_SECONDS,
     OPEN_HOLDS,
@@ -303,6 +310,7 @@ pub const FAMILIES: [Family; 40] = [
     LEASES_WAITED,
     LEASES_DENIED,
     LEASES_HELD,
+    LEASES_IDLE,
     LEASES_ASKED,
     SUSPENSE,
     REGRESSIONS,

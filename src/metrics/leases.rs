@@ -10,6 +10,8 @@ use super::{counter, families, gauge};
 pub struct Leases {
     /// Credits that it may spend.
     pub held_credits: Gauge,
+    /// Accounts that idle here and of which something is kept.
+    pub idle_accounts: Gauge,
     /// Credits that it lost track of.
     pub suspense_credits: Gauge,
     /// Requests for more of a subscription.
@@ -35,6 +37,7 @@ impl Leases {
         let asked = |of: &'static str| counter(recorder, &families::LEASES_ASKED, vec![Label::new("of", of)]);
         Self {
             held_credits: gauge(recorder, &families::LEASES_HELD, vec![]),
+            idle_accounts: gauge(recorder, &families::LEASES_IDLE, vec![]),
             suspense_credits: gauge(recorder, &families::SUSPENSE, vec![]),
             asked_of_pool: asked("pool"),
             asked_of_limit: asked("limit"),

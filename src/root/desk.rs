@@ -107,6 +107,7 @@ impl Desk {
         let holder = super::funds::of_mut(holders, self.sidecar);
         holder.cover(uncovered);
         holder.renew(!uncovered.is_zero(), boundary, now);
+        let own = holder.free();
         let mut lent = Lent::default();
         if let (Some(want), Some(asking)) = (want, asking)
             && self.is_newest
@@ -114,15 +115,20 @@ impl Desk {
             && now < holder.until
         {
             let room = Credits::MAX.minus(holder.granted);
-            lent = size::lend(free.min(room), holder.free(), want, asking);
+            lent = size::lend(free.min(room), own, want, asking);
             holder.granted = holder.granted.plus(lent.credits);
-            (holder.asked_at, holder.step) = (now, want.step);
+            if !want.is_little() {
+                (holder.asked_at, holder.step) = (now, want.step);
+            }
         }
         let is_called = !uncovered.is_zero() || now.millis_since(*short_at) < RECALL_MILLIS;
         if lent.short {
             *short_at = now;
         }
-        Flags { recall: is_called, tight: lent.tight, short: lent.short, withheld: self.is_withheld }
+        let others = holders.iter().filter(|h| h.sidecar != self.sidecar).map(Holder::free);
+        let all = others.fold(free.plus(own), |sum, part| sum.checked_add(part).unwrap_or(Credits::MAX));
+        let calls = lent.short && want.is_some_and(|want| all >= want.least);
+        Flags { recall: is_called, tight: lent.tight, short: lent.short, calls, withheld: self.is_withheld }
     }
 }
 

@@ -34,6 +34,7 @@ pub use command::{Actor, Change, Command, Done, Outcome, Patch, Refusal, Selecti
 pub use control::control;
 pub use funds::{Lease, Report};
 pub use holder::{Holder, SOLE};
+pub use operate::Leased;
 pub use pending::{NOBODY, Pending, PendingChanges, PendingKey};
 pub use rows::{Key, Missing, Row, Rows, Sharing};
 pub use share::{Flags, MemberLease, MemberShare, Position, Shared, Shares};

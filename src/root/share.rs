@@ -118,6 +118,8 @@ pub struct Flags {
     pub tight: bool,
     /// What waits does not fit in what is free at the root.
     pub short: bool,
+    /// As far as they have said, others have free what is missing of it: they are to sync soon.
+    pub calls: bool,
     /// Nothing is lent to this sidecar: it is quarantined, or the store may have forgotten.
     pub withheld: bool,
 }

@@ -81,7 +81,7 @@ impl Reply {
     pub fn calls_back(&self) -> bool {
         let flags = |shared: &Shared| {
             let of_members = shared.members.values().map(|lease| lease.flags);
-            shared.flags.values().copied().chain(of_members).any(|flags| flags.short)
+            shared.flags.values().copied().chain(of_members).any(|flags| flags.calls)
         };
         self.shared.as_deref().is_some_and(flags)
     }

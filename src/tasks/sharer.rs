@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::sync::{SyncError, SyncLoop, journal};
 use crate::domain::Timestamp;
 use crate::engine::log::charged;
-use crate::engine::pace::{Round, Telling, Waits};
+use crate::engine::pace::{Round, Waits};
+use crate::engine::tell::Telling;
 use crate::lease::Session;
 use crate::metrics::Leases;
 use crate::root::pending::{Outcome, What};
@@ -38,6 +39,8 @@ pub struct Sharer {
     origin: Instant,
     trip_millis: u64,
     synced_at: Option<Instant>,
+    /// When some of what idles was last told of.
+    turned_at: Option<Instant>,
     beat: Duration,
     closes: bool,
     /// Something is free here that others were denied: it is returned at once.
@@ -61,6 +64,7 @@ impl Sharer {
             origin,
             trip_millis: TRIP_MILLIS,
             synced_at: None,
+            turned_at: None,
             beat: BEAT,
             closes: false,
             is_called: false,
@@ -82,14 +86,22 @@ impl Sharer {
     }
 
     /// Works out what to say, and deducts what is returned. Comes before the batch is read.
-    pub fn tell(&self, parts: &Parts, waits: &Waits, now: Timestamp) -> Telling {
+    pub fn tell(&self, parts: &Parts, waits: &Waits, is_turn: bool, now: Timestamp) -> Telling {
         let Self { trip_millis, closes, .. } = *self;
-        parts.meter.tell(waits, Round { now, trip_millis, tells_all: self.session.owes_all(), closes })
+        parts.meter.tell(waits, Round { now, trip_millis, is_turn, tells_all: self.session.owes_all(), closes })
+    }
+
+    /// Whether it is time to tell of some of what idles: once a beat, and where others brought the sync about, who may
+    /// need it.
+    fn takes_turn(&mut self, is_pushed: bool, instant: Instant) -> bool {
+        let takes = is_pushed || self.turned_at.is_none_or(|at| instant.saturating_duration_since(at) >= self.beat);
+        self.turned_at = self.turned_at.filter(|_| !takes).or(Some(instant));
+        takes
     }
 
     /// What would be said now, where nothing is told but what waits or runs low.
     fn round(&self, now: Timestamp) -> Round {
-        Round { now, trip_millis: self.trip_millis, tells_all: false, closes: self.closes }
+        Round { now, trip_millis: self.trip_millis, is_turn: false, tells_all: false, closes: self.closes }
     }
 
     /// Whether entries may still wait for their turn.
@@ -138,6 +150,7 @@ impl Sharer {
         parts.metrics.leases.generation.set(shared.generation as f64);
         parts.clock.not_before(shared.now);
         self.is_called = parts.meter.take(reply, parts.clock.now());
+        parts.metrics.leases.idle_accounts.set(parts.meter.kept() as f64);
         parts.metrics.ends.orphaned.increment(shared.orphaned);
         self.obey(parts, &shared.pending);
         let trip = instant.saturating_duration_since(sent_at).as_millis();
@@ -220,12 +233,13 @@ impl SyncLoop {
 
     /// Hands over everything that was entered before; the last batch carries what is held and wanted.
     pub(super) async fn share(&mut self, sharer: &mut Sharer, waits: &Waits) -> Result<(), SyncError> {
-        let telling = sharer.tell(&self.parts, waits, self.parts.clock.now());
-        let is_urgent = waits.books.values().any(|waiting| !waiting.all.is_zero());
         let instant = self.parts.clock.instant();
+        let is_turn = sharer.takes_turn(self.is_pushed, instant);
+        let telling = sharer.tell(&self.parts, waits, is_turn, self.parts.clock.now());
+        let is_urgent = waits.books.values().any(|waiting| !waiting.all.is_zero());
         sharer.flushed_at = Some(instant);
         let owes = !sharer.done.is_empty();
-        let mut is_due = telling.is_due || owes || !waits.books.is_empty() || sharer.is_due(instant);
+        let mut is_due = telling.is_due || is_turn || owes || !waits.books.is_empty() || sharer.is_due(instant);
         if std::mem::take(&mut self.is_pushed) {
             (is_due, self.push_after) = (true, instant + PUSH_PAUSE);
         }

@@ -1,5 +1,5 @@
-//! Bounds of lending, measured: for how long an idle sidecar holds credits, for how long another is denied
-//! them, and what a killed one keeps until it is back.
+//! Bounds of lending, measured: what an idle sidecar keeps, for how long another is denied that and what a busy one
+//! holds, and what a killed one keeps until it is back.
 
 use std::thread;
 use std::time::Duration;
@@ -28,6 +28,7 @@ const IDLE: Duration = Duration::from_secs(5);
 struct Bounds {
     /// What an idle sidecar keeps, as the time in which it would spend that.
     idle: Duration,
+    called: Duration,
     denied: Duration,
     /// As `idle`, of a killed one.
     dead: Duration,
@@ -43,6 +44,7 @@ pub fn measure(kind: Kind) {
         let a_debit = load(&fleet, &format!("idle-{round}"));
         thread::sleep(IDLE);
         longest.idle = longest.idle.max(a_debit.mul_f64(lent(&fleet, 0)));
+        longest.called = longest.called.max(all_elsewhere(&fleet, &format!("idle-{round}")));
         load(&fleet, &format!("busy-{round}"));
         longest.denied = longest.denied.max(all_elsewhere(&fleet, &format!("busy-{round}")));
         let a_debit = load(&fleet, &format!("dead-{round}"));
@@ -53,6 +55,7 @@ pub fn measure(kind: Kind) {
     }
     for (what, time) in [
         ("an idle sidecar keeps after 5 s what it spends in", longest.idle),
+        ("another is denied what an idle one keeps for", longest.called),
         ("another is denied what a busy one holds for", longest.denied),
         ("a killed sidecar keeps what it spends in", longest.dead),
         ("another has all of that after its start within", longest.back),

@@ -73,7 +73,7 @@ impl Sidecar {
             waits.members.insert(crate::world::limited(), waiting);
         }
         self.mono += 10;
-        let round = Round { now, trip_millis: 10, tells_all: self.session.owes_all(), closes: false };
+        let round = Round { now, trip_millis: 10, is_turn: true, tells_all: self.session.owes_all(), closes: false };
         let telling = self.meter.tell(&waits, round);
         let batch = Batch { first: self.acked + 1, entries: self.meter.log().after(self.acked) };
         let shares = Shares {

@@ -57,13 +57,13 @@ async fn hot_pools_are_borrowed_of_and_stopping_brings_everything_home() {
     world.team(400_000, &[("ana", None)]).await;
     for _ in 0..300 {
         for sidecar in &world.sidecars {
-            sidecar.debit_soon("ana", credits(2)).await;
+            sidecar.debit_soon("ana", credits(100)).await;
         }
     }
     let [charged, borrowed, suspense] = blocks(&world).await;
     println!("blocks of {charged}, borrowed {borrowed}");
     assert!(borrowed > Credits::ZERO && suspense.is_zero(), "{charged} {borrowed} {suspense}");
-    world.stop(credits(2_400)).await;
+    world.stop(credits(120_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,15 +104,15 @@ async fn without_a_lender_at_the_start_the_store_lends_and_later_the_lender_does
     let world = World::start_beside(lender, 3).await;
     world.team(100_000, &[("ana", None)]).await;
     for sidecar in &world.sidecars {
-        sidecar.debit_soon("ana", credits(10)).await;
+        sidecar.debit_soon("ana", credits(50)).await;
     }
     world.lender().expect("there is one").restart();
-    let mut spent = 30;
+    let mut spent = 150;
     for round in 0.. {
         assert!(round < 100, "the lender is found: {:?}", blocks(&world).await);
         for sidecar in &world.sidecars {
-            sidecar.debit_soon("ana", credits(10)).await;
-            spent += 10;
+            sidecar.debit_soon("ana", credits(50)).await;
+            spent += 50;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         if !blocks(&world).await[1].is_zero() {

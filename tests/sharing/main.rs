@@ -4,6 +4,7 @@
 mod blocks;
 mod cut;
 mod elsewhere;
+mod idle;
 mod operating;
 #[path = "../support/postgres.rs"]
 mod postgres;
@@ -13,7 +14,7 @@ mod world;
 
 use std::time::Duration;
 
-use purser::domain::Credits;
+use operating::metric;
 use tokio::task::JoinSet;
 use world::{Place, World, credits};
 
@@ -80,18 +81,49 @@ async fn a_change_through_one_sidecar_is_in_effect_at_the_others_within_a_beat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_sidecar_does_not_need_is_there_for_another() {
-    for place in Place::ALL {
-        let world = World::start(place, 2).await;
-        world.team(1_000, &[("ana", None)]).await;
-        let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
-        for _ in 0..20 {
-            first.debit("ana", credits(10)).await.expect("there is enough");
+async fn what_idles_with_others_is_there_for_who_needs_it() {
+    for place in Place::ALL.into_iter().chain([Place::Blocks]) {
+        let world = World::start(place, 4).await;
+        world.team(1_000, &[("ana", None), ("bo", Some(500))]).await;
+        for sidecar in &world.sidecars {
+            for _ in 0..10 {
+                sidecar.debit_soon("ana", credits(5)).await;
+                sidecar.debit_soon("bo", credits(5)).await;
+            }
         }
         tokio::time::sleep(Duration::from_millis(5_000)).await;
-        assert_eq!(world.lent().await, Credits::ZERO, "an idle sidecar holds nothing");
-        second.debit_soon("ana", credits(800)).await;
+        assert!(world.lent().await >= credits(40), "what idles stays: {}", world.lent().await);
+        // Each time all that is left, wherever it is: of the limit, then of the pool.
+        for (at, member) in [(1, "bo"), (2, "ana")] {
+            let mut tries = 0;
+            while world.sidecars[at].debit(member, credits(300)).await.is_err() {
+                tries += 1;
+                assert!(tries < 40, "{member} is denied what idles elsewhere on {place:?}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
         world.stop(credits(1_000)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draw_waits_for_no_lease_however_rarely_it_is_asked_while_there_is_plenty() {
+    for place in Place::ALL {
+        let world = World::start(place, 3).await;
+        world.team(100_000, &[("ana", None), ("bo", Some(10_000))]).await;
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        for pause in [0, 4_000, 4_000] {
+            // Longer than an account is told of with every sync.
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            for sidecar in &world.sidecars {
+                sidecar.debit("ana", credits(30)).await.expect("there is plenty");
+                sidecar.debit("bo", credits(30)).await.expect("there is plenty");
+            }
+        }
+        for sidecar in &world.sidecars {
+            assert_eq!(metric(sidecar, "purser_leases_waited_total"), 0.0, "{place:?}");
+        }
+        world.stop(credits(540)).await;
     }
 }
 

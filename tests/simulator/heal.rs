@@ -1,15 +1,19 @@
 //! The end of a run: failures stop, messages arrive, everything is told. Then nothing is stranded but
-//! what is in suspense, every draw is charged, and what is free can be drawn anywhere.
+//! what is in suspense, every draw is charged, and whoever asks for all that is left gets it, what others keep too.
 
-use purser::domain::OperationId;
+use purser::domain::{Credits, OperationId};
+use purser::root::Holder;
 use purser::root::blocks::is_lender;
 
 use super::network::Message;
 use super::process::{Phase, Waiting};
-use super::world::{Chaos, World};
+use super::world::{Chaos, USERS, World};
 
 /// How often everybody syncs until nothing moves any more.
 const ROUNDS: u32 = 14;
+
+/// How often who is denied what others keep asks again, 300 ms apart.
+const TRIES: u32 = 4;
 
 impl World {
     pub fn heal(&mut self) {
@@ -29,7 +33,7 @@ impl World {
         self.check();
         self.nothing_is_stranded();
         self.every_draw_is_charged();
-        self.what_is_free_can_be_drawn();
+        self.what_is_left_is_there_for_who_asks();
     }
 
     /// Everybody lives, ends what is open, and syncs.
@@ -89,7 +93,6 @@ impl World {
         for account in &row.accounts {
             for holder in &account.holders {
                 let is_alive = self.processes.iter().any(|p| p.id == holder.sidecar && p.phase == Phase::Running);
-                assert!(!is_alive || holder.free().is_zero(), "{} are stranded: {holder:?}", holder.free());
                 assert!(!is_alive || holder.held.is_zero(), "holds stay: {holder:?}");
                 let is_home = !is_lender(holder.sidecar) || holder.free().is_zero();
                 let is_calm = self.chaos == Chaos::None && self.lenders.is_reliable;
@@ -116,32 +119,57 @@ impl World {
         }
     }
 
-    fn what_is_free_can_be_drawn(&mut self) {
+    /// Who asks for all that is left, at the root and idle at others, of a limit and then of the pool, has it
+    /// after a few syncs of everybody.
+    fn what_is_left_is_there_for_who_asks(&mut self) {
         let Some(at) = self.processes.iter().position(|process| process.phase == Phase::Running) else { return };
         let row = self.store.subscription();
         let open = row.open_account();
-        let left = row.left(self.store.now.max(open.window.start));
-        let free = open.burned().plus(left).saturating_sub(open.claims());
         let debt = row.accounts.iter().any(|account| !account.debt().is_zero());
-        if free.is_zero() || debt || !open.window.contains(self.store.now) {
+        if debt || !open.window.contains(self.store.now) {
             return;
         }
-        let before = self.shared.truth.allowed;
-        for _ in 0..4 {
-            let now = self.processes[at].now(&self.shared, self.start);
-            let asked = Waiting { user: 0, credits: free, is_hold: false };
-            self.processes[at].ask(asked, &mut self.shared, now);
-            if self.shared.truth.allowed > before {
-                return;
+        let window = open.window.start;
+        let cover = open.burned().plus(row.left(self.store.now.max(window)));
+        let of_pool = self.unclaimed(cover, &open.holders);
+        let holders = self.store.funds(USERS[1]).and_then(|funds| funds.of(window)).map(|account| &account.holders[..]);
+        let limit = self.store.config().1.into_iter().find_map(|row| match row {
+            purser::root::Row::Member(_, member) if member.user.as_str() == USERS[1] => member.limit,
+            _ => None,
+        });
+        let of_limit = limit.map_or(Credits::ZERO, |limit| self.unclaimed(limit, holders.unwrap_or_default()));
+        let of_limit = of_limit.min(of_pool);
+        for (user, credits) in [(1, of_limit), (0, of_pool.minus(of_limit))] {
+            if !credits.is_zero() {
+                self.is_drawn_soon(at, Waiting { user, credits, is_hold: false });
             }
-            self.exchange(at);
-            if self.shared.truth.allowed > before {
-                self.check();
-                return;
-            }
-            self.pass_millis(1_000);
         }
-        let row = self.store.subscription();
-        panic!("{free} are free and cannot be drawn: {row:?}\n{:?}", self.processes[at].book);
+    }
+
+    /// What of an account is neither spent nor lost with a sidecar: the root has it, or somebody who lives.
+    fn unclaimed(&self, cover: Credits, holders: &[Holder]) -> Credits {
+        let lives = |id| self.processes.iter().any(|p| p.id == id && p.phase == Phase::Running);
+        let claim = |holder: &Holder| if lives(holder.sidecar) { holder.taken() } else { holder.claim() };
+        holders.iter().fold(cover, |left, holder| left.saturating_sub(claim(holder)))
+    }
+
+    fn is_drawn_soon(&mut self, at: usize, asked: Waiting) {
+        let before = self.shared.truth.allowed;
+        for _ in 0..TRIES {
+            let now = self.processes[at].now(&self.shared, self.start);
+            self.processes[at].ask(asked, &mut self.shared, now);
+            // Who asks, those who are called upon, and who asks again.
+            for other in std::iter::once(at).chain(0..self.processes.len()).chain([at]) {
+                if self.shared.truth.allowed > before {
+                    return self.check();
+                }
+                if self.processes[other].phase == Phase::Running {
+                    self.exchange(other);
+                }
+            }
+            self.pass_millis(300);
+        }
+        let (row, book) = (self.store.subscription(), &self.processes[at].book);
+        panic!("{} are left and cannot be drawn: {row:?}\n{book:?}", asked.credits);
     }
 }

@@ -103,7 +103,7 @@ impl Process {
         let Some(start) = self.book.current(now).map(|funds| funds.window.start) else { return false };
         let (free, least) = (self.book.free(now), self.waiting.map_or(Credits::ZERO, |waiting| waiting.credits));
         let (is_called, excess_since) = (self.pool.is_called, self.pool.excess_since);
-        let standing = Standing { free, least, waiting: least, is_called, excess_since };
+        let standing = Standing { free, least, waiting: least, is_called, excess_since, ..Standing::default() };
         let want = plan(&standing, &self.pool.demand, ROUND_TRIP_MILLIS, now).want;
         let pool = (id(SUBSCRIPTION), start);
         let asked = want.filter(|_| !is_called).and_then(|want| self.tabs.ask(&pool, free, &want, now));

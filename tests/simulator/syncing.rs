@@ -75,7 +75,7 @@ impl Process {
     fn plan_pool(&mut self, now: Timestamp) -> (Credits, Option<Want>) {
         let free = self.book.free(now);
         let (need, waiting) = (&mut self.pool, self.waiting.map_or(Credits::ZERO, |waiting| waiting.credits));
-        let (give_back, want) = need.plan(free, waiting, now);
+        let (give_back, want) = need.plan(free, waiting, Credits::ZERO, now);
         if let Some(start) = self.book.current(now).map(|funds| funds.window.start) {
             #[cfg(feature = "faults")]
             if has(Fault::ReturnAfterAck) {
@@ -97,7 +97,7 @@ impl Process {
             let free = draws
                 .share(window.start)
                 .map_or(Credits::ZERO, |share| share.free(draws.of(window.start).unwrap_or(&none), now));
-            let (give_back, want) = self.needs[at].plan(free, waiting, now);
+            let (give_back, want) = self.needs[at].plan(free, waiting, self.pool.demand.top(), now);
             draws.give_up(window.start, give_back);
             asked = want.map(|want| (window, want));
         }
@@ -185,9 +185,10 @@ fn is_called(flags: &Flags) -> bool {
 }
 
 impl Need {
-    fn plan(&mut self, free: Credits, waiting: Credits, now: Timestamp) -> (Credits, Option<Want>) {
+    fn plan(&mut self, free: Credits, waiting: Credits, usual: Credits, now: Timestamp) -> (Credits, Option<Want>) {
         let (is_called, excess_since) = (self.is_called, self.excess_since);
-        let standing = Standing { free, least: waiting, waiting, is_called, excess_since };
+        let (least, standing) = (waiting, Standing::default());
+        let standing = Standing { free, least, waiting, is_called, usual, excess_since, ..standing };
         let planned = plan(&standing, &self.demand, ROUND_TRIP_MILLIS, now);
         self.excess_since = planned.excess_since;
         (planned.give_back, planned.want)
