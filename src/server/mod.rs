@@ -4,6 +4,7 @@ pub mod access;
 pub mod doubt;
 pub mod loops;
 pub mod recovery;
+mod replay;
 
 use std::sync::Arc;
 use std::time::Duration;

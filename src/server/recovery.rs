@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, PostgresUrl, RedisKind, RedisUrl, StoreUrl};
-use crate::domain::{Entry, Hold, Set, Timestamp};
+use crate::domain::{Hold, Set, Timestamp};
 use crate::engine::meter::Meter;
 use crate::engine::recover::{Disagreement, Drawn, OpenHold};
 use crate::engine::{JournalLog, Options};
-use crate::journal::codec::{CodecError, decode};
 use crate::journal::media::file::FileFolder;
 use crate::journal::media::memory::MemoryFolder;
-use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Journal, Seq};
+use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Seq};
 use crate::lease::{Proof, Session};
 use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
@@ -25,9 +24,7 @@ use crate::store::{self, Blocks, Loaded, Memory, Postgres, Redis, Sqlite, Store,
 
 use super::doubt::Doubt;
 use super::millis;
-
-/// How finely recovery notes which entry was the last at a time.
-const MARK_MILLIS: u64 = 60_000;
+use super::replay::{EntryError, Replay};
 
 /// Why the data folder or the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,17 +64,6 @@ pub enum OpenError {
         /// The store's last entry.
         last: u64,
     },
-}
-
-/// Why an entry of the journal cannot be taken over.
-#[derive(Debug, thiserror::Error)]
-pub enum EntryError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// It does not fit what stands.
-    #[error(transparent)]
-    Disagreement(#[from] Disagreement),
 }
 
 /// The recovered parts.
@@ -140,10 +126,8 @@ pub async fn open(
         Sharing::Many => identity.sidecar.as_u128(),
     };
     let Restored { holds, session } = load(&*store, &meter, sidecar, clock.now()).await?;
-    let mut replay = Replay { meter: &meter, last, holds, marks: Vec::new(), newest: Timestamp::MIN };
-    let (journal, recovered) =
-        Journal::open(claim, options_of(&config.journal), identity.sidecar, |seq, bytes| replay.take(seq, bytes))?;
-    replay.remember_holds();
+    let mut replay = Replay::new(&meter, last, holds);
+    let (journal, recovered) = replay.open(claim, options_of(&config.journal), identity.sidecar)?;
     let Replay { marks, newest, .. } = replay;
     if recovered.records > 0 && recovered.first_seq.0 > last + 1 {
         return Err(OpenError::OtherStore { first: recovered.first_seq.0, last });
@@ -305,37 +289,4 @@ struct Restored {
     holds: Vec<OpenHold>,
     /// Which store it is, up to which change of control.
     session: Session,
-}
-
-/// The fold of the journal over the engine.
-struct Replay<'a> {
-    meter: &'a JournalMeter,
-    last: u64,
-    holds: Vec<OpenHold>,
-    marks: Vec<(Timestamp, u64)>,
-    newest: Timestamp,
-}
-
-impl Replay<'_> {
-    fn take(&mut self, seq: Seq, bytes: &[u8]) -> Result<(), EntryError> {
-        let entry: Entry = decode(bytes)?;
-        self.newest = self.newest.max(entry.at);
-        if self.marks.last().is_none_or(|(at, _)| entry.at.millis_since(*at) >= MARK_MILLIS) {
-            self.marks.push((entry.at, seq.0));
-        }
-        if seq.0 <= self.last {
-            self.meter.recover_id(&entry, seq.0);
-            return Ok(());
-        }
-        self.remember_holds();
-        self.meter.log().count(entry.view());
-        Ok(self.meter.recover_entry(&entry, seq.0)?)
-    }
-
-    /// Holds whose own entries the journal no longer has; once, before the first later entry.
-    fn remember_holds(&mut self) {
-        for hold in self.holds.drain(..) {
-            self.meter.remember_hold(&hold);
-        }
-    }
 }

@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use purser::domain::Member;
+use purser::root::{Rows, SOLE};
 use purser::store::sqlite::Options;
-use purser::store::{Sqlite, Store, StoreError};
+use purser::store::{Loaded, Sqlite, Store, StoreError};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::*;
@@ -200,12 +202,64 @@ fn a_value_that_cannot_be_names_its_column() {
 }
 
 #[test]
+fn a_members_value_that_cannot_be_is_named_at_a_start() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let store = open(&file).await;
+        seeded(&store).await;
+        for (set, column, cause) in [
+            ("user = 'a b' WHERE user = 'ana'", "column user", r#""a b" may have only"#),
+            ("user = 'a\"b' WHERE user = 'a b'", "column members", "borrowed string"),
+        ] {
+            let sql = sqlx::AssertSqlSafe(format!("UPDATE members SET {set}"));
+            sqlx::query(sql).execute(&mut raw(&file).await).await.expect("it is updated");
+            let answer = store.load(SOLE, now(), &mut |_| ()).await;
+            let Err(StoreError::Corrupt(trouble)) = answer else { panic!("{answer:?}") };
+            assert!(trouble.place.ends_with(column), "{trouble}");
+            assert!(trouble.cause.contains(cause), "{trouble}");
+        }
+    });
+}
+
+#[test]
+fn members_of_many_pages_are_all_loaded_once() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let store = open(&file).await;
+        control(&store, |rows| put_subscription(rows, "s", &terms("ana"), now())).await;
+        let put = |rows: &mut Rows, team: &str| {
+            let answer = put_team(rows, team, "s")?;
+            for number in 0..3_500 {
+                let member = Member { epoch: number, ..Member::new(user(&format!("user-{number}"))) };
+                rows.member(&team_id(team), &member.user)?;
+                rows.put_member(&team_id(team), member);
+            }
+            Ok(answer)
+        };
+        for team in ["t1", "t2", "t3"] {
+            control(&store, |rows| put(rows, team)).await;
+        }
+        let mut members = Vec::new();
+        let mut visit = |loaded| {
+            if let Loaded::Member(team, member) = loaded {
+                members.push((team, member.user, member.epoch));
+            }
+        };
+        store.load(SOLE, now(), &mut visit).await.expect("the store is there");
+        assert_eq!(members.len(), 3 * (2 + 3_500));
+        assert!(members.is_sorted_by(|one, other| (&one.0, &one.1) < (&other.0, &other.1)), "each comes once");
+        let numbered = members.iter().filter(|(_, user, epoch)| user.as_str() == format!("user-{epoch}"));
+        assert_eq!(numbered.count(), 3 * 3_500);
+    });
+}
+
+#[test]
 fn what_breaks_a_constraint_is_rejected_and_leaves_the_store_usable() {
     block_on(async {
         let (_folder, file) = new_file();
         let store = open(&file).await;
         let mut engine = seeded(&store).await;
-        let second = |rows: &mut purser::root::Rows| put_subscription(rows, "s2", &terms("ana"), now());
+        let second = |rows: &mut Rows| put_subscription(rows, "s2", &terms("ana"), now());
         let answer = store.control(&second, &admin(), now()).await;
         let Err(StoreError::Rejected(trouble)) = answer else { panic!("{answer:?}") };
         assert!(trouble.cause.contains("subscriptions.owner"), "{trouble}");

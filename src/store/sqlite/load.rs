@@ -1,13 +1,14 @@
 //! Reads whole tables page by page within one read transaction: for a start, and for an audit.
 
-use sqlx::AssertSqlSafe;
+use std::fmt::{Debug, Display};
+
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
 use super::values::Reader;
 use super::{ledger, people, subscriptions};
 use crate::domain::ids::Model;
-use crate::domain::{Drawer, OperationId, Payer, SubscriptionId, Tally, TeamId, UserId};
+use crate::domain::{Credits, Drawer, Member, OperationId, Payer, SubscriptionId, Tally, TeamId, UserId};
 use crate::root::SOLE;
 use crate::store::Hold;
 use crate::store::audit::Recount;
@@ -63,27 +64,58 @@ async fn visit_teams(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<
     }
 }
 
+/// A page of members, packed by SQLite into one row: each row crosses over from the driver's thread by itself, which costs
+/// far more than to read it.
+const MEMBERS: &str = "SELECT json_group_array(json_array(\
+     team, user, role, access, opted_out, draw_limit, removed, epoch)) \
+     FROM (SELECT * FROM members WHERE (team, user) > (?, ?) ORDER BY team, user LIMIT 4096)";
+
+/// A member as [`MEMBERS`] packs it. A valid id has nothing that JSON escapes, so texts can be borrowed.
+type PackedMember<'a> = (&'a str, &'a str, &'a str, &'a str, i64, Option<i64>, i64, u64);
+
 async fn visit_members(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<(), Failure> {
-    let sql = format!(
-        "SELECT team, {} FROM members WHERE (team, user) > (?, ?) ORDER BY team, user LIMIT {SCAN}",
-        people::MEMBER
-    );
-    let (mut team, mut user) = (None::<TeamId>, String::new());
-    loop {
-        let query = sqlx::query(AssertSqlSafe(sql.as_str()));
-        let page = query.bind(team.as_ref().map_or("", TeamId::as_str)).bind(user.as_str());
-        let page = page.fetch_all(&mut *conn).await?;
-        for row in &page {
-            let mut row = Reader::new(row);
-            let of = same_or_new(&mut team, row.text()?)?;
-            let member = people::read_member(&mut row)?;
-            member.user.as_str().clone_into(&mut user);
-            visit(Loaded::Member(of, member));
-        }
-        if page.len() < SCAN {
-            return Ok(());
-        }
+    let mut members = member_page(conn, None).await?;
+    while let Some((team, member)) = members.last() {
+        let after = (team.clone(), member.user.clone());
+        let visit_all = async { members.drain(..).for_each(|(team, member)| visit(Loaded::Member(team, member))) };
+        // SQLite's thread packs the next page meanwhile.
+        let (next, ()) = tokio::join!(member_page(conn, Some(after)), visit_all);
+        members = next?;
     }
+    Ok(())
+}
+
+async fn member_page(
+    conn: &mut SqliteConnection,
+    after: Option<(TeamId, UserId)>,
+) -> Result<Vec<(TeamId, Member)>, Failure> {
+    let (team, user) = after.as_ref().map_or(("", ""), |(team, user)| (team.as_str(), user.as_str()));
+    let page: String = sqlx::query_scalar(MEMBERS).bind(team).bind(user).fetch_one(conn).await?;
+    let packed: Vec<PackedMember<'_>> = valid("members", &page, serde_json::from_str(&page))?;
+    let mut team = None;
+    packed.iter().map(|packed| unpack_member(packed, &mut team)).collect()
+}
+
+fn unpack_member(packed: &PackedMember<'_>, known: &mut Option<TeamId>) -> Result<(TeamId, Member), Failure> {
+    let &(team, user, role, access, opted_out, limit, removed, epoch) = packed;
+    let credits = |micros| Credits::from_micros(micros).ok_or("is not an amount of micro-credits");
+    let member = Member {
+        user: valid("user", user, UserId::new(user))?,
+        role: valid("role", role, role.parse().map_err(|()| UNKNOWN))?,
+        access: valid("access", access, access.parse().map_err(|()| UNKNOWN))?,
+        opted_out: opted_out != 0,
+        limit: limit.map(|micros| valid("draw_limit", micros, credits(micros))).transpose()?,
+        removed: removed != 0,
+        epoch,
+    };
+    Ok((same_or_new(known, team)?, member))
+}
+
+const UNKNOWN: &str = "is none of the words known here";
+
+/// What was made of a column's value, or what is wrong with it.
+fn valid<T>(column: &str, value: impl Debug, made: Result<T, impl Display>) -> Result<T, Failure> {
+    made.map_err(|error| Failure::Value { column: column.to_owned(), cause: format!("{value:?} {error}") })
 }
 
 /// The team's id; members that follow each other share one text.
@@ -93,8 +125,7 @@ fn same_or_new(known: &mut Option<TeamId>, text: &str) -> Result<TeamId, Failure
     {
         return Ok(known.clone());
     }
-    let wrong = |error| Failure::Value { column: "team".to_owned(), cause: format!("{text:?} {error}") };
-    let team = TeamId::new(text).map_err(wrong)?;
+    let team = valid("team", text, TeamId::new(text))?;
     *known = Some(team.clone());
     Ok(team)
 }
