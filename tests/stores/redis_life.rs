@@ -11,7 +11,7 @@ use purser::store::{Filter, Redis, Store};
 use tokio::task::JoinSet;
 
 use crate::peer::Peer;
-use crate::proxy::{Proxy, Trap};
+use crate::proxy::{Mode, Proxy, Trap};
 use crate::redis::{Server, cluster};
 use crate::support::*;
 
@@ -276,6 +276,35 @@ fn many_that_report_at_once_all_come_through() {
         assert!(granted.iter().all(|granted| *granted >= credits("1")), "{granted:?}");
         let audit = store.audit().await.expect("it is audited");
         assert_eq!((audit.listed, audit.entries), (vec![], 5 + 8 * 25));
+    });
+}
+
+#[test]
+fn who_is_slower_than_all_others_comes_through() {
+    block_on(async {
+        let server = Server::start();
+        let proxy = Proxy::to(server.port()).await;
+        let (store, slow) = (opened(server.port(), 15 * SECOND).await, opened(proxy.port(), 15 * SECOND).await);
+        let [_, mut peer] = two_peers(&store).await;
+        // Without anybody who waits for it, it would have to read, decide and write while nobody else does.
+        proxy.set(Mode::Delay(Duration::from_millis(20)));
+        let mut busy = JoinSet::new();
+        for id in 0..3 {
+            let store = opened(server.port(), 15 * SECOND).await;
+            busy.spawn(async move {
+                let mut peer = Peer::join(&store, 100 + id).await;
+                for n in 0.. {
+                    peer.engine.debit(&format!("d{id}-{n}"), "0.000001");
+                    peer.sync(&store, "1").await.expect("others may be faster, but not for ever");
+                }
+            });
+        }
+        for n in 0..5 {
+            peer.engine.debit(&format!("slow-{n}"), "0.001");
+            peer.sync(&slow, "1").await.expect("the others give it a turn");
+        }
+        busy.shutdown().await;
+        assert_eq!(store.audit().await.expect("it is audited").listed, []);
     });
 }
 

@@ -33,6 +33,8 @@ pub struct Read {
     pub keys: Vec<Key>,
     /// In how many goes it was read: more than one are not of one instant.
     pub goes: u32,
+    /// Whose turn it is to write a row that others should leave alone, and which row.
+    pub turn: Option<String>,
 }
 
 impl Read {
@@ -40,7 +42,7 @@ impl Read {
     pub fn new(fence: String) -> Self {
         let rows = Rows::of(Sharing::Many);
         let (versions, counts, pending, begun) = Default::default();
-        Self { rows, fence, versions, counts, pending, begun, keys: Vec::new(), goes: 0 }
+        Self { rows, fence, versions, counts, pending, begun, keys: Vec::new(), goes: 0, turn: None }
     }
 
     fn take_all(&mut self, key: &Key, hash: String, answer: Value) -> Result<Vec<Row>, Failure> {
@@ -110,6 +112,7 @@ pub enum Fetched {
 pub async fn fetch(link: &Link, names: &Keys, read: Option<Box<Read>>, keys: Vec<Key>) -> Result<Fetched, Failure> {
     let mut commands = redis::pipe();
     commands.add_command(library::ask_fence(&names.meta()));
+    commands.cmd("GET").arg(names.turn());
     let mut hashes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for key in &keys {
         match names.slot(key) {
@@ -129,6 +132,7 @@ pub async fn fetch(link: &Link, names: &Keys, read: Option<Box<Read>>, keys: Vec
         (Fence::Known(fence), Some(read)) if read.fence == fence => read,
         (fence, _) => return Ok(Fetched::Not(fence)),
     };
+    read.turn = of_value(wholes.next().unwrap_or(Value::Nil))?;
     let mut found = BTreeMap::new();
     for (hash, answer) in hashes.into_keys().zip(parts) {
         found.insert(hash, of_value::<Vec<Option<String>>>(answer)?.into_iter());

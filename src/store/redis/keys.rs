@@ -61,6 +61,8 @@ impl Keys {
         changed "changed";
         /// A stream: all entries.
         ledger "ledger";
+        /// A text that soon expires: who asks the others to leave which row alone.
+        turn "turn";
         /// A channel: there may be something to sync for.
         pushes "pushes";
     }

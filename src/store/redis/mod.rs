@@ -21,6 +21,7 @@ mod save;
 pub mod target;
 mod text;
 mod transact;
+mod turn;
 
 use std::future::Future;
 use std::time::Duration;

@@ -13,6 +13,7 @@ use super::link::Link;
 use super::payload::Payload;
 use super::rows::{Json, after_word};
 use super::save::{self, Push};
+use super::turn::{self, Turn};
 use crate::root::{Key, Missing, Root, Row, Rows, Sharing, operate};
 use crate::store::commit::Commit;
 use crate::store::{RULE_RUNS_MAX, StoreError, widened};
@@ -72,14 +73,29 @@ impl Desk {
     /// Answers what the rule answered, and its rows.
     pub async fn transact<T>(
         &self,
-        mut keys: Vec<Key>,
+        keys: Vec<Key>,
         repeat: Repeat,
         rule: impl Fn(&mut Rows) -> Result<T, Missing>,
         saving: impl Fn(&T, &Rows, &Rows) -> Result<Saving, StoreError>,
     ) -> Result<(T, Rows), Failure> {
+        let mut turn = Turn::default();
+        let done = self.contend(keys, repeat, rule, saving, &mut turn).await;
+        // What has been done is done, whether others hear at once that they need not wait any more.
+        let _ = turn.end(&self.link, &self.names).await;
+        done
+    }
+
+    async fn contend<T>(
+        &self,
+        mut keys: Vec<Key>,
+        repeat: Repeat,
+        rule: impl Fn(&mut Rows) -> Result<T, Missing>,
+        saving: impl Fn(&T, &Rows, &Rows) -> Result<Saving, StoreError>,
+        turn: &mut Turn,
+    ) -> Result<(T, Rows), Failure> {
         let mut looks = Looks::Late;
         for tries in 0..TRIES_MAX {
-            let Some((answer, rows, read)) = self.run(keys.clone(), looks, &rule).await? else { continue };
+            let Some((answer, rows, read)) = self.run(keys.clone(), looks, &rule, turn).await? else { continue };
             let Saving { commit, push, days } = saving(&answer, &read.rows, &rows)?;
             let payload = save::payload(&self.names, &read, &commit, push, days);
             // What was read in one go is of one instant: with nothing to write there is nothing to compare.
@@ -88,7 +104,7 @@ impl Desk {
             }
             match self.commit(&payload, repeat).await? {
                 Committed::Done => return Ok((answer, rows)),
-                Committed::Conflict => {}
+                Committed::Conflict => turn.lose(&self.link, &self.names).await?,
                 Committed::Begun => looks = Looks::First,
                 Committed::Stale => {
                     self.identify(Fence::Lost).await?;
@@ -101,12 +117,13 @@ impl Desk {
         Err(Failure::away("committing", &self.link.place(), "others were always faster"))
     }
 
-    /// Runs a rule until no row is missing; `None` where the store changed under it.
+    /// Runs a rule until no row is missing; `None` where the store changed under it, or it waited for another's turn.
     async fn run<T>(
         &self,
         keys: Vec<Key>,
         looks: Looks,
         rule: &impl Fn(&mut Rows) -> Result<T, Missing>,
+        turn: &mut Turn,
     ) -> Result<Option<(T, Rows, Box<Read>)>, Failure> {
         let mut read = None;
         let mut next = keys;
@@ -115,6 +132,10 @@ impl Desk {
                 Some(loaded) => loaded,
                 None => return Ok(None),
             };
+            if let Some(other) = turn.note(&loaded) {
+                turn::wait(&self.link, &self.names, &other).await?;
+                return Ok(None);
+            }
             let mut rows = loaded.rows.clone();
             match rule(&mut rows) {
                 Ok(answer) => return Ok(Some((answer, rows, loaded))),
