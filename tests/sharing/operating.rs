@@ -12,8 +12,8 @@ use purser::store::Store;
 
 use crate::world::{Place, Sidecar, World, credits, subscription, team, user};
 
-/// Waits for what syncs bring about: a beat, or two.
-const SOON: Duration = Duration::from_secs(5);
+/// The longest wait for what syncs bring about: a beat, or two, and more on a busy machine.
+const SOON: Duration = Duration::from_secs(15);
 
 pub async fn soon(what: &str, is_so: impl AsyncFn() -> bool) {
     let wait = async {
@@ -196,6 +196,12 @@ pub fn metric(sidecar: &Sidecar, name: &str) -> f64 {
     let page = sidecar.service().metrics().render();
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
     line.unwrap_or_else(|| panic!("{name} is not in {page}")).parse().expect("a number")
+}
+
+/// Waits until every sidecar has been lent something of the pool and of limits.
+pub async fn lent_to_all(asked: &Sidecar) {
+    let has_both = |now: &SidecarNow| !now.funds.lent.is_zero() && !now.limits.lent.is_zero();
+    soon("a little of everything is lent", async || listed(asked).await.iter().all(has_both)).await;
 }
 
 /// What a sidecar has free of the pool and of limits, as the store knows it.
