@@ -91,7 +91,10 @@ async fn member_page(
 ) -> Result<Vec<(TeamId, Member)>, Failure> {
     let (team, user) = after.as_ref().map_or(("", ""), |(team, user)| (team.as_str(), user.as_str()));
     let page: String = sqlx::query_scalar(MEMBERS).bind(team).bind(user).fetch_one(conn).await?;
-    let packed: Vec<PackedMember<'_>> = valid("members", &page, serde_json::from_str(&page))?;
+    let packed: Vec<PackedMember<'_>> = serde_json::from_str(&page).map_err(|error| Failure::Value {
+        column: "members".to_owned(),
+        cause: format!("{error}, of the members after {user:?} of team {team:?}"),
+    })?;
     let mut team = None;
     packed.iter().map(|packed| unpack_member(packed, &mut team)).collect()
 }
