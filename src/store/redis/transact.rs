@@ -95,7 +95,7 @@ impl Desk {
     ) -> Result<(T, Rows), Failure> {
         let mut looks = Looks::Late;
         for tries in 0..TRIES_MAX {
-            let Some((answer, rows, read)) = self.run(keys.clone(), looks, &rule, turn).await? else { continue };
+            let Some((answer, rows, mut read)) = self.run(keys.clone(), looks, &rule, turn).await? else { continue };
             let Saving { commit, push, days } = saving(&answer, &read.rows, &rows)?;
             let payload = save::payload(&self.names, &read, &commit, push, days);
             // What was read in one go is of one instant: with nothing to write there is nothing to compare.
@@ -104,7 +104,7 @@ impl Desk {
             }
             match self.commit(&payload, repeat).await? {
                 Committed::Done => return Ok((answer, rows)),
-                Committed::Conflict => turn.lose(&self.link, &self.names).await?,
+                Committed::Conflict => turn.lose(&self.link, &self.names, std::mem::take(&mut read.versions)).await?,
                 Committed::Begun => looks = Looks::First,
                 Committed::Stale => {
                     self.identify(Fence::Lost).await?;

@@ -24,9 +24,9 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Debug, Default)]
 pub struct Turn {
     lost: u32,
-    /// The versions that it read last.
-    read: BTreeMap<Slot, String>,
-    /// The row that others have written between its last two reads.
+    /// The versions with which it lost last.
+    lost_with: BTreeMap<Slot, String>,
+    /// The row that others had written then.
     contended: Option<Slot>,
     own: Option<String>,
 }
@@ -34,18 +34,19 @@ pub struct Turn {
 impl Turn {
     /// Takes note of what was read. Answers the turn of another that it should wait for.
     pub fn note(&mut self, read: &Read) -> Option<String> {
-        let is_other = |slot: &&Slot| self.read.get(slot).is_some_and(|version| *version != read.versions[*slot]);
-        self.contended = read.versions.keys().find(is_other).cloned().or(self.contended.take());
-        self.read.clone_from(&read.versions);
+        let is_other = |slot: &&Slot| self.lost_with.get(slot).is_some_and(|version| *version != read.versions[*slot]);
+        if self.lost > 0 {
+            self.contended = read.versions.keys().find(is_other).cloned().or(self.contended.take());
+        }
         let turn = read.turn.as_ref()?;
         let is_others =
             self.own.as_ref() != Some(turn) && row_of(turn).is_some_and(|row| read.versions.contains_key(&row));
         is_others.then(|| turn.clone())
     }
 
-    /// Takes note that another was faster, and asks for a turn where that has been so too often.
-    pub async fn lose(&mut self, link: &Link, names: &Keys) -> Result<(), Failure> {
-        self.lost += 1;
+    /// Takes note that another was faster than who `read` these versions, and asks for a turn where that has been so too often.
+    pub async fn lose(&mut self, link: &Link, names: &Keys, read: BTreeMap<Slot, String>) -> Result<(), Failure> {
+        (self.lost, self.lost_with) = (self.lost + 1, read);
         let Some(Slot { key, field }) = self.contended.as_ref().filter(|_| self.lost >= LOST_MIN) else {
             return Ok(());
         };
