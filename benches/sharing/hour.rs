@@ -2,14 +2,9 @@
 //! half and the root's are the real ones, the store is the one in memory, the clock is made. A sync takes a fixed
 //! time, is begun as the sync loop begins one, and one is under way at a time.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-use purser::domain::{
-    Access, Ask, Credits, Entry, EntryView, Features, OperationId, Role, SubscriptionId, TeamId, Timestamp, UserId,
-};
+use purser::domain::{Access, Ask, Credits, Features, OperationId, Role, SubscriptionId, TeamId, Timestamp, UserId};
 use purser::engine::pace::{Round, Waiting, Waits};
-use purser::engine::{Draw, Drawn, Log, Meter, NoRoom, Options};
+use purser::engine::{Draw, Drawn, Meter, Options};
 use purser::lease::Session;
 use purser::root::sync::{Batch, Reply, Request};
 use purser::root::{Actor, Command, Rollover, Settings, Sharing, Status, Terms, control::control};
@@ -17,6 +12,7 @@ use purser::store::{Memory, Store};
 use tokio::runtime::Runtime;
 use tokio::sync::watch::Receiver;
 
+use crate::log::VecLog;
 use crate::trace::{Call, MEMBERS};
 
 /// What a sync with its commit takes.
@@ -56,31 +52,13 @@ pub struct Plenty {
     pub limit: f64,
 }
 
-#[derive(Clone, Default)]
-struct Entries(Arc<Mutex<Vec<Entry>>>);
-
-impl Log for Entries {
-    type Room<'a> = ();
-
-    fn reserve(&self, _: usize) -> Result<(), NoRoom> {
-        Ok(())
-    }
-
-    fn push(&self, (): &mut (), entry: EntryView<'_>) -> u64 {
-        let mut entries = self.0.lock();
-        entries.push(entry.to_entry());
-        entries.len() as u64
-    }
-}
-
 struct Sidecar {
     id: u128,
-    meter: Meter<Entries>,
-    entries: Entries,
+    meter: Meter<VecLog>,
     session: Session,
     pushes: Receiver<u64>,
     push_after: u64,
-    acked: usize,
+    acked: u64,
     due_at: u64,
     beat_at: u64,
     turned_at: u64,
@@ -124,12 +102,10 @@ impl Sidecar {
     fn new(runtime: &Runtime, store: &Memory, id: u128) -> Self {
         let registering = runtime.block_on(store.register(id, 1, id));
         registering.expect("the store is there").expect("it is the first");
-        let entries = Entries::default();
         let options = Options { sharing: Sharing::Many, ..Options::default() };
         Self {
             id,
-            meter: Meter::new(entries.clone(), options),
-            entries,
+            meter: Meter::new(VecLog::default(), options),
             session: Session::default(),
             pushes: store.pushes().expect("it is shared"),
             push_after: 0,
@@ -201,7 +177,7 @@ impl Sidecar {
             self.push_after = at + PUSH_PAUSE_MILLIS;
         }
         let is_due = telling.is_due || is_turn || !waits.books.is_empty() || at >= self.beat_at || is_pushed;
-        let entries = self.entries.0.lock()[self.acked..].to_vec();
+        let entries = self.meter.log().after(self.acked);
         self.due_at = at + INTERVAL_MILLIS;
         if entries.is_empty() && !is_due {
             return;
@@ -210,7 +186,7 @@ impl Sidecar {
         outcome.told += (telling.funds.len() + telling.members.len()) as u64;
         let mut shares = self.session.begin("host", at);
         (shares.funds, shares.wants, shares.members) = (telling.funds, telling.wants, telling.members);
-        let batch = Batch { first: self.acked as u64 + 1, entries };
+        let batch = Batch { first: self.acked + 1, entries };
         let request = Request { sidecar: self.id, incarnation: 1, batch, shares: Some(shares), ..Request::default() };
         let reply = runtime.block_on(store.sync(&request, now(at))).expect("the store is there").expect("registered");
         self.arrives = Some((at + TRIP_MILLIS, Box::new(reply)));
@@ -219,7 +195,7 @@ impl Sidecar {
     fn take(&mut self, runtime: &Runtime, store: &Memory, reply: &Reply, at: u64, outcome: &mut Outcome) {
         let shared = reply.shared.as_deref().expect("there are many");
         assert!(self.session.believes(shared), "one is under way at a time");
-        self.acked = usize::try_from(reply.acked).expect("few");
+        self.acked = reply.acked;
         let is_called = self.meter.take(reply, now(at));
         if shared.config > self.session.config {
             let changes = runtime.block_on(store.changes(self.session.config)).expect("the store is there");

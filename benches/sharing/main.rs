@@ -8,6 +8,8 @@
 mod cut;
 mod hour;
 mod live;
+#[path = "../../tests/support/log.rs"]
+mod log;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
 #[path = "../../tests/support/redis.rs"]

@@ -1,18 +1,16 @@
 //! What idles with a sidecar that knows of many accounts: how many it keeps, and how soon each can be called back.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-use purser::domain::{Ask, Credits, Entry, EntryView, Features, OperationId, SubscriptionId, Timestamp, UserId};
+use purser::domain::{Ask, Credits, Features, OperationId, SubscriptionId, Timestamp, UserId};
 use purser::engine::pace::{Round, Waiting, Waits};
 use purser::engine::paced::{KEPT_MAX, TURN};
-use purser::engine::{Draw, Drawn, Log, Meter, NoRoom, Options};
+use purser::engine::{Draw, Drawn, Meter, Options};
 use purser::lease::Session;
 use purser::root::control::control;
 use purser::root::sync::{Batch, Request};
 use purser::root::{Actor, Command, Rollover, Sharing, Status, Terms};
 use purser::store::{Memory, Store};
 
+use crate::log::VecLog;
 use crate::world::credits;
 
 /// What every pool has.
@@ -27,39 +25,21 @@ const PUSH_MILLIS: u64 = 100;
 /// Between two draws: few accounts are told of with every sync.
 const DRAW_MILLIS: u64 = 100;
 
-#[derive(Clone, Default)]
-struct Entries(Arc<Mutex<Vec<Entry>>>);
-
-impl Log for Entries {
-    type Room<'a> = ();
-
-    fn reserve(&self, _: usize) -> Result<(), NoRoom> {
-        Ok(())
-    }
-
-    fn push(&self, (): &mut (), entry: EntryView<'_>) -> u64 {
-        let mut entries = self.0.lock();
-        entries.push(entry.to_entry());
-        entries.len() as u64
-    }
-}
-
 /// The core of a sidecar: what decides, and its conversation with the root.
 struct Core {
     id: u128,
-    meter: Meter<Entries>,
-    entries: Entries,
+    meter: Meter<VecLog>,
     session: Session,
-    acked: usize,
+    acked: u64,
     asked: usize,
 }
 
 impl Core {
     async fn join(store: &Memory, id: u128) -> Self {
         store.register(id, 1, id).await.expect("the store is there").expect("it is the first");
-        let (entries, session) = (Entries::default(), Session::default());
-        let meter = Meter::new(entries.clone(), Options { sharing: Sharing::Many, ..Options::default() });
-        Self { id, meter, entries, session, acked: 0, asked: 0 }
+        let session = Session::default();
+        let meter = Meter::new(VecLog::default(), Options { sharing: Sharing::Many, ..Options::default() });
+        Self { id, meter, session, acked: 0, asked: 0 }
     }
 
     /// One sync, with a turn or without; answers how many accounts it told of.
@@ -69,11 +49,11 @@ impl Core {
         let told = telling.funds.len();
         let mut shares = self.session.begin("host", 0);
         (shares.funds, shares.wants, shares.members) = (telling.funds, telling.wants, telling.members);
-        let batch = Batch { first: self.acked as u64 + 1, entries: self.entries.0.lock()[self.acked..].to_vec() };
+        let batch = Batch { first: self.acked + 1, entries: self.meter.log().after(self.acked) };
         let request = Request { sidecar: self.id, incarnation: 1, batch, shares: Some(shares), ..Request::default() };
         let reply = store.sync(&request, now).await.expect("the store is there").expect("it has registered");
         assert!(self.session.believes(reply.shared.as_deref().expect("there are many")));
-        self.acked = usize::try_from(reply.acked).expect("few");
+        self.acked = reply.acked;
         self.meter.take(&reply, now);
         let changes = store.changes(self.session.config).await.expect("the store is there");
         self.meter.follow(&changes.rows);

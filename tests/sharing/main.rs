@@ -5,6 +5,8 @@ mod blocks;
 mod cut;
 mod elsewhere;
 mod idle;
+#[path = "../support/log.rs"]
+mod log;
 mod operating;
 #[path = "../support/postgres.rs"]
 mod postgres;

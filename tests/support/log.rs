@@ -1,5 +1,8 @@
 //! The log as a vector.
 
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
 use parking_lot::Mutex;
 use purser::domain::{Entry, EntryView};
 use purser::engine::{Log, NoRoom};
