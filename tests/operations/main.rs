@@ -4,7 +4,6 @@
 //!
 //! `OPERATIONS_SEEDS=20000 cargo test --release --test operations` runs more; `OPERATIONS_SEED=7` runs one.
 
-#[allow(dead_code)]
 #[path = "../support/log.rs"]
 mod log;
 mod sidecar;
