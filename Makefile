@@ -23,6 +23,7 @@ run: ## build, start on 127.0.0.1:8080 with data in ./data
 test: $(TOOLS)/promtool ## run all tests, the doc tests and every benchmark once
 	@scripts/postgres
 	@scripts/redis
+	@scripts/gateways $(TOOLS)
 ifneq ($(NEXTEST),)
 	PROMTOOL='$(PROMTOOL)' $(CARGO) nextest run --locked --no-fail-fast --no-tests=fail
 else

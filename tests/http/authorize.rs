@@ -23,6 +23,28 @@ async fn allowed_is_200_and_empty_and_only_an_id_makes_it_a_debit() {
 }
 
 #[tokio::test]
+async fn a_new_id_makes_each_request_a_debit_of_its_own_and_the_answer_says_what_is_left() {
+    let sidecar = Sidecar::open().await;
+    let headers = ["purser-team: acme", "purser-member: ana", "purser-credits: 2"];
+    let mut ids = Vec::new();
+    for (used, left) in [("2", "8"), ("4", "6")] {
+        let answer = ask(&sidecar, "?id=new&deny=403", &headers).await;
+        assert_eq!((answer.status, answer.header("purser-remaining")), (200, Some(left)));
+        ids.push(answer.header("purser-id").expect("a debit has an id").to_owned());
+        assert_eq!(sidecar.get("/v1/teams/acme/pool").await.ok()["used"], used);
+    }
+    assert_ne!(ids[0], ids[1]);
+    let refund = format!("/v1/debits/{}/refund", ids[1]);
+    sidecar.post(&refund, r#"{"team":"acme"}"#).await.ok();
+    assert_eq!(sidecar.get("/v1/teams/acme/pool").await.ok()["used"], "2");
+
+    let check = ask(&sidecar, "", &headers).await;
+    assert_eq!((check.header("purser-id"), check.header("purser-remaining")), (None, Some("8")));
+    let both = ask(&sidecar, "?id=new", &[headers[0], headers[1], headers[2], "purser-id: mine"]).await.problem();
+    assert_eq!((both.0, both.1.as_str()), (422, "invalid_value"));
+}
+
+#[tokio::test]
 async fn a_denial_is_its_own_status_and_body_or_403_for_nginx() {
     let sidecar = Sidecar::open().await;
     sidecar.post("/v1/holds", r#"{"id":"h","team":"acme","member":"ben","credits":60}"#).await.ok();

@@ -81,6 +81,13 @@ pub struct Left {
     pub payer: Amount,
 }
 
+impl Left {
+    /// What a next draw may cost at most.
+    pub fn least(&self) -> Amount {
+        self.member.map_or(self.payer, |member| member.min(self.payer))
+    }
+}
+
 /// A denied draw.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Deny {

@@ -2,7 +2,8 @@
 //! Traefik and Caddy): everything is in headers, and the status is the answer.
 //!
 //! Only `Purser-Id` names an operation here: proxies hand on their caller's headers, and an
-//! `Idempotency-Key` among them is meant for another service.
+//! `Idempotency-Key` among them is meant for another service. A proxy that cannot make ids asks for
+//! a new one.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,8 +11,9 @@ use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Builder;
 
-use super::answers::{Answer, Decision, DenialBody};
+use super::answers::{Allow, Answer, Decision, DenialBody};
 use super::decisions::{self, Turn};
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, PROBLEM_JSON, Problem};
@@ -27,6 +29,9 @@ const MODEL: HeaderName = HeaderName::from_static("purser-model");
 const CREDITS: HeaderName = HeaderName::from_static("purser-credits");
 const ID: HeaderName = HeaderName::from_static("purser-id");
 
+/// What is left after a debit, of the member's limit or of the payer's credits, whichever is less.
+const REMAINING: HeaderName = HeaderName::from_static("purser-remaining");
+
 /// Says why, where a proxy hides the body.
 const DENIAL_REASON: HeaderName = HeaderName::from_static("purser-denial-reason");
 
@@ -40,11 +45,13 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// Decide for a proxy
 ///
-/// With `Purser-Id` this is a debit, and sending it again gets the first answer again; without, it is
-/// a check and changes nothing. Allowed: 200 and empty. Denied: the denial's own status, the denial
-/// as `application/problem+json`, and its reason in `Purser-Denial-Reason`. With `?deny=403` every
-/// denial is answered 403, because nginx takes no other for one, and its own status is in
-/// `Purser-Denial-Status`.
+/// With `Purser-Id` this is a debit, and sending it again gets the first answer again. With `?id=new`
+/// it is a debit with an id made here, for a proxy that cannot make one; a header `Purser-Id` is then
+/// refused. Without either it is a check and changes nothing. Allowed: 200 and empty; `Purser-Remaining` is what
+/// is left, of the member's limit or of the payer's credits, whichever is less, and `Purser-Id` is the debit's
+/// id. Denied: the denial's own status, the denial as `application/problem+json`, and its reason in
+/// `Purser-Denial-Reason`. With `?deny=403` every denial is answered 403, because nginx takes no other
+/// for one, and its own status is in `Purser-Denial-Status`.
 #[utoipa::path(
     get, path = "/v1/authorize", tag = "decisions",
     params(
@@ -54,9 +61,13 @@ pub fn routes() -> OpenApiRouter<App> {
         ("Purser-Model" = Option<String>, Header, description = "For which model."),
         ("Purser-Id" = Option<String>, Header, description = "The operation's id; makes it a debit."),
         ("deny" = Option<String>, Query, description = "`403` answers every denial with that status."),
+        ("id" = Option<String>, Query, description = "`new` makes it a debit with an id of its own."),
     ),
     responses(
-        (status = 200, description = "Allowed."),
+        (status = 200, description = "Allowed.", headers(
+            ("Purser-Id" = Option<String>, description = "The debit's id; not there for a check."),
+            ("Purser-Remaining" = String, description = "What is left, in credits."),
+        )),
         (status = 402, body = DenialBody, content_type = "application/problem+json",
          description = "Denied: `pool_exhausted`, `wallet_exhausted` or `in_debt`."),
         (status = 403, body = DenialBody, content_type = "application/problem+json",
@@ -69,15 +80,30 @@ pub fn routes() -> OpenApiRouter<App> {
     )
 )]
 async fn authorize(State(app): State<App>, caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let always_403 = always_403(&uri)?;
-    let (draw, is_debit) = read_draw(&headers)?;
+    let wishes = Wishes::read(&uri)?;
+    let (draw, is_debit) = read_draw(&headers, wishes.new_id)?;
     let turn = Turn::alone(&app, &caller);
     let decision =
         if is_debit { decisions::draw(turn, draw).await? } else { decisions::look(turn, &draw, None).await? };
     Ok(match decision {
-        Decision::Allow(_) => StatusCode::OK.into_response(),
-        Decision::Deny(deny) => denied(deny.denial, always_403),
+        Decision::Allow(allow) => allowed(&allow),
+        Decision::Deny(deny) => denied(deny.denial, wishes.always_403),
     })
+}
+
+fn allowed(allow: &Allow) -> Response {
+    let mut response = StatusCode::OK.into_response();
+    let headers = response.headers_mut();
+    if let Some(id) = &allow.id {
+        headers.insert(ID, text_of(id.0.as_str()));
+    }
+    headers.insert(REMAINING, text_of(&allow.remaining.least().0.to_string()));
+    response
+}
+
+/// Ids and amounts are of visible ASCII.
+fn text_of(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("visible ASCII is a header's value")
 }
 
 fn denied(denial: DenialBody, always_403: bool) -> Response {
@@ -97,21 +123,35 @@ fn denied(denial: DenialBody, always_403: bool) -> Response {
     response
 }
 
-/// Whether denials are answered 403.
-fn always_403(uri: &Uri) -> Result<bool, Problem> {
-    match uri.query().unwrap_or_default() {
-        "" => Ok(false),
-        "deny=403" => Ok(true),
-        other => {
-            let detail = format!("The query may be `deny=403` or nothing, and not `{other}`.");
-            Err(Problem::new(Code::InvalidValue, detail))
+/// What the query asks for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wishes {
+    /// Denials are answered 403.
+    always_403: bool,
+    /// A debit with an id that is made here.
+    new_id: bool,
+}
+
+impl Wishes {
+    fn read(uri: &Uri) -> Result<Self, Problem> {
+        let mut wishes = Self::default();
+        for wish in uri.query().unwrap_or_default().split('&').filter(|wish| !wish.is_empty()) {
+            match wish {
+                "deny=403" => wishes.always_403 = true,
+                "id=new" => wishes.new_id = true,
+                other => {
+                    let detail = format!("The query may have `deny=403` and `id=new`, and not `{other}`.");
+                    return Err(Problem::new(Code::InvalidValue, detail));
+                }
+            }
         }
+        Ok(wishes)
     }
 }
 
 /// The draw that the headers ask for, and whether it is a debit and not a check.
-fn read_draw(headers: &HeaderMap) -> Result<(Draw, bool), Problem> {
-    let id = read_text::<OperationId>(headers, &ID)?;
+fn read_draw(headers: &HeaderMap, new_id: bool) -> Result<(Draw, bool), Problem> {
+    let id = read_id(headers, new_id)?;
     let member = read_text::<UserId>(headers, &MEMBER)?.ok_or_else(|| missing(&MEMBER))?;
     let credits = one(headers, &CREDITS)?.ok_or_else(|| missing(&CREDITS))?;
     let credits: Credits = credits.parse().map_err(|error| invalid(&CREDITS, error))?;
@@ -119,6 +159,18 @@ fn read_draw(headers: &HeaderMap) -> Result<(Draw, bool), Problem> {
     let is_debit = id.is_some();
     let id = id.unwrap_or_else(|| OperationId::new("check").expect("a short text is an id"));
     Ok((Draw { id, team: read_text::<TeamId>(headers, &TEAM)?, member, ask, ttl_millis: None }, is_debit))
+}
+
+fn read_id(headers: &HeaderMap, new_id: bool) -> Result<Option<OperationId>, Problem> {
+    let named = read_text::<OperationId>(headers, &ID)?;
+    match (named, new_id) {
+        (Some(_), true) => Err(invalid(&ID, "and `id=new` are both there; send one of them")),
+        (None, true) => {
+            let id = Builder::from_random_bytes(rand::random()).into_uuid().to_string();
+            Ok(Some(OperationId::new(&id).expect("a UUID is an id")))
+        }
+        (named, false) => Ok(named),
+    }
 }
 
 fn read_text<T: Text>(headers: &HeaderMap, name: &HeaderName) -> Result<Option<T>, Problem> {

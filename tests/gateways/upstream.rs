@@ -1,0 +1,73 @@
+//! The model API behind a proxy: answers each call with what it saw of it, and counts the calls.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, StatusCode};
+use http_body_util::channel::Channel;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+#[derive(Clone)]
+pub struct Upstream {
+    pub address: SocketAddr,
+    calls: Arc<AtomicUsize>,
+    /// What a stream waits for before it sends its second part.
+    pub second_part: Arc<Semaphore>,
+}
+
+impl Upstream {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let upstream = Self { address, calls: Arc::default(), second_part: Arc::new(Semaphore::new(0)) };
+        let router = Router::new()
+            .route("/v1/chat/completions", post(tell))
+            .route("/v1/images/generations", post(tell))
+            .route("/v1/stream", get(stream))
+            .route("/v1/broken", get(broken))
+            .with_state(upstream.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        upstream
+    }
+
+    /// How many calls reached the model.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn count(&self) {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+async fn tell(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
+    upstream.count();
+    let id = headers.get("purser-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    axum::Json(json!({ "purser_id": id, "body": String::from_utf8_lossy(&body) })).into_response()
+}
+
+/// Two parts; the second is sent only when the test says so.
+async fn stream(State(upstream): State<Upstream>) -> Response {
+    upstream.count();
+    let (mut sender, body) = Channel::<Bytes>::new(1);
+    tokio::spawn(async move {
+        // A caller that has gone away takes no more: nothing is left to do.
+        let _ = sender.send_data(Bytes::from_static(b"data: one\n\n")).await;
+        upstream.second_part.acquire().await.expect("never closed").forget();
+        let _ = sender.send_data(Bytes::from_static(b"data: two\n\n")).await;
+    });
+    Response::builder().header("content-type", "text/event-stream").body(Body::new(body)).expect("a response")
+}
+
+async fn broken(State(upstream): State<Upstream>) -> StatusCode {
+    upstream.count();
+    StatusCode::INTERNAL_SERVER_ERROR
+}
