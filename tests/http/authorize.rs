@@ -39,7 +39,7 @@ async fn a_new_id_makes_each_request_a_debit_of_its_own_and_the_answer_says_what
     assert_eq!(sidecar.get("/v1/teams/acme/pool").await.ok()["used"], "2");
 
     let check = ask(&sidecar, "", &headers).await;
-    assert_eq!((check.header("purser-id"), check.header("purser-remaining")), (None, Some("8")));
+    assert_eq!((check.header("purser-id"), check.header("purser-remaining")), (None, Some("6")));
     let both = ask(&sidecar, "?id=new", &[headers[0], headers[1], headers[2], "purser-id: mine"]).await.problem();
     assert_eq!((both.0, both.1.as_str()), (422, "invalid_value"));
 }

@@ -66,7 +66,7 @@ pub fn routes() -> OpenApiRouter<App> {
     responses(
         (status = 200, description = "Allowed.", headers(
             ("Purser-Id" = Option<String>, description = "The debit's id; not there for a check."),
-            ("Purser-Remaining" = String, description = "What is left, in credits."),
+            ("Purser-Remaining" = String, description = "What is left after it, in credits; after a check, what a debit would leave."),
         )),
         (status = 402, body = DenialBody, content_type = "application/problem+json",
          description = "Denied: `pool_exhausted`, `wallet_exhausted` or `in_debt`."),
