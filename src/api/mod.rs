@@ -2,6 +2,7 @@
 //! problems out. Nothing is decided here, and no type of the wire goes further in than this folder.
 
 pub mod auth;
+pub mod grpc;
 pub mod ids;
 pub mod json;
 pub mod listen;

@@ -30,6 +30,8 @@ pub struct Shared {
     pub patience: Duration,
     /// Operations in one batch.
     pub batch_ops_max: usize,
+    /// Requests in flight on one stream.
+    pub streams_max: usize,
     /// How long a hold stays open that names no time, in milliseconds.
     pub ttl_default_millis: u64,
     /// The longest that a hold may stay open, in milliseconds.

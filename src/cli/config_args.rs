@@ -18,6 +18,10 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "ADDR|unix:PATH")]
     pub http: Vec<String>,
 
+    /// Where to serve gRPC, may be repeated [env: PURSER_GRPC] [default: nowhere]
+    #[arg(long, value_name = "ADDR|unix:PATH")]
+    pub grpc: Vec<String>,
+
     /// Where to serve metrics and health alone [env: PURSER_ADMIN] [default: with HTTP]
     #[arg(long, value_name = "ADDR|unix:PATH")]
     pub admin: Option<String>,
@@ -68,6 +72,7 @@ impl ConfigArgs {
         ];
         let single = single.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)));
         let http = self.http.iter().map(|address| ("--http", "server.http", address.clone()));
-        Flags { config: self.config.clone(), values: single.chain(http).collect() }
+        let grpc = self.grpc.iter().map(|address| ("--grpc", "server.grpc", address.clone()));
+        Flags { config: self.config.clone(), values: single.chain(http).chain(grpc).collect() }
     }
 }

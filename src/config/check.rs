@@ -1,7 +1,7 @@
 //! What no key can say alone: keys that contradict each other.
 
 use super::error::{Fault, Place};
-use super::{Config, Durability, StoreUrl};
+use super::{Config, Durability, Listen, StoreUrl};
 
 /// A contradiction, said at the key that is best changed.
 pub(super) struct Contradiction {
@@ -25,21 +25,30 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
             found.push(Contradiction { key, why: why.to_owned() });
         }
     };
+    for (key, addresses) in [("server.http", &server.http), ("server.grpc", &server.grpc)] {
+        refuse(
+            auth.is_open() && addresses.iter().any(|listen| !listen.is_local()),
+            key,
+            "can be reached from other machines, but no auth.tokens_file and no [auth.jwt] are given, so that every \
+             caller would be an admin; give one of them, or listen on a loopback address or a unix socket",
+        );
+        let is_again = |(n, listen)| taken(&addresses[..n], listen);
+        refuse(addresses.iter().enumerate().any(is_again), key, "names an address twice");
+    }
     refuse(
-        auth.is_open() && server.http.iter().any(|listen| !listen.is_local()),
-        "server.http",
-        "can be reached from other machines, but no auth.tokens_file and no [auth.jwt] are given, so that every \
-         caller would be an admin; give one of them, or listen on a loopback address or a unix socket",
+        server.grpc.iter().any(|listen| taken(&server.http, listen)),
+        "server.grpc",
+        "is also an address of server.http; gRPC has a port or a unix socket of its own",
     );
     refuse(
-        server.http.iter().enumerate().any(|(n, listen)| server.http[..n].contains(listen) && !takes_free_port(listen)),
-        "server.http",
-        "names an address twice",
-    );
-    refuse(
-        server.admin.as_ref().is_some_and(|admin| server.http.contains(admin) && !takes_free_port(admin)),
+        server.admin.as_ref().is_some_and(|admin| taken(&server.http, admin)),
         "server.admin",
         "is also an address of server.http; leave it out to have metrics and health there",
+    );
+    refuse(
+        server.admin.as_ref().is_some_and(|admin| taken(&server.grpc, admin)),
+        "server.admin",
+        "is also an address of server.grpc; name another one",
     );
     refuse(
         server.batch_bytes_max < server.body_bytes_max,
@@ -80,6 +89,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     found
 }
 
-fn takes_free_port(listen: &super::Listen) -> bool {
-    matches!(listen, super::Listen::Tcp(address) if address.port() == 0)
+/// Whether an address is one of those; port 0 takes a free one each time.
+fn taken(addresses: &[Listen], listen: &Listen) -> bool {
+    addresses.contains(listen) && !matches!(listen, Listen::Tcp(address) if address.port() == 0)
 }

@@ -11,8 +11,8 @@ pub(super) const VARIABLES: [Variable; 13] = [
     Variable { name: "PURSER_CONFIG", key: "" },
     Variable { name: "PURSER_URL", key: "" },
     Variable { name: "PURSER_TOKEN", key: "" },
-    Variable { name: GRPC, key: "" },
     Variable { name: "PURSER_HTTP", key: "server.http" },
+    Variable { name: "PURSER_GRPC", key: "server.grpc" },
     Variable { name: "PURSER_ADMIN", key: "server.admin" },
     Variable { name: "PURSER_DATA", key: "data" },
     Variable { name: "PURSER_STORE", key: "store.url" },
@@ -22,9 +22,6 @@ pub(super) const VARIABLES: [Variable; 13] = [
     Variable { name: "PURSER_LOG", key: "log.level" },
     Variable { name: "PURSER_LOG_FORMAT", key: "log.format" },
 ];
-
-/// The address of the gRPC interface, which is refused where it is set.
-pub(super) const GRPC: &str = "PURSER_GRPC";
 
 /// What every name of the environment begins with.
 pub(super) const PREFIX: &str = "PURSER_";

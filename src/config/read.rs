@@ -43,6 +43,7 @@ fn server(from: &mut Reader) -> Server {
     let timeout = 100 * MS..=10 * MINUTE;
     Server {
         http: from.value("server.http", d.http, |v| value::list(v, ADDRESSES_MAX)),
+        grpc: from.optional("server.grpc", |v| value::list(v, ADDRESSES_MAX)).unwrap_or_default(),
         admin: from.optional("server.admin", value::parsed),
         header_timeout: from.value("server.header_timeout", d.header_timeout, |v| value::duration(v, timeout.clone())),
         body_timeout: from.value("server.body_timeout", d.body_timeout, |v| value::duration(v, timeout.clone())),

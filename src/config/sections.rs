@@ -22,6 +22,9 @@ pub struct Server {
     /// Where the HTTP interface listens; at least one.
     #[serde(serialize_with = "show::texts")]
     pub http: Vec<Listen>,
+    /// Where the gRPC interface listens; nowhere when empty.
+    #[serde(serialize_with = "show::texts", skip_serializing_if = "Vec::is_empty")]
+    pub grpc: Vec<Listen>,
     /// Where metrics and health listen alone; with the interface when `None`.
     #[serde(serialize_with = "show::optional_text", skip_serializing_if = "Option::is_none")]
     pub admin: Option<Listen>,
@@ -40,11 +43,11 @@ pub struct Server {
     /// How long an answer may last without a byte moving.
     #[serde(serialize_with = "show::duration")]
     pub stall_timeout: Duration,
-    /// Requests at once on one HTTP/2 connection.
+    /// Requests at once on one HTTP/2 connection, and on one stream of decisions.
     pub streams_max: u32,
-    /// Open connections over all addresses; more are closed at once.
+    /// Open connections over all addresses of HTTP, and over all of gRPC; more are closed at once.
     pub connections_max: u32,
-    /// Bytes of one body.
+    /// Bytes of one body, or of one message of gRPC.
     #[serde(serialize_with = "show::bytes")]
     pub body_bytes_max: u64,
     /// Bytes of the body of a batch or of a bulk change.
@@ -63,6 +66,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             http: vec![Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
+            grpc: Vec::new(),
             admin: None,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),

@@ -14,6 +14,9 @@ use super::{Config, ConfigError, check, read};
 /// A longer file is refused: it is none that a person wrote.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Keys whose variables hold several values, separated by commas.
+const LISTS: [&str; 2] = ["server.http", "server.grpc"];
+
 /// What the command line said.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
@@ -113,15 +116,10 @@ fn variables(
 fn set_variables(variables: &[(&'static str, String)], from: &mut Reader) {
     for (name, value) in variables {
         let place = Place::Variable((*name).to_owned());
-        if *name == names::GRPC {
-            let message = format!("{name} is set, but this version has no gRPC interface yet; unset it");
-            from.faults.push(Fault { place, message });
-            continue;
-        }
         let key = VARIABLES.iter().find(|variable| variable.name == *name).map_or("", |variable| variable.key);
         if !key.is_empty() {
             let list = || value.split(',').map(|part| part.trim().to_owned()).collect();
-            let given = if key == "server.http" { Given::List(list()) } else { Given::Text(value.clone()) };
+            let given = if LISTS.contains(&key) { Given::List(list()) } else { Given::Text(value.clone()) };
             from.set(key, given, place);
         }
     }

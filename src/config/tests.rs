@@ -95,13 +95,18 @@ fn what_is_printed_leads_to_the_same_configuration() {
 #[test]
 fn the_later_source_wins() {
     let file = "[journal]\ndurability = \"memory\"";
-    let env = [("PURSER_DURABILITY", "disk"), ("PURSER_HTTP", "127.0.0.1:1, unix:/tmp/s")];
+    let env = [
+        ("PURSER_DURABILITY", "disk"),
+        ("PURSER_HTTP", "127.0.0.1:1, unix:/tmp/s"),
+        ("PURSER_GRPC", "127.0.0.1:2,unix:/tmp/g"),
+    ];
     let flag = [("--durability", "journal.durability", "store")];
     let durability = |env: &[_], flag: &[_]| load_text(file, env, flag).unwrap().config.journal.durability;
     assert_eq!(durability(&[], &[]), Durability::Memory);
     assert_eq!(durability(&env, &[]), Durability::Disk);
     assert_eq!(durability(&env, &flag), Durability::Store);
-    assert_eq!(load_text(file, &env, &[]).unwrap().config.server.http.len(), 2);
+    let server = load_text(file, &env, &[]).unwrap().config.server;
+    assert_eq!((server.http.len(), server.grpc.len()), (2, 2));
     let twice = [("--http", "server.http", "127.0.0.1:1"), ("--http", "server.http", "[::1]:2")];
     assert_eq!(load_text(file, &env, &twice).unwrap().config.server.http[1].to_string(), "[::1]:2");
 }
@@ -186,7 +191,6 @@ fn unknown_variables_are_warned_of_and_those_of_kubernetes_ignored() {
     ];
     let warnings = load_text("", &env, &[]).unwrap().warnings;
     assert_eq!(warnings, ["environment PURSER_DURABLITY: unknown name, ignored; did you mean PURSER_DURABILITY?"]);
-    assert!(load_text("", &[("PURSER_GRPC", "127.0.0.1:1")], &[]).is_err());
     assert!(load_text("", &[("PURSER_TOKENS_FILE", "")], &[]).unwrap_err().ends_with("auth.tokens_file is empty"));
 }
 
@@ -196,6 +200,22 @@ fn without_tokens_only_this_machine_may_be_listened_on() {
     assert!(load_text(open, &[], &[]).unwrap_err().starts_with("p.toml:2:1: server.http can be reached"));
     assert!(load_text(open, &[("PURSER_TOKENS_FILE", "t")], &[]).is_ok());
     assert!(load_text("[server]\nhttp = [\"[::1]:1\", \"unix:/s\"]", &[], &[]).is_ok());
+    let grpc = "[server]\ngrpc = \"[::]:8081\"";
+    assert!(load_text(grpc, &[], &[]).unwrap_err().starts_with("p.toml:2:1: server.grpc can be reached"));
+}
+
+#[test]
+fn each_interface_has_addresses_of_its_own() {
+    for (text, fault) in [
+        ("grpc = [\"unix:/s\", \"unix:/s\"]", "p.toml:2:1: server.grpc names an address twice"),
+        ("grpc = \"127.0.0.1:8080\"", "p.toml:2:1: server.grpc is also an address of server.http"),
+        ("admin = \"unix:/s\"\ngrpc = \"unix:/s\"", "p.toml:2:1: server.admin is also an address of server.grpc"),
+    ] {
+        let refused = load_text(&format!("[server]\n{text}"), &[], &[]).unwrap_err();
+        assert!(refused.starts_with(fault), "{refused}");
+    }
+    let free = "[server]\nhttp = \"127.0.0.1:0\"\ngrpc = [\"127.0.0.1:0\", \"127.0.0.1:0\"]";
+    assert!(load_text(free, &[], &[]).is_ok());
 }
 
 #[test]
@@ -213,7 +233,7 @@ fn a_reload_changes_live_values_only_and_names_the_others() {
 /// A value for every key that is not its default.
 const ALL_DIFFERENT: &str = r#"
 data = "d"
-server = { http = "unix:s", admin = "unix:a", header_timeout = "1s", body_timeout = "1s", idle_timeout = "1s",
+server = { http = "unix:s", grpc = "unix:g", admin = "unix:a", header_timeout = "1s", body_timeout = "1s", idle_timeout = "1s",
   request_timeout = "11s", stall_timeout = "12s", streams_max = 1,
   connections_max = 1, body_bytes_max = "1KiB", batch_bytes_max = "2KiB", batch_ops_max = 1, workers = 1,
   drain_deadline = "1s" }

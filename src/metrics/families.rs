@@ -275,6 +275,13 @@ pub(super) const HTTP_REQUESTS: Family = family(
     &["route", "status"],
     "HTTP requests answered, by route as the interface documents it and status.",
 );
+pub(super) const GRPC_REQUESTS: Family = family(
+    "purser_grpc_requests_total",
+    Counter,
+    Count,
+    &["method", "code"],
+    "gRPC requests answered, by method and code; those of a stream of decisions one by one.",
+);
 pub(super) const CONNECTIONS: Family = family("purser_connections", Gauge, Count, &[], "Open connections.");
 pub(super) const CONNECTIONS_REFUSED: Family = family(
     "purser_connections_refused_total",
@@ -289,7 +296,7 @@ pub(super) const BUILD_INFO: Family =
     family("purser_build_info", Gauge, Count, &["version"], "Always 1; the label says which version runs.");
 
 /// Every metric there is.
-pub const FAMILIES: [Family; 41] = [
+pub const FAMILIES: [Family; 42] = [
     DECISIONS,
     DECISION_SECONDS,
     OPEN_HOLDS,
@@ -327,6 +334,7 @@ pub const FAMILIES: [Family; 41] = [
     BLOCKS_BURNED,
     BLOCKS_BURNED_CREDITS,
     HTTP_REQUESTS,
+    GRPC_REQUESTS,
     CONNECTIONS,
     CONNECTIONS_REFUSED,
     CLOCK_STEPS,

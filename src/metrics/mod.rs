@@ -10,6 +10,7 @@
 mod blocks;
 mod ends;
 mod families;
+mod grpc;
 mod http;
 mod leases;
 mod syncs;
@@ -17,6 +18,7 @@ mod syncs;
 pub use blocks::Blocks;
 pub use ends::Ends;
 pub use families::{DECISION_BUCKETS, FAMILIES, Family, Kind, SYNC_BUCKETS};
+pub use grpc::Call;
 pub use http::Route;
 pub use leases::Leases;
 pub use syncs::Syncs;
@@ -195,6 +197,11 @@ impl Metrics {
     /// The counters of one route of the HTTP interface; make it once, where the route is made.
     pub fn route(&self, route: impl Into<SharedString>) -> Route {
         Route::new(Arc::clone(&self.recorder), route.into())
+    }
+
+    /// The counters of one call of the gRPC interface.
+    pub fn call(&self, method: &'static str) -> Call {
+        Call::new(Arc::clone(&self.recorder), method)
     }
 }
 

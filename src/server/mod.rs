@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, watch};
 
 use crate::api::auth::{Access, SharedAccess};
+use crate::api::grpc;
 use crate::api::json::BodyLimits;
 use crate::api::listen::{self, BindError, Bound, Limits, Meters, Serving};
 use crate::api::routes;
@@ -62,6 +63,9 @@ pub struct Server {
     service: Arc<Service>,
     access: SharedAccess,
     http: Serving,
+    grpc: Serving,
+    /// Tells streams to end.
+    closing: watch::Sender<bool>,
     admin: Option<Serving>,
     loops: Loops,
 }
@@ -92,7 +96,8 @@ impl Server {
         let access = access::load(&config.auth)?;
         let limits = Limits::from(&config.server);
         limits.check().map_err(StartError::Limits)?;
-        let bound = bind(&config.server.http, &access)?;
+        let http = bind(&config.server.http, &access)?;
+        let grpc = bind(&config.server.grpc, &access)?;
         let admin = config.server.admin.as_ref().map(Bound::open).transpose()?;
         let metrics = Metrics::new();
         let opened = recovery::open(config, &clock, &metrics, store).await?;
@@ -100,20 +105,31 @@ impl Server {
         let access = Arc::new(ArcSwap::from_pointee(access));
         let app = app(config, &service, &access);
         let open = || metrics.connections.open.clone();
-        let meters = Meters { refused: metrics.connections.refused.clone(), open: open(), ..Meters::default() };
+        let meters = || Meters { refused: metrics.connections.refused.clone(), open: open(), ..Meters::default() };
         let front = routes::front(app.clone(), admin.is_none());
-        let http = listen::serve(bound, front, limits, meters);
+        let http = listen::serve(http, front, limits, meters());
+        let (closing, closes) = watch::channel(false);
+        let of_streams = Limits { body_timeout: None, ..limits };
+        let grpc = listen::serve(grpc, grpc::router(app.clone(), closes), of_streams, meters());
         let serve_admin = |bound| listen::serve(vec![bound], routes::admin_router(app), limits, Meters::default());
         let admin = admin.map(serve_admin);
         for address in http.addresses().iter().chain(admin.iter().flat_map(Serving::addresses)) {
             tracing::info!(%address, "listening");
         }
-        Ok(Self { service, access, http, admin, loops })
+        for address in grpc.addresses() {
+            tracing::info!(%address, "listening for gRPC");
+        }
+        Ok(Self { service, access, http, grpc, closing, admin, loops })
     }
 
     /// Where it listens for HTTP, with the ports that it was given.
     pub fn addresses(&self) -> &[Listen] {
         self.http.addresses()
+    }
+
+    /// Where it listens for gRPC, with the ports that it was given.
+    pub fn grpc_addresses(&self) -> &[Listen] {
+        self.grpc.addresses()
     }
 
     /// What it serves.
@@ -127,7 +143,8 @@ impl Server {
     /// The tokens or keys cannot be used, or would leave an address open to all.
     pub fn reload(&self, config: &Config) -> Result<(), StartError> {
         let access = access::load(&config.auth)?;
-        if let Some(address) = self.http.addresses().iter().find(|address| !access.allows(address)) {
+        let mut addresses = self.http.addresses().iter().chain(self.grpc.addresses());
+        if let Some(address) = addresses.find(|address| !access.allows(address)) {
             return Err(StartError::OpenToAll(address.clone()));
         }
         self.access.store(Arc::new(access));
@@ -138,7 +155,9 @@ impl Server {
     /// Not ready, finish what is in flight, flush, stop: within `deadline` as far as that is possible.
     pub async fn stop(self, deadline: Duration) -> Stopped {
         self.service.stop();
-        let cut = self.http.drain(deadline / 2).await.cut;
+        self.closing.send_replace(true);
+        let (http, grpc) = tokio::join!(self.http.drain(deadline / 2), self.grpc.drain(deadline / 2));
+        let cut = http.cut + grpc.cut;
         // A change of control whose caller has gone may still be at the store.
         drop(tokio::time::timeout(deadline / 4, self.service.order.lock()).await);
         let flushed = self.loops.stop(deadline / 4).await;
@@ -212,6 +231,7 @@ fn app(config: &Config, service: &Arc<Service>, access: &SharedAccess) -> App {
         bodies: BodyLimits::from(&config.server),
         patience: (config.server.request_timeout / 2).min(PATIENCE_MAX),
         batch_ops_max: config.server.batch_ops_max as usize,
+        streams_max: config.server.streams_max as usize,
         ttl_default_millis: millis(config.holds.ttl_default),
         ttl_max_millis: millis(config.holds.ttl_max),
     })

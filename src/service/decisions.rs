@@ -38,6 +38,18 @@ pub enum Taken<T> {
 #[derive(Debug, Default)]
 pub struct Together(AtomicU64);
 
+impl Together {
+    /// Whether there is nothing to wait for.
+    pub fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// Waits for what `other` waits for as well.
+    pub fn join(&self, other: &Self) {
+        self.0.fetch_max(other.0.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
 impl From<EndFault> for EndError {
     fn from(fault: EndFault) -> Self {
         match fault {

@@ -19,7 +19,7 @@ use crate::support::{Edge, HANGS, LIMITS, get_path, post_json, read_answer, read
 const PATIENT: Limits = Limits {
     connections_max: 8,
     header_timeout: HANGS,
-    body_timeout: HANGS,
+    body_timeout: Some(HANGS),
     idle_timeout: HANGS,
     request_timeout: HANGS,
     stall_timeout: HANGS,

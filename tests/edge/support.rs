@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 pub const LIMITS: Limits = Limits {
     connections_max: 8,
     header_timeout: Duration::from_millis(100),
-    body_timeout: Duration::from_millis(100),
+    body_timeout: Some(Duration::from_millis(100)),
     idle_timeout: Duration::from_millis(200),
     request_timeout: Duration::from_millis(300),
     stall_timeout: Duration::from_millis(600),

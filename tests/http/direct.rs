@@ -26,6 +26,7 @@ impl Ways {
             bodies: BodyLimits::default(),
             patience: std::time::Duration::from_secs(1),
             batch_ops_max: 1_000,
+            streams_max: 256,
             ttl_default_millis: 60_000,
             ttl_max_millis: 86_400_000,
         });

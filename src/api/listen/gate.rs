@@ -127,7 +127,7 @@ pub struct BodyTooSlow(pub Duration);
 pub struct RequestBody {
     body: Incoming,
     pulse: Arc<Pulse>,
-    body_timeout: Duration,
+    body_timeout: Option<Duration>,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -140,7 +140,7 @@ impl HttpBody for RequestBody {
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let body_timeout = this.body_timeout;
+        let Some(body_timeout) = this.body_timeout else { return Poll::Pending };
         let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(body_timeout)));
         deadline.as_mut().poll(cx).map(|()| Some(Err(BodyTooSlow(body_timeout).into())))
     }

@@ -16,8 +16,9 @@ pub struct Limits {
     /// are a few hundred bytes: 10 s lets a
     /// machine under load pass, and is short for who holds on to sockets.
     pub header_timeout: Duration,
-    /// All of a body, from the first wait for it. The largest is 1 MiB: 10 s is 100 KiB a second.
-    pub body_timeout: Duration,
+    /// All of a body, from the first wait for it. The largest is 1 MiB: 10 s is 100 KiB a second. `None` where a body is a
+    /// stream that may stay open; what it is needed for has [`Limits::request_timeout`].
+    pub body_timeout: Option<Duration>,
     /// Between two requests. Longer than the 60 s after which gateways drop idle connections, so
     /// that they close first and never send into a closing connection.
     pub idle_timeout: Duration,
@@ -40,7 +41,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         connections_max: 4_096,
         header_timeout: Duration::from_secs(10),
-        body_timeout: Duration::from_secs(10),
+        body_timeout: Some(Duration::from_secs(10)),
         idle_timeout: Duration::from_secs(90),
         request_timeout: Duration::from_secs(30),
         stall_timeout: Duration::from_secs(60),
@@ -73,7 +74,7 @@ impl Limits {
     /// request has to set or cancel.
     pub fn tick(&self) -> Duration {
         let shortest = self.header_timeout.min(self.idle_timeout).min(self.stall_timeout);
-        shortest.min(self.request_timeout).min(self.body_timeout) / 4
+        shortest.min(self.request_timeout).min(self.body_timeout.unwrap_or(Duration::MAX)) / 4
     }
 }
 
@@ -86,7 +87,7 @@ impl From<&Server> for Limits {
         Self {
             connections_max: server.connections_max as usize,
             header_timeout: server.header_timeout,
-            body_timeout: server.body_timeout,
+            body_timeout: Some(server.body_timeout),
             idle_timeout: server.idle_timeout,
             request_timeout: server.request_timeout,
             stall_timeout: server.stall_timeout,

@@ -208,7 +208,7 @@ mod tests {
             header_timeout: Duration::from_secs(4),
             idle_timeout: Duration::from_secs(6),
             stall_timeout: Duration::from_secs(8),
-            body_timeout: Duration::from_secs(4),
+            body_timeout: Some(Duration::from_secs(4)),
             request_timeout: Duration::from_secs(4),
             ..Limits::DEFAULT
         };

@@ -150,17 +150,22 @@ async fn member_balance(
     caller: Caller,
     InPath((team, member)): InPath<(TeamId, UserId)>,
 ) -> Result<Answer<MemberBalanceBody>, Problem> {
+    let balance = of_member(&app, &caller, &team, &member).await?;
+    Ok(Answer(MemberBalanceBody::new(team, balance)))
+}
+
+/// A member's balance, for who may see it.
+pub async fn of_member(app: &App, caller: &Caller, team: &TeamId, member: &UserId) -> Result<MemberView, Problem> {
     if let Some(actor) = &caller.actor {
-        let manages = matches!(standing(&app, &team, actor)?, Standing::Member(role) if role.manages());
-        if !manages && *actor != member {
+        let manages = matches!(standing(app, team, actor)?, Standing::Member(role) if role.manages());
+        if !manages && actor != member {
             let detail = format!("Only the owner and admins of team {team} see the balance of another member.");
             return Err(Problem::new(Code::Forbidden, detail));
         }
     }
-    let balance = app.service.member_balance(&team, &member).await?;
+    let balance = app.service.member_balance(team, member).await?;
     let unknown = || Problem::new(Code::NotFound, format!("There is no team {team}, or {member} is not in it."));
-    let balance = balance.ok_or_else(unknown)?;
-    Ok(Answer(MemberBalanceBody::new(team, balance)))
+    balance.ok_or_else(unknown)
 }
 
 /// A team's pool
@@ -176,14 +181,19 @@ async fn pool_balance(
     caller: Caller,
     InPath(team): InPath<TeamId>,
 ) -> Result<Answer<FundsBody>, Problem> {
-    if let Some(actor) = &caller.actor {
-        standing(&app, &team, actor)?;
-    }
-    if !app.service.has_team(&team) {
-        return Err(no_team(&team));
-    }
-    let balance = app.service.pool_balance(&team).await?;
+    let balance = of_pool(&app, &caller, &team).await?;
     Ok(Answer(balance.map(FundsBody::from).unwrap_or_default()))
+}
+
+/// A team's pool, for who may see it; `None` without a subscription.
+pub async fn of_pool(app: &App, caller: &Caller, team: &TeamId) -> Result<Option<FundsBalance>, Problem> {
+    if let Some(actor) = &caller.actor {
+        standing(app, team, actor)?;
+    }
+    if !app.service.has_team(team) {
+        return Err(no_team(team));
+    }
+    Ok(app.service.pool_balance(team).await?)
 }
 
 /// A user's own credits
@@ -199,11 +209,16 @@ async fn user_balance(
     caller: Caller,
     InPath(user): InPath<UserId>,
 ) -> Result<Answer<FundsBody>, Problem> {
-    if caller.actor.as_ref().is_some_and(|actor| *actor != user) {
+    let balance = of_user(&app, &caller, &user).await?;
+    Ok(Answer(balance.map(FundsBody::from).unwrap_or_default()))
+}
+
+/// A user's own credits, for who may see them; `None` without any.
+pub async fn of_user(app: &App, caller: &Caller, user: &UserId) -> Result<Option<FundsBalance>, Problem> {
+    if caller.actor.as_ref().is_some_and(|actor| actor != user) {
         return Err(Problem::new(Code::Forbidden, format!("Only {user} sees the balance of {user}.")));
     }
-    let balance = app.service.wallet_balance(&user).await?;
-    Ok(Answer(balance.map(FundsBody::from).unwrap_or_default()))
+    Ok(app.service.wallet_balance(user).await?)
 }
 
 /// Where a user stands in a team that it may know of: to a stranger there is none.

@@ -203,20 +203,20 @@ async fn row(turn: Turn<'_>, text: &str) -> Result<RowAnswer, Problem> {
         "settle" => {
             let Op(SettleRow { id, team, member, credits, usage }) = read(text)?;
             let asked = SettleBody { team, member, credits, usage };
-            RowAnswer::Settled(ends::settle(turn, &id.0, asked).await?)
+            RowAnswer::Settled(ends::settle(turn, &id.0, asked).await?.into())
         }
         "release" => {
             let Op(ReleaseRow { id, team, member }) = read(text)?;
-            RowAnswer::Released(ends::release(turn, &id.0, ReleaseBody { team, member }).await?)
+            RowAnswer::Released(ends::release(turn, &id.0, ReleaseBody { team, member }).await?.into())
         }
         "extend" => {
             let Op(ExtendRow { id, team, member, ttl_ms }) = read(text)?;
-            RowAnswer::Extended(ends::extend(turn, &id.0, ExtendBody { team, member, ttl_ms }).await?)
+            RowAnswer::Extended(ends::extend(turn, &id.0, ExtendBody { team, member, ttl_ms }).await?.into())
         }
         "refund" => {
             let Op(RefundRow { debit, id, team, member, credits }) = read(text)?;
             let asked = RefundBody { id, team, member, credits };
-            RowAnswer::Refunded(ends::refund(turn, &debit.0, key, asked).await?)
+            RowAnswer::Refunded(ends::refund(turn, &debit.0, key, asked).await?.into())
         }
         _ => {
             let what = "must be one of debit, hold, check, settle, release, extend, refund";

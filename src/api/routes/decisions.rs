@@ -14,7 +14,7 @@ use crate::api::json::Body;
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
-use crate::engine::Draw;
+use crate::engine::{Draw, Drawn};
 use crate::service::Together;
 
 /// The routes of this file.
@@ -42,16 +42,26 @@ impl<'a> Turn<'a> {
 
 /// Decides a debit or a hold for a caller.
 pub async fn draw(turn: Turn<'_>, draw: Draw) -> Result<Decision, Problem> {
-    only_itself(turn.caller, &draw.member)?;
-    let drawn = turn.app.service.draw(&draw, turn.together).await?;
+    let drawn = drawn(turn, &draw).await?;
     Ok(Decision::new(Some(draw.id), drawn))
 }
 
 /// Answers what would be answered; `id` is the one that the caller named.
 pub async fn look(turn: Turn<'_>, draw: &Draw, id: Option<OperationId>) -> Result<Decision, Problem> {
-    only_itself(turn.caller, &draw.member)?;
-    let drawn = turn.app.service.check(draw).await?;
+    let drawn = looked(turn, draw).await?;
     Ok(Decision::new(id, drawn))
+}
+
+/// What a debit or a hold comes to.
+pub async fn drawn(turn: Turn<'_>, draw: &Draw) -> Result<Drawn, Problem> {
+    only_itself(turn.caller, &draw.member)?;
+    Ok(turn.app.service.draw(draw, turn.together).await?)
+}
+
+/// What a debit or a hold would come to.
+pub async fn looked(turn: Turn<'_>, draw: &Draw) -> Result<Drawn, Problem> {
+    only_itself(turn.caller, &draw.member)?;
+    Ok(turn.app.service.check(draw).await?)
 }
 
 /// Answers a debit.

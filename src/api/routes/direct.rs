@@ -12,6 +12,7 @@ use http_body_util::Full;
 use super::answers::Answer;
 use super::asks::Key;
 use super::decisions::{self, Turn};
+use super::ended::{ReleasedBody, SettledBody};
 use super::ends;
 use super::guard::guard;
 use crate::api::auth::Caller;
@@ -86,8 +87,8 @@ async fn answer(asked: Asked, app: &App, parts: &Parts, body: RequestBody) -> Re
             let InPath(id) = InPath::<OperationId>::of("id", hold_of(parts.uri.path()))?;
             let body = Body::<false>::needed(&parts.headers, body, app.bodies).await?;
             Ok(match asked {
-                Asked::Settle => Answer(ends::settle(turn, &id, body.read()?).await?).answer(),
-                _ => Answer(ends::release(turn, &id, body.read()?).await?).answer(),
+                Asked::Settle => Answer(SettledBody::from(ends::settle(turn, &id, body.read()?).await?)).answer(),
+                _ => Answer(ReleasedBody::from(ends::release(turn, &id, body.read()?).await?)).answer(),
             })
         }
     }

@@ -17,6 +17,8 @@ use crate::api::json::Body;
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
+use crate::engine::{Ended, Settled};
+use crate::service::Taken;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -28,30 +30,30 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// Ends a hold with its real cost.
-pub async fn settle(turn: Turn<'_>, id: &OperationId, asked: SettleBody) -> Result<SettledBody, Problem> {
+pub async fn settle(turn: Turn<'_>, id: &OperationId, asked: SettleBody) -> Result<Taken<Settled>, Problem> {
     let place = Place::new(asked.team, asked.member)?;
     let credits = cost(asked.credits, asked.usage)?;
     place.check(turn.caller, turn.app, id)?;
-    Ok(turn.app.service.settle(&place.scope, id, credits, turn.together).await?.into())
+    Ok(turn.app.service.settle(&place.scope, id, credits, turn.together).await?)
 }
 
 /// Cancels a hold.
-pub async fn release(turn: Turn<'_>, id: &OperationId, asked: ReleaseBody) -> Result<ReleasedBody, Problem> {
+pub async fn release(turn: Turn<'_>, id: &OperationId, asked: ReleaseBody) -> Result<Taken<Ended>, Problem> {
     let place = Place::new(asked.team, asked.member)?;
     place.check(turn.caller, turn.app, id)?;
-    Ok(turn.app.service.release(&place.scope, id, turn.together).await?.into())
+    Ok(turn.app.service.release(&place.scope, id, turn.together).await?)
 }
 
 /// Gives a hold a new expiry.
-pub async fn extend(turn: Turn<'_>, id: &OperationId, asked: ExtendBody) -> Result<ExtendedBody, Problem> {
+pub async fn extend(turn: Turn<'_>, id: &OperationId, asked: ExtendBody) -> Result<Taken<Ended>, Problem> {
     let place = Place::new(asked.team, asked.member)?;
     let ttl_millis = ttl(Some(asked.ttl_ms), turn.app)?;
     place.check(turn.caller, turn.app, id)?;
-    Ok(turn.app.service.extend(&place.scope, id, ttl_millis, turn.together).await?.into())
+    Ok(turn.app.service.extend(&place.scope, id, ttl_millis, turn.together).await?)
 }
 
 /// Gives a debit back; a part of it under the refund's own id.
-pub async fn refund(turn: Turn<'_>, debit: &OperationId, key: Key, asked: RefundBody) -> Result<RefundedBody, Problem> {
+pub async fn refund(turn: Turn<'_>, debit: &OperationId, key: Key, asked: RefundBody) -> Result<Taken<Ended>, Problem> {
     let place = Place::new(asked.team, asked.member)?;
     let part = match asked.credits {
         Some(credits) => Some((key.needed(asked.id)?, credits.0)),
@@ -59,7 +61,12 @@ pub async fn refund(turn: Turn<'_>, debit: &OperationId, key: Key, asked: Refund
     };
     place.check(turn.caller, turn.app, debit)?;
     let part = part.as_ref().map(|(id, credits)| (id, *credits));
-    Ok(turn.app.service.refund(&place.scope, debit, part, turn.together).await?.into())
+    Ok(turn.app.service.refund(&place.scope, debit, part, turn.together).await?)
+}
+
+/// The answer over HTTP.
+pub fn answer<T, B: From<Taken<T>>>(taken: Taken<T>) -> Answer<B> {
+    Answer(taken.into())
 }
 
 /// Settle a hold
@@ -78,7 +85,7 @@ async fn settle_route(
     InPath(id): InPath<OperationId>,
     body: Body,
 ) -> Result<Answer<SettledBody>, Problem> {
-    settle(Turn::alone(&app, &caller), &id, body.read()?).await.map(Answer)
+    settle(Turn::alone(&app, &caller), &id, body.read()?).await.map(answer)
 }
 
 /// Release a hold
@@ -95,7 +102,7 @@ async fn release_route(
     InPath(id): InPath<OperationId>,
     body: Body,
 ) -> Result<Answer<ReleasedBody>, Problem> {
-    release(Turn::alone(&app, &caller), &id, body.read()?).await.map(Answer)
+    release(Turn::alone(&app, &caller), &id, body.read()?).await.map(answer)
 }
 
 /// Extend a hold
@@ -112,7 +119,7 @@ async fn extend_route(
     InPath(id): InPath<OperationId>,
     body: Body,
 ) -> Result<Answer<ExtendedBody>, Problem> {
-    extend(Turn::alone(&app, &caller), &id, body.read()?).await.map(Answer)
+    extend(Turn::alone(&app, &caller), &id, body.read()?).await.map(answer)
 }
 
 /// Refund a debit
@@ -133,5 +140,5 @@ async fn refund_route(
     InPath(debit): InPath<OperationId>,
     body: Body,
 ) -> Result<Answer<RefundedBody>, Problem> {
-    refund(Turn::alone(&app, &caller), &debit, key, body.read()?).await.map(Answer)
+    refund(Turn::alone(&app, &caller), &debit, key, body.read()?).await.map(answer)
 }

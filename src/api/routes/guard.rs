@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -118,20 +118,32 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let answer = &mut this.answer;
-        // Nothing of the request is looked at again after a panic: its future is only dropped.
-        let answer = match catch_unwind(AssertUnwindSafe(|| Pin::new(answer).poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Ok(answer))) => answer,
-            Ok(Poll::Ready(Err(never))) => match never {},
-            Err(panic) => {
-                tracing::error!(panic = message(&*panic), "a handler panicked; this is a defect of purser");
-                let detail =
-                    "Purser has a defect that this request hit; the log has more. The same id may be sent again.";
-                Problem::new(Code::Internal, detail).answer()
-            }
+        let answer = match poll_caught(Pin::new(answer), cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(Ok(answer))) => answer,
+            Poll::Ready(Ok(Err(never))) => match never {},
+            Poll::Ready(Err(problem)) => problem.answer(),
         };
         this.route.answered(answer.status().as_u16());
         Poll::Ready(Ok(answer))
+    }
+}
+
+/// What a future comes to, and its panic as a problem.
+pub async fn caught<F: Future>(future: F) -> Result<F::Output, Problem> {
+    let mut future = pin!(future);
+    poll_fn(|cx| poll_caught(future.as_mut(), cx)).await
+}
+
+fn poll_caught<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Problem>> {
+    // Nothing of the request is looked at again after a panic: its future is only dropped.
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(output) => output.map(Ok),
+        Err(panic) => {
+            tracing::error!(panic = message(&*panic), "a handler panicked; this is a defect of purser");
+            let detail = "Purser has a defect that this request hit; the log has more. The same id may be sent again.";
+            Poll::Ready(Err(Problem::new(Code::Internal, detail)))
+        }
     }
 }
 

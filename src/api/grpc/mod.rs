@@ -1,0 +1,56 @@
+//! The gRPC interface: the calls of `proto/purser/v1/purser.proto`, health and reflection.
+//!
+//! A message becomes the same struct as a body of the HTTP interface and is asked by the same functions; what
+//! comes of it becomes a message again. So no rule, range or role is written here.
+
+mod answer;
+mod balances;
+mod calls;
+mod decide;
+mod faults;
+mod guard;
+mod health;
+mod read;
+pub mod wire;
+mod write;
+
+use axum::Router;
+use axum::response::IntoResponse;
+use tokio::sync::watch;
+use tonic::Status;
+use tonic::server::NamedService;
+use tonic_health::pb::health_server::HealthServer;
+
+use super::state::App;
+use calls::Calls;
+use health::Health;
+use wire::purser::purser_server::PurserServer;
+
+/// Every call, as a router for a listener of its own. Streams end once `closing` says true.
+pub fn router(app: App, closing: watch::Receiver<bool>) -> Router {
+    let bytes_max = app.bodies.body_bytes_max;
+    let calls = PurserServer::new(Calls::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
+    let health = HealthServer::new(Health::new(app.clone(), closing)).max_decoding_message_size(bytes_max);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were made by the compiler that made the code")
+        .max_decoding_message_size(bytes_max);
+    Router::new()
+        .route_service(&path_of(&calls), calls)
+        .route_service(&path_of(&health), health)
+        .route_service(&path_of(&reflection), reflection)
+        .fallback(unknown)
+        .layer(guard::Guards::new(app))
+}
+
+/// The path of every call of a service.
+fn path_of<S: NamedService>(_: &S) -> String {
+    format!("/{}/{{call}}", S::NAME)
+}
+
+async fn unknown() -> impl IntoResponse {
+    Status::unimplemented("There is no such call; reflection lists those that are there.")
+        .into_http::<axum::body::Body>()
+}

@@ -1,0 +1,13 @@
+//! Promises of the gRPC interface: a whole sidecar behind its real listeners, driven by a real client.
+
+mod calls;
+mod denials;
+mod faces;
+mod faults;
+mod life;
+mod lock;
+#[path = "../http/support.rs"]
+#[allow(dead_code)]
+mod sidecar;
+mod stream;
+mod support;
