@@ -1,7 +1,7 @@
 //! Purser: decides in memory whether a member may spend credits, journals what it decided before it
 //! answers, and copies it to a store in batches.
 //!
-//! In reading order: [`domain`] decides, [`root`] grants and lends, [`lease`] asks it, [`engine`] does it under locks,
+//! In reading order: [`domain`] decides, [`rates`] prices, [`root`] grants and lends, [`lease`] asks it, [`engine`] does it under locks,
 //! [`journal`] keeps it, [`store`] is the record, [`service`] puts them together for [`api`] and
 //! [`cli`], [`tasks`] run beside.
 
@@ -14,6 +14,7 @@ pub mod engine;
 pub mod journal;
 pub mod lease;
 pub mod metrics;
+pub mod rates;
 pub mod root;
 pub mod server;
 pub mod service;

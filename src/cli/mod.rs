@@ -15,6 +15,7 @@ mod entries;
 mod operators;
 mod output;
 mod pages;
+mod rates;
 mod serve;
 mod subscription;
 mod team;
@@ -49,6 +50,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Check the configuration and print what came out of all its sources
     CheckConfig(check_config::CheckConfigArgs),
+    /// Check a rate card, or make one of a public list of prices
+    Rates(rates::RatesArgs),
     /// Show what a member, a team's pool or a user still has
     Balance(BalanceArgs),
     /// Print a team's ledger
@@ -80,6 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match command {
         Command::Serve(args) => serve::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Rates(args) => rates::run(&args),
         Command::Balance(args) => wait_for(balance::run(&args)),
         Command::Entries(args) => wait_for(entries::run(&args)),
         Command::Team(args) => wait_for(team::run(&args)),

@@ -68,7 +68,7 @@ pub enum Place {
 
 impl Place {
     /// The place of the byte at `offset` of a file's `text`.
-    pub(super) fn at(path: PathBuf, text: &str, offset: usize) -> Self {
+    pub(crate) fn at(path: PathBuf, text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         let line = before.matches('\n').count() + 1;

@@ -27,6 +27,7 @@ pub use address::{Listen, StoreUrl};
 pub use choices::{Durability, LogFormat, LogLevel};
 pub use error::{ConfigError, Fault, Place};
 pub use live::Live;
+pub(crate) use names::nearest;
 pub use postgres_url::PostgresUrl;
 pub use redis_url::{RedisKind, RedisUrl};
 pub use sections::{Audit, Auth, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Log, Server, Store, Whitelist};

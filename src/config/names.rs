@@ -32,7 +32,7 @@ pub(super) fn is_from_kubernetes(name: &str) -> bool {
 }
 
 /// The name nearest to a misspelt one, where one is near: at most a third of it is different.
-pub(super) fn nearest<'a>(name: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let by_distance = among.map(|known| (strsim::damerau_levenshtein(name, known), known));
     let (distance, known) = by_distance.min_by_key(|(distance, _)| *distance)?;
     (distance <= name.chars().count().div_ceil(3)).then_some(known)
