@@ -2,6 +2,7 @@
 //! problems out. Nothing is decided here, and no type of the wire goes further in than this folder.
 
 pub mod auth;
+pub mod envoy;
 pub mod grpc;
 pub mod ids;
 pub mod json;

@@ -11,6 +11,7 @@
 mod address;
 mod check;
 mod choices;
+mod envoy;
 mod error;
 mod live;
 mod names;
@@ -25,6 +26,7 @@ mod value;
 
 pub use address::{Listen, StoreUrl};
 pub use choices::{Durability, LogFormat, LogLevel};
+pub use envoy::{Envoy, Source};
 pub use error::{ConfigError, Fault, Place};
 pub use live::Live;
 pub(crate) use names::nearest;
@@ -60,6 +62,8 @@ pub struct Config {
     pub lease: Lease,
     /// Where the model whitelist applies.
     pub whitelist: Whitelist,
+    /// Where in what Envoy asks a draw is found.
+    pub envoy: Envoy,
     /// The check of every balance against the ledger.
     pub audit: Audit,
     /// What is written to standard error.
@@ -78,6 +82,7 @@ impl Default for Config {
             holds: Holds::default(),
             lease: Lease::default(),
             whitelist: Whitelist::default(),
+            envoy: Envoy::default(),
             audit: Audit::default(),
             log: Log::default(),
         }

@@ -30,6 +30,7 @@ pub(super) fn config(from: &mut Reader) -> Config {
             wait: from.value("lease.wait", Lease::default().wait, |v| value::duration(v, MS..=10 * SECOND)),
         },
         whitelist: Whitelist { on_pool_spend: Live(from.value("whitelist.on_pool_spend", false, value::truth)) },
+        envoy: super::envoy::envoy(from),
         audit: Audit {
             interval: from
                 .value("audit.interval", Audit::default().interval, |v| value::duration(v, SECOND..=24 * HOUR)),

@@ -245,6 +245,8 @@ idempotency = { retain = "1h", entries_max = 1000 }
 holds = { ttl_default = "1s", ttl_max = "2s", expire_interval = "1s", per_team_max = 1 }
 lease = { wait = "1s" }
 whitelist = { on_pool_spend = true }
+envoy = { decision = "text:debit", team = "text:t", member = "text:m", model = "text:x", credits = "text:1",
+  min_credits = "text:1", ttl_ms = "text:1000", id = "header:x-request-id" }
 audit = { interval = "1s" }
 log = { level = "trace", format = "json" }
 "#;

@@ -7,6 +7,7 @@ mod caddy;
 mod caller;
 #[path = "../support/client.rs"]
 mod client;
+mod envoy;
 mod nginx;
 #[path = "../support/process.rs"]
 mod process;

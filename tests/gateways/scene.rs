@@ -1,5 +1,6 @@
 //! A Purser with a team, a model API, and room for a proxy between them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use purser::clock::Clock;
@@ -13,6 +14,9 @@ use crate::upstream::Upstream;
 /// Far above the interval of a sync, also on a busy machine.
 const REACHES_THE_LEDGER: Duration = Duration::from_secs(20);
 
+/// The socket of the gRPC interface.
+const GRPC: &str = "grpc.sock";
+
 pub struct Scene {
     pub purser: Purser,
     pub upstream: Upstream,
@@ -25,7 +29,8 @@ impl Scene {
     /// `eve` has a key of the proxy and is not a member.
     pub async fn open() -> Self {
         let folder = TempDir::new().expect("a folder");
-        let purser = Purser::start(folder.path(), "os", None);
+        let grpc = format!("unix:{}", folder.path().join(GRPC).display());
+        let purser = Purser::start_with(folder.path(), "os", None, &["--grpc", &grpc]);
         let scene = Self { purser, upstream: Upstream::start().await, folder };
         scene.put(
             "/v1/subscriptions/sub_1",
@@ -46,6 +51,11 @@ impl Scene {
     /// Where Purser listens.
     pub fn purser_address(&self) -> String {
         self.purser.url().trim_start_matches("http://").to_owned()
+    }
+
+    /// Where Purser listens for gRPC.
+    pub fn grpc_path(&self) -> PathBuf {
+        self.folder.path().join(GRPC)
     }
 
     pub fn set_ana(&self, member: &Value) {

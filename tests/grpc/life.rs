@@ -104,7 +104,13 @@ async fn reflection_lists_every_service_and_shows_its_messages() {
     let MessageResponse::ListServicesResponse(list) = &shown[0] else { panic!("{shown:?}") };
     let mut names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "purser.v1.Purser"]);
+    let expected = [
+        "envoy.service.auth.v3.Authorization",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "purser.v1.Purser",
+    ];
+    assert_eq!(names, expected);
     for answer in &shown[1..] {
         assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{answer:?}");
     }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod denials;
+mod envoy;
 mod faces;
 mod faults;
 mod life;

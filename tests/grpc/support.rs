@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use prost::Message;
+use purser::api::grpc::wire::google::rpc;
 use purser::api::grpc::wire::purser::{
     BalanceRequest, BalanceResponse, DecideRequest, DecideResponse, Decision, DrawRequest, ExtendRequest, Extended,
     Problem, RefundRequest, Refunded, ReleaseRequest, Released, SettleRequest, Settled, decision,
 };
-use purser::api::grpc::wire::rpc;
 use purser::config::{Config, Listen, Live};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;

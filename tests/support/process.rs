@@ -18,6 +18,11 @@ pub struct Purser {
 impl Purser {
     /// Starts on a free port and waits until it listens; on a store of its own or on a shared one.
     pub fn start(data: &Path, durability: &str, store: Option<&str>) -> Self {
+        Self::start_with(data, durability, store, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(data: &Path, durability: &str, store: Option<&str>, args: &[&str]) -> Self {
         let config = data.join("test.toml");
         // A machine on which many tests run at once may take long for a call to the store.
         let text = "[store]\ntimeout = \"15s\"\n[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\n\
@@ -33,6 +38,7 @@ impl Purser {
             .arg(&config)
             .arg("--data")
             .arg(data.join("data"))
+            .args(args)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the server starts");

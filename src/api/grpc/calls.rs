@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::GUARDED;
 use super::answer::answer;
 use super::balances;
 use super::decide::Decisions;
@@ -36,9 +37,6 @@ impl Calls {
         Ok(answer(Turn::alone(&self.app, caller), asked).await?)
     }
 }
-
-/// Why there is a caller.
-pub const GUARDED: &str = "the guard lets in only whom it knows";
 
 /// The answer of the kind that belongs to the request.
 macro_rules! of_kind {

@@ -16,8 +16,8 @@ use tonic::codegen::tokio_stream::Stream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status, Streaming};
 
+use super::GUARDED;
 use super::answer::answer;
-use super::calls::GUARDED;
 use super::faults::{code, in_our_words};
 use super::guard::{DECIDE, call};
 use super::wire::purser::decide_response::Answer;

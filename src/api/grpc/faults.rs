@@ -6,8 +6,8 @@ use prost::Message;
 use prost_types::Any;
 use tonic::{Code, Status};
 
+use super::wire::google::rpc;
 use super::wire::purser::Problem as Wire;
-use super::wire::rpc;
 use crate::api::problem::{Code as Kind, Problem};
 
 /// What an error's details are.

@@ -18,14 +18,14 @@ use crate::api::routes::guard::caught;
 use crate::api::state::App;
 use crate::metrics::{Call, Metrics};
 
-/// The path of every call that asks who is calling. Health and reflection ask nobody, as over HTTP.
-const CALLS: &str = "/purser.v1.Purser/";
+/// The paths of calls that ask nobody who it is: health and reflection, as over HTTP.
+const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/"];
 
 /// The stream whose requests are counted one by one, where they are answered.
 pub const DECIDE: &str = "/purser.v1.Purser/Decide";
 
 /// Every call, by its path.
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "/purser.v1.Purser/Debit",
     "/purser.v1.Purser/Hold",
     "/purser.v1.Purser/Check",
@@ -35,6 +35,7 @@ const PATHS: [&str; 12] = [
     "/purser.v1.Purser/Refund",
     "/purser.v1.Purser/Balance",
     DECIDE,
+    "/envoy.service.auth.v3.Authorization/Check",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -100,7 +101,8 @@ where
         let at = PATHS.iter().position(|known| *known == path);
         let call = at.map_or(&counted.none, |at| &counted.calls[at]).clone();
         let is_counted_here = path != DECIDE;
-        let known = path.starts_with(CALLS).then(|| Caller::of(request.headers(), app)).transpose();
+        let is_open = OPEN.iter().any(|open| path.starts_with(open));
+        let known = (!is_open).then(|| Caller::of(request.headers(), app)).transpose();
         let answer = match known {
             Ok(caller) => {
                 request.extensions_mut().extend(caller.map(with).unwrap_or_default());

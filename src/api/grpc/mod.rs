@@ -1,4 +1,4 @@
-//! The gRPC interface: the calls of `proto/purser/v1/purser.proto`, health and reflection.
+//! The gRPC interface: the calls of `proto/purser/v1/purser.proto`, health and reflection, and beside them what Envoy asks.
 //!
 //! A message becomes the same struct as a body of the HTTP interface and is asked by the same functions; what
 //! comes of it becomes a message again. So no rule, range or role is written here.
@@ -21,16 +21,23 @@ use tonic::Status;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 
+use super::envoy::Envoy;
 use super::state::App;
+use crate::config;
 use calls::Calls;
 use health::Health;
+use wire::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use wire::purser::purser_server::PurserServer;
 
+/// Why there is a caller in a request's extensions.
+pub(super) const GUARDED: &str = "the guard lets in only whom it knows";
+
 /// Every call, as a router for a listener of its own. Streams end once `closing` says true.
-pub fn router(app: App, closing: watch::Receiver<bool>) -> Router {
+pub fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) -> Router {
     let bytes_max = app.bodies.body_bytes_max;
     let calls = PurserServer::new(Calls::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
     let health = HealthServer::new(Health::new(app.clone(), closing)).max_decoding_message_size(bytes_max);
+    let envoy = AuthorizationServer::new(Envoy::new(app.clone(), envoy)).max_decoding_message_size(bytes_max);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -40,6 +47,7 @@ pub fn router(app: App, closing: watch::Receiver<bool>) -> Router {
     Router::new()
         .route_service(&path_of(&calls), calls)
         .route_service(&path_of(&health), health)
+        .route_service(&path_of(&envoy), envoy)
         .route_service(&path_of(&reflection), reflection)
         .fallback(unknown)
         .layer(guard::Guards::new(app))

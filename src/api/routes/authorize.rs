@@ -7,6 +7,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use utoipa_axum::router::OpenApiRouter;
@@ -106,10 +107,11 @@ fn text_of(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("visible ASCII is a header's value")
 }
 
-fn denied(denial: DenialBody, always_403: bool) -> Response {
+/// The denial as a whole answer, with its own status or always 403.
+pub fn denied<B: From<Bytes>>(denial: DenialBody, always_403: bool) -> http::Response<B> {
     let own = StatusCode::from_u16(denial.status).expect("denials have statuses of HTTP");
     let (reason, retry_after_ms) = (denial.reason, denial.retry_after_ms);
-    let mut response = Answer(denial).into_response();
+    let mut response = Answer(denial).answer();
     *response.status_mut() = if always_403 { StatusCode::FORBIDDEN } else { own };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -165,12 +167,15 @@ fn read_id(headers: &HeaderMap, new_id: bool) -> Result<Option<OperationId>, Pro
     let named = read_text::<OperationId>(headers, &ID)?;
     match (named, new_id) {
         (Some(_), true) => Err(invalid(&ID, "and `id=new` are both there; send one of them")),
-        (None, true) => {
-            let id = Builder::from_random_bytes(rand::random()).into_uuid().to_string();
-            Ok(Some(OperationId::new(&id).expect("a UUID is an id")))
-        }
+        (None, true) => Ok(Some(self::new_id())),
         (named, false) => Ok(named),
     }
+}
+
+/// An id that nobody has used.
+pub fn new_id() -> OperationId {
+    let id = Builder::from_random_bytes(rand::random()).into_uuid().to_string();
+    OperationId::new(&id).expect("a UUID is an id")
 }
 
 fn read_text<T: Text>(headers: &HeaderMap, name: &HeaderName) -> Result<Option<T>, Problem> {
