@@ -29,7 +29,7 @@ impl<'a> Handles<'a> {
 
     /// A debit by a member of a team, by their numbers.
     pub fn debit(&self, (team, member): (usize, usize), draw: &Draw) -> u64 {
-        let mut room = self.log.reserve(1).expect("there is room");
+        assert!(self.log.has_room());
         let TeamCell { team, pool, features, members, .. } = &mut *self.teams[team].lock();
         let pool = pool.as_ref().expect("each team has a pool");
         pool.fetch();
@@ -46,7 +46,8 @@ impl<'a> Handles<'a> {
         };
         let granted = case.decide(Some(book), Some(&member.draws)).expect("is allowed");
         let mut scopes = Scopes { book, member: Some(&mut member.draws) };
-        let drawn = case.drawn(granted, &scopes).expect("is in range");
-        enter(&case, &drawn, &mut scopes, (self.log, &mut room), |_, _| ())
+        let mut drawn = case.drawn(granted);
+        scopes.fill_in(case.asker.payer(), &mut drawn.1).expect("is in range");
+        enter(&case, &drawn, &mut scopes, self.log, |_, _| ()).expect("there is room")
     }
 }

@@ -35,6 +35,7 @@ impl Tally {
     /// # Panics
     /// When the posting ends holds that are not there or refunds what was not spent: whoever made
     /// it has broken an invariant.
+    #[inline]
     pub fn after(&self, posting: &Posting) -> Option<Self> {
         let credits = |part: Option<Set>| part.map_or(Credits::ZERO, |set| set.credits);
         let tally = Self {
@@ -93,18 +94,15 @@ impl Draws {
     }
 
     /// Set aside by holds that have not expired at `now`.
+    #[inline]
     pub fn held(&self, now: Timestamp) -> Credits {
-        self.tally.held.minus(self.lapsed(now))
+        self.lapses.as_ref().map_or(self.tally.held, |lapses| self.tally.held.minus(lapsed(lapses, now)))
     }
 
     /// Used, and held at `now`.
+    #[inline]
     pub fn taken(&self, now: Timestamp) -> Credits {
         self.used().plus(self.held(now))
-    }
-
-    fn lapsed(&self, now: Timestamp) -> Credits {
-        let Some(lapses) = &self.lapses else { return Credits::ZERO };
-        lapses.range(..=now).fold(Credits::ZERO, |sum, (_, &credits)| sum.plus(credits))
     }
 
     /// When the next of the holds that are open at `now` lapses.
@@ -125,13 +123,14 @@ impl Draws {
     }
 
     /// As [`Draws::apply`], where the posting says the sums after it.
+    #[inline]
     pub(super) fn post(&mut self, posting: &Posting, after: Tally) {
         assert!(self.tally.leads_to(posting, &after), "the sums are those of the posting (I7)");
         self.tally = after;
         if posting.held.is_some() || posting.unheld.is_some() {
             self.move_lapses(posting);
         }
-        debug_assert_eq!(self.tally.held, self.lapsed(Timestamp::MAX), "what is held lapses at some time");
+        debug_assert!(self.held(Timestamp::MAX).is_zero(), "what is held lapses at some time");
     }
 
     fn move_lapses(&mut self, posting: &Posting) {
@@ -151,6 +150,12 @@ impl Draws {
             self.lapses = None;
         }
     }
+}
+
+/// What lapses until `now`. Apart, so that who holds nothing does without a call.
+#[inline(never)]
+fn lapsed(lapses: &BTreeMap<Timestamp, Credits>, now: Timestamp) -> Credits {
+    lapses.range(..=now).fold(Credits::ZERO, |sum, (_, &credits)| sum.plus(credits))
 }
 
 /// A member's draws on the pool, by the start of the window. Few windows matter at a time: the newest one lies here,
@@ -237,15 +242,19 @@ impl MemberDraws {
     }
 
     /// The draws in the window that starts at `start`, to change them.
+    #[inline]
     pub fn of_mut(&mut self, start: Timestamp) -> &mut Draws {
         self.slot(start, |(of, draws)| start < of.plus_millis(DRAWS_KEPT_MILLIS) || !draws.tally().held.is_zero())
     }
 
     /// The draws in the window that starts at `start`. Where there were none, those that are not `kept` go first.
+    #[inline]
     fn slot(&mut self, start: Timestamp, kept: impl Fn(&(Timestamp, Draws)) -> bool) -> &mut Draws {
-        if start == self.newest {
-            return &mut self.draws;
-        }
+        if start == self.newest { &mut self.draws } else { self.slot_apart(start, kept) }
+    }
+
+    #[inline(never)]
+    fn slot_apart(&mut self, start: Timestamp, kept: impl Fn(&(Timestamp, Draws)) -> bool) -> &mut Draws {
         if self.of(start).is_none() {
             self.forget_apart(&kept, |_| true);
         }

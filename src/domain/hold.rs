@@ -29,18 +29,22 @@ pub struct Scopes<'a> {
 
 impl Scopes<'_> {
     /// A posting with the sums after it.
-    fn sum(&self, payer: Payer, posting: Posting) -> Result<Posting, OutOfRange> {
-        let none = Draws::default();
-        let account = self.book.of(posting.window).map_or(&none, |funds| &funds.draws);
-        let account = account.tally().after(&posting).ok_or(OutOfRange)?;
-        let member = match (payer, &self.member) {
-            (Payer::Pool, Some(member)) => {
-                let draws = member.of(posting.window).unwrap_or(&none);
-                Some(draws.tally().after(&posting).ok_or(OutOfRange)?)
-            }
-            _ => None,
-        };
-        Ok(Posting { account, member, ..posting })
+    fn sum(&self, payer: Payer, mut posting: Posting) -> Result<Posting, OutOfRange> {
+        self.fill_in(payer, &mut posting)?;
+        Ok(posting)
+    }
+
+    /// Fills in the sums after a posting, where it lies: what is copied right after it was made waits until it has reached
+    /// memory. For the same reason what a draw is made of is inlined.
+    #[inline]
+    pub fn fill_in(&self, payer: Payer, posting: &mut Posting) -> Result<(), OutOfRange> {
+        let account = self.book.of(posting.window).map(|funds| funds.draws.tally()).unwrap_or_default();
+        posting.account = account.after(posting).ok_or(OutOfRange)?;
+        if let (Payer::Pool, Some(member)) = (payer, &self.member) {
+            let tally = member.of(posting.window).map(Draws::tally).unwrap_or_default();
+            posting.member = Some(tally.after(posting).ok_or(OutOfRange)?);
+        }
+        Ok(())
     }
 
     /// Applies an entry; cannot fail.
@@ -83,30 +87,19 @@ impl Heading {
     }
 }
 
-/// What a debit that was granted is, and what it moves.
-pub fn debited(
-    payer: Payer,
-    granted: Granted,
-    model: Option<Model>,
-    content: u64,
-    scopes: &Scopes<'_>,
-) -> Result<(Fact, Posting), OutOfRange> {
-    let posting = Posting { spent: granted.credits, ..Posting::new(granted.window) };
-    Ok((Fact::Debited { credits: granted.credits, model, content }, scopes.sum(payer, posting)?))
+/// What a debit that was granted is, and what it moves, without the sums after it.
+#[inline]
+pub fn debited(granted: Granted, model: Option<Model>, content: u64) -> (Fact, Posting) {
+    let Granted { credits, window } = granted;
+    (Fact::Debited { credits, model, content }, Posting { spent: credits, ..Posting::new(window) })
 }
 
-/// What a hold that was granted is, open until `expires_at`, and what it moves.
-pub fn held(
-    payer: Payer,
-    granted: Granted,
-    expires_at: Timestamp,
-    model: Option<Model>,
-    content: u64,
-    scopes: &Scopes<'_>,
-) -> Result<(Fact, Posting), OutOfRange> {
-    let credits = granted.credits;
-    let posting = Posting { held: Some(Set { credits, expires_at }), ..Posting::new(granted.window) };
-    Ok((Fact::Held { credits, expires_at, model, content }, scopes.sum(payer, posting)?))
+/// What a hold that was granted is, open until `expires_at`, and what it moves, without the sums after it.
+#[inline]
+pub fn held(granted: Granted, expires_at: Timestamp, model: Option<Model>, content: u64) -> (Fact, Posting) {
+    let Granted { credits, window } = granted;
+    let held = Some(Set { credits, expires_at });
+    (Fact::Held { credits, expires_at, model, content }, Posting { held, ..Posting::new(window) })
 }
 
 /// The entry of a refund of `credits` of a debit that was drawn in `window`.

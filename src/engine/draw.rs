@@ -7,7 +7,7 @@ use super::drawn::{Allowed, Draw, DrawFault, Drawn, remaining, replay};
 use super::enter::{Case, enter};
 use super::known::{By, Key, Known};
 use super::lack::{Lack, needs_lease};
-use super::log::{Log, NoRoom};
+use super::log::Log;
 use super::members::MemberCell;
 use super::meter::Meter;
 use super::numbered::Numbered;
@@ -65,21 +65,14 @@ impl<L: Log> Meter<L> {
             },
             mode => mode,
         };
-        let room = self.log.reserve(1);
         let question = Question { draw, key: self.key(&draw.id), content: draw.content(), mode };
         match &draw.team {
-            Some(team) => self.draw_in_team(team, question, room, now),
-            None => self.draw_alone(question, room, now),
+            Some(team) => self.draw_in_team(team, question, now),
+            None => self.draw_alone(question, now),
         }
     }
 
-    fn draw_in_team(
-        &self,
-        id: &TeamId,
-        question: Question<'_>,
-        room: Result<L::Room<'_>, NoRoom>,
-        now: Timestamp,
-    ) -> Result<Drawn, DrawFault> {
+    fn draw_in_team(&self, id: &TeamId, question: Question<'_>, now: Timestamp) -> Result<Drawn, DrawFault> {
         let draw = question.draw;
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
         let mut cell = cell.lock();
@@ -125,15 +118,10 @@ impl<L: Log> Meter<L> {
         let is_asked = self.asked(book.as_deref_mut(), person, question, now);
         let case = Case { draw, content: question.content, asker, rights, is_asked, now };
         let drawn = Drawing { book: book.as_mut().map(|cell| &mut cell.book), member: Some(draws), by, operations };
-        self.decide_case(question, &case, drawn, room)
+        self.decide_case(question, &case, drawn)
     }
 
-    fn draw_alone(
-        &self,
-        question: Question<'_>,
-        room: Result<L::Room<'_>, NoRoom>,
-        now: Timestamp,
-    ) -> Result<Drawn, DrawFault> {
+    fn draw_alone(&self, question: Question<'_>, now: Timestamp) -> Result<Drawn, DrawFault> {
         let draw = question.draw;
         let asker = Asker { user: &draw.member, place: None };
         let (content, rights) = (question.content, Rights::default());
@@ -142,7 +130,7 @@ impl<L: Log> Meter<L> {
         let Some(cell) = owned else {
             let (owners, operations) = (&mut Numbered::default(), &mut Operations::default());
             let drawing = Drawing { book: None, member: None, by: Register::Owners(owners), operations };
-            return self.decide_case(question, &case(None, now), drawing, room);
+            return self.decide_case(question, &case(None, now), drawing);
         };
         let cell = &mut *cell.lock();
         let now = now.max(cell.book.latest);
@@ -153,7 +141,7 @@ impl<L: Log> Meter<L> {
         let is_asked = self.asked(Some(cell), None, question, now);
         let BookCell { book, owners, operations, .. } = cell;
         let drawing = Drawing { book: Some(book), member: None, by: Register::Owners(owners), operations };
-        self.decide_case(question, &case(is_asked, now), drawing, room)
+        self.decide_case(question, &case(is_asked, now), drawing)
     }
 
     /// Counts what is asked where many sidecars share, and says whether the root need not be asked for
@@ -199,9 +187,10 @@ impl<L: Log> Meter<L> {
         Question { draw, key, mode, .. }: Question<'_>,
         case: &Case<'_>,
         Drawing { mut book, member, by, operations }: Drawing<'_>,
-        room: Result<L::Room<'_>, NoRoom>,
     ) -> Result<Drawn, DrawFault> {
-        let Ok(mut room) = room else { return Ok(self.unavailable(draw)) };
+        if !self.log.has_room() {
+            return Ok(self.unavailable(draw));
+        }
         if draw.ttl_millis.is_some() && operations.open_holds() >= self.options.open_holds_max {
             return Ok(self.unavailable(draw));
         }
@@ -218,12 +207,14 @@ impl<L: Log> Meter<L> {
         };
         let book = book.take().expect("nothing is granted without a book");
         let mut scopes = Scopes { book, member };
-        let drawn = case.drawn(granted, &scopes)?;
+        let mut drawn = case.drawn(granted);
+        scopes.fill_in(case.asker.payer(), &mut drawn.1)?;
         let (mut seq, mut unentered) = (None, granted.credits);
         if mode != Mode::Check {
-            let number = enter(case, &drawn, &mut scopes, (&self.log, &mut room), |entry, number| {
+            let entered = enter(case, &drawn, &mut scopes, &self.log, |entry, number| {
                 operations.note(|_| key, entry, by.number(entry.drawer), number);
             });
+            let Ok(number) = entered else { return Ok(self.unavailable(draw)) };
             self.note(number);
             (seq, unentered) = (Some(number), Credits::ZERO);
         }

@@ -2,12 +2,11 @@
 //! locks and remembers is the caller.
 
 use super::drawn::{Draw, Remaining, remaining};
-use super::log::Log;
+use super::log::{Log, NoRoom};
 use crate::domain::decide::decide_within;
 use crate::domain::hold::{debited, held};
 use crate::domain::{
-    Asker, Book, DrawerView, EntryView, Fact, Granted, MemberDraws, OutOfRange, Posting, Reach, Refused, Rights,
-    Scopes, Timestamp,
+    Asker, Book, DrawerView, EntryView, Fact, Granted, MemberDraws, Posting, Reach, Refused, Rights, Scopes, Timestamp,
 };
 
 /// One draw with everything that stands around it.
@@ -36,13 +35,14 @@ impl Case<'_> {
         decide_within(reach, &self.asker, &self.rights, book, draws, &self.draw.ask, self.now)
     }
 
-    /// What becomes of what was granted, and what that moves.
-    pub fn drawn(&self, granted: Granted, scopes: &Scopes<'_>) -> Result<(Fact, Posting), OutOfRange> {
+    /// What becomes of what was granted, and what that moves, without the sums after it.
+    #[inline]
+    pub fn drawn(&self, granted: Granted) -> (Fact, Posting) {
         let Draw { ask, ttl_millis, .. } = self.draw;
-        let (payer, model, content) = (self.asker.payer(), ask.model.clone(), self.content);
+        let (model, content) = (ask.model.clone(), self.content);
         match ttl_millis {
-            None => debited(payer, granted, model, content, scopes),
-            Some(ttl) => held(payer, granted, self.now.plus_millis(*ttl), model, content, scopes),
+            None => debited(granted, model, content),
+            Some(ttl) => held(granted, self.now.plus_millis(*ttl), model, content),
         }
     }
 
@@ -60,18 +60,18 @@ impl Case<'_> {
 }
 
 /// Hands the entry of what was drawn to the log, lets it be noted with its number, and applies it, under the same locks;
-/// answers its number.
+/// answers its number. Without room for it nothing has changed.
 pub fn enter<L: Log>(
     case: &Case<'_>,
     (fact, posting): &(Fact, Posting),
     scopes: &mut Scopes<'_>,
-    (log, room): (&L, &mut L::Room<'_>),
+    log: &L,
     note: impl FnOnce(EntryView<'_>, u64),
-) -> u64 {
+) -> Result<u64, NoRoom> {
     let postings = std::slice::from_ref(posting);
     let entry = EntryView { at: case.now, id: &case.draw.id, drawer: case.drawer(scopes.book), fact, postings };
-    let number = log.push(room, entry);
+    let number = log.push_one(entry)?;
     note(entry, number);
     scopes.post(case.now, postings);
-    number
+    Ok(number)
 }

@@ -12,8 +12,8 @@ use crate::journal::{Journal, Room};
 #[error("the journal takes no entries")]
 pub struct NoRoom;
 
-/// Takes entries in the order of decisions. Room is taken before any lock, so that handing an
-/// entry over under the locks cannot fail.
+/// Takes entries in the order of decisions. An operation that may make several takes room for them before any lock, so
+/// that handing them over under the locks cannot fail.
 pub trait Log: Send + Sync + 'static {
     /// Room for some entries; what is not used is given back when it is dropped.
     type Room<'a>
@@ -25,6 +25,16 @@ pub trait Log: Send + Sync + 'static {
 
     /// Takes an entry; answers its number, one above the last.
     fn push(&self, room: &mut Self::Room<'_>, entry: EntryView<'_>) -> u64;
+
+    /// Whether there is room for an entry: a moment later there may be none.
+    fn has_room(&self) -> bool {
+        self.reserve(1).is_ok()
+    }
+
+    /// Takes an entry and the room for it; answers its number.
+    fn push_one(&self, entry: EntryView<'_>) -> Result<u64, NoRoom> {
+        self.reserve(1).map(|mut room| self.push(&mut room, entry))
+    }
 }
 
 /// The journal as a log. Closed until recovery has read it; counts what is charged.
@@ -60,6 +70,16 @@ impl JournalLog {
     }
 }
 
+impl JournalLog {
+    /// Writes an entry into the journal's queue, and counts it.
+    fn write(&self, entry: EntryView<'_>, place: &mut [u8]) -> usize {
+        // One at a time: this runs under the queue's lock, and nobody else adds once it is open.
+        let sum = self.charged_micros.load(Ordering::Relaxed).wrapping_add(charged(entry.postings));
+        self.charged_micros.store(sum, Ordering::Relaxed);
+        encode(entry, place.first_chunk_mut().expect("room was taken for the largest of entries"))
+    }
+}
+
 impl Log for JournalLog {
     type Room<'a> = Room<'a>;
 
@@ -69,13 +89,17 @@ impl Log for JournalLog {
     }
 
     fn push(&self, room: &mut Room<'_>, entry: EntryView<'_>) -> u64 {
-        let queue = |place: &mut [u8]| {
-            // One at a time: this runs under the queue's lock, and nobody else adds once it is open.
-            let sum = self.charged_micros.load(Ordering::Relaxed).wrapping_add(charged(entry.postings));
-            self.charged_micros.store(sum, Ordering::Relaxed);
-            encode(entry, place.first_chunk_mut().expect("room was taken for the largest of entries"))
-        };
-        room.push(queue).0
+        room.push(|place| self.write(entry, place)).0
+    }
+
+    fn has_room(&self) -> bool {
+        self.journal.get().is_some_and(|journal| journal.has_room(ENTRY_BYTES_MAX))
+    }
+
+    fn push_one(&self, entry: EntryView<'_>) -> Result<u64, NoRoom> {
+        let journal = self.journal.get().ok_or(NoRoom)?;
+        let seq = journal.push(ENTRY_BYTES_MAX, |place| self.write(entry, place));
+        seq.map(|seq| seq.0).map_err(|_| NoRoom)
     }
 }
 

@@ -143,6 +143,16 @@ impl Journal {
         self.shared.queue.reserve(records, bytes)
     }
 
+    /// Whether there is room for an entry whose payload has at most so many bytes: a moment later there may be none.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.shared.queue.check(1, bytes).is_ok()
+    }
+
+    /// Queues one entry of at most so many bytes and answers its seq, where there is room. For the rest as [`Room::push`].
+    pub fn push(&self, bytes: usize, encode: impl FnOnce(&mut [u8]) -> usize) -> Result<Seq, Refused> {
+        self.shared.queue.push(bytes, encode)
+    }
+
     /// Waits until the entry `seq`, and all before it, are as durable as asked. Whoever pushed an entry must call this, at the
     /// least at [`Durability::Memory`], where it never waits for the disk. At [`Durability::Os`] it blocks for one write.
     pub async fn durable(&self, seq: Seq, durability: Durability) -> Result<(), Failed> {

@@ -1,8 +1,8 @@
-//! Entries between the engine and the file: room is taken before the engine's locks, entries are encoded under them, where
-//! they are written from.
+//! Entries between the engine and the file: they are encoded under the engine's locks, where they are written from. Whoever
+//! enters but one takes its room with it; room for several is taken before the engine's locks.
 //!
-//! The hot path. No IO, no waiting, no waking of anybody; two short locks of the tail at most per entry. Who writes takes the
-//! whole tail away and leaves an empty buffer.
+//! The hot path. No IO, no waiting, no waking of anybody; short locks of the tail, one for an entry that takes its own
+//! room. Who writes takes the whole tail away and leaves an empty buffer.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use super::format::{RECORD_HEADER_BYTES, put_record_header};
 use super::{Latch, Refused, Seq};
 
-/// Entries that are not yet written, and the account of their bytes.
+/// Entries that are not yet written, and the account of their bytes, which changes under the tail's lock alone and is read
+/// without it.
 #[derive(Debug)]
 pub(super) struct Queue {
     tail: Mutex<Tail>,
@@ -75,27 +76,39 @@ impl Queue {
 
     /// See [`super::Journal::reserve`].
     pub fn reserve(&self, records: usize, bytes: usize) -> Result<Room<'_>, Refused> {
-        if let Some(failed) = self.latch.failed() {
-            return Err(Refused::Failed(failed.clone()));
-        }
+        let _tail = self.tail.lock();
+        let wanted = self.check(records, bytes)? as i64;
+        add(&self.unwritten, wanted);
+        Ok(Room { queue: self, bytes: wanted })
+    }
+
+    /// How many bytes so many records may take, where there is room for them: for now, but where the caller has the tail's
+    /// lock.
+    pub fn check(&self, records: usize, bytes: usize) -> Result<usize, Refused> {
         if bytes > records.saturating_mul(self.payload_max) {
             return Err(Refused::TooLarge { bytes, most: records.saturating_mul(self.payload_max) });
         }
         let wanted = records.saturating_mul(RECORD_HEADER_BYTES).saturating_add(bytes);
-        if wanted as u64 > self.unwritten_max as u64 {
-            return Err(Refused::QueueFull { most: self.unwritten_max as usize });
+        if let Some(failed) = self.latch.failed() {
+            return Err(Refused::Failed(failed.clone()));
         }
-        let wanted = wanted as i64;
-        let unwritten = self.unwritten.fetch_add(wanted, Ordering::AcqRel) + wanted;
-        // From here on the room exists, and a refusal returns it by dropping it.
-        let room = Room { queue: self, bytes: wanted };
+        let unwritten = self.unwritten.load(Ordering::Relaxed).saturating_add_unsigned(wanted as u64);
         if unwritten > self.unwritten_max {
             return Err(Refused::QueueFull { most: self.unwritten_max as usize });
         }
-        if unwritten > self.writable.load(Ordering::Acquire) {
+        if unwritten > self.writable.load(Ordering::Relaxed) {
             return Err(Refused::JournalFull);
         }
-        Ok(room)
+        Ok(wanted)
+    }
+
+    /// See [`super::Journal::push`].
+    pub fn push(&self, bytes: usize, encode: impl FnOnce(&mut [u8]) -> usize) -> Result<Seq, Refused> {
+        let mut tail = self.tail.lock();
+        let most = self.check(1, bytes)?;
+        let (seq, taken) = tail.put(most, encode);
+        add(&self.unwritten, taken as i64);
+        Ok(seq)
     }
 
     /// Takes everything away into `batch`, whose buffer becomes the new tail's. Its room stays taken until [`Self::wrote`].
@@ -130,20 +143,47 @@ impl Queue {
 
     /// Gives back the room of `bytes` that are in the segments, where they took as much space.
     pub fn wrote(&self, bytes: usize) {
-        // Space first: in between, the account errs on the side of refusing.
-        self.writable.fetch_sub(bytes as i64, Ordering::AcqRel);
-        let before = self.unwritten.fetch_sub(bytes as i64, Ordering::AcqRel);
-        assert!(before >= bytes as i64, "only what had room is written");
+        let _tail = self.tail.lock();
+        add(&self.writable, -(bytes as i64));
+        add(&self.unwritten, -(bytes as i64));
+        assert!(self.unwritten.load(Ordering::Relaxed) >= 0, "only what had room is written");
     }
 
     /// Adds to, or takes from, the bytes that may still be written.
     pub fn add_writable(&self, bytes: i64) {
-        self.writable.fetch_add(bytes, Ordering::AcqRel);
+        let _tail = self.tail.lock();
+        add(&self.writable, bytes);
     }
 
     /// Bytes that may still be written, less those that have room.
     pub fn free(&self) -> i64 {
-        self.writable.load(Ordering::Acquire) - self.unwritten.load(Ordering::Acquire)
+        let _tail = self.tail.lock();
+        self.writable.load(Ordering::Relaxed) - self.unwritten.load(Ordering::Relaxed)
+    }
+}
+
+/// Adds to an amount that changes under the tail's lock alone.
+fn add(amount: &AtomicI64, bytes: i64) {
+    amount.store(amount.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
+}
+
+impl Tail {
+    /// Queues one entry whose record takes at most so many bytes; answers its seq and how many it takes.
+    fn put(&mut self, most: usize, encode: impl FnOnce(&mut [u8]) -> usize) -> (Seq, usize) {
+        let Self { buffer, used, next, records } = self;
+        if buffer.len() - *used < most {
+            // All that lies there is moved anyway.
+            buffer.resize((2 * buffer.len()).max(*used + most), 0);
+        }
+        let place = &mut buffer[*used..*used + most];
+        let payload = encode(&mut place[RECORD_HEADER_BYTES..]);
+        assert!(payload > 0, "an entry has bytes");
+        let record = &mut place[..RECORD_HEADER_BYTES + payload];
+        let seq = *next;
+        put_record_header(record, seq);
+        *used += record.len();
+        (*next, *records) = (seq.after(), *records + 1);
+        (seq, record.len())
     }
 }
 
@@ -158,21 +198,8 @@ impl Room<'_> {
     /// queued then.
     pub fn push(&mut self, encode: impl FnOnce(&mut [u8]) -> usize) -> Seq {
         let left = (self.bytes as usize).min(RECORD_HEADER_BYTES + self.queue.payload_max);
-        let mut tail = self.queue.tail.lock();
-        let Tail { buffer, used, next, records } = &mut *tail;
-        if buffer.len() - *used < left {
-            // All that lies there is moved anyway.
-            buffer.resize((2 * buffer.len()).max(*used + left), 0);
-        }
-        let place = &mut buffer[*used..*used + left];
-        let payload = encode(&mut place[RECORD_HEADER_BYTES..]);
-        assert!(payload > 0, "an entry has bytes");
-        let record = &mut place[..RECORD_HEADER_BYTES + payload];
-        let seq = *next;
-        put_record_header(record, seq);
-        *used += record.len();
-        self.bytes -= record.len() as i64;
-        (*next, *records) = (seq.after(), *records + 1);
+        let (seq, bytes) = self.queue.tail.lock().put(left, encode);
+        self.bytes -= bytes as i64;
         seq
     }
 
@@ -193,7 +220,8 @@ impl Room<'_> {
 impl Drop for Room<'_> {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.queue.unwritten.fetch_sub(self.bytes, Ordering::AcqRel);
+            let _tail = self.queue.tail.lock();
+            add(&self.queue.unwritten, -self.bytes);
         }
     }
 }
@@ -237,6 +265,18 @@ mod tests {
         assert!(matches!(queue.reserve(10, 900), Err(Refused::QueueFull { .. })));
         assert!(matches!(queue.reserve(usize::MAX, usize::MAX), Err(Refused::QueueFull { .. })));
         drop(queue.reserve(1, 60).expect("refusals took nothing"));
+    }
+
+    #[test]
+    fn an_entry_that_takes_its_own_room_is_refused_where_there_is_none() {
+        let queue = queue(1000, 200);
+        let push = |most| queue.push(most, |place| place.len() / 2);
+        assert_eq!((push(100), queue.free()), (Ok(Seq(1)), 200 - 74));
+        assert!(matches!(push(101), Err(Refused::TooLarge { .. })));
+        let room = queue.reserve(1, 100).expect("124 of 126");
+        assert!(matches!(push(100), Err(Refused::JournalFull)));
+        drop(room);
+        assert_eq!((push(100), queue.free(), queue.queued()), (Ok(Seq(2)), 200 - 2 * 74, (2, 2 * 74)));
     }
 
     #[test]

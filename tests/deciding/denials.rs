@@ -172,6 +172,20 @@ fn unavailable_while_the_journal_takes_nothing() {
 }
 
 #[test]
+fn unavailable_where_the_journals_room_goes_while_it_is_decided() {
+    check(
+        "
+        grant pool 10 / seat ana limit 5
+        journal filling
+        debit d1 ana 1 -> deny unavailable status 503 next retry retry 1000 payer none
+        expect ana used 0 / expect pool used 0 free 10 / expect journal entries 0
+        journal ok
+        debit d1 ana 1 -> allow fresh
+        ",
+    );
+}
+
+#[test]
 fn unavailable_while_the_lease_has_run_out_and_the_store_is_away() {
     check(
         "

@@ -214,11 +214,11 @@ impl Process {
                 let member = Some(&mut self.members[asked.user]);
                 let scopes = Scopes { book: &mut self.book, member };
                 let payer = heading.drawer.payer;
-                let drawn = match asked.is_hold {
-                    false => debited(payer, granted, None, 0, &scopes),
-                    true => held(payer, granted, expires_at, None, 0, &scopes),
+                let (fact, mut posting) = match asked.is_hold {
+                    false => debited(granted, None, 0),
+                    true => held(granted, expires_at, None, 0),
                 };
-                let (fact, posting) = drawn.expect("sums stay small");
+                scopes.fill_in(payer, &mut posting).expect("sums stay small");
                 self.enter(heading.entry(fact, smallvec![posting]), asked.user);
                 shared.truth.drew(
                     operation.clone(),

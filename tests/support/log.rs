@@ -15,12 +15,18 @@ pub struct VecLog(Mutex<Inner>);
 struct Inner {
     entries: Vec<Entry>,
     is_full: bool,
+    is_filling: bool,
 }
 
 impl VecLog {
     /// Switches whether there is room.
     pub fn set_full(&self, is_full: bool) {
         self.0.lock().is_full = is_full;
+    }
+
+    /// From the next time on that room is found, there is none.
+    pub fn fill(&self) {
+        self.0.lock().is_filling = true;
     }
 
     /// Entries with numbers above `seq`; the first entry has the number 1.
@@ -38,7 +44,12 @@ impl Log for VecLog {
     type Room<'a> = ();
 
     fn reserve(&self, _entries: usize) -> Result<(), NoRoom> {
-        if self.0.lock().is_full { Err(NoRoom) } else { Ok(()) }
+        let mut inner = self.0.lock();
+        if inner.is_full {
+            return Err(NoRoom);
+        }
+        inner.is_full = std::mem::take(&mut inner.is_filling);
+        Ok(())
     }
 
     fn push(&self, _room: &mut (), entry: EntryView<'_>) -> u64 {

@@ -9,7 +9,7 @@
 //! limit ana 60|none     optout ana     optin ana     remove ana     owner acme ana
 //! feature pool          the subscription includes the whitelist; also `feature ana`
 //! whitelist on m1,m2    whitelist off    policy on_pool_spend on|off
-//! store away|back       journal full|ok  sync pool    expire
+//! store away|back       journal full|ok|filling           sync pool    expire
 //! ```
 
 use std::collections::BTreeSet;
@@ -47,6 +47,7 @@ impl Teller {
             }
             "policy" => self.world.meter.set_on_pool_spend(text(2) == "on"),
             "store" => self.world.store_is_away = text(1) == "away",
+            "journal" if text(1) == "filling" => self.world.meter.log().fill(),
             "journal" => self.world.meter.log().set_full(text(1) == "full"),
             "sync" => drop(self.world.sync(&[subscription_of(text(1))])),
             "expire" => {
