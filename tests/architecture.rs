@@ -18,14 +18,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("journal", &["config", "domain"]),
     ("engine", &["domain", "journal", "lease", "root"]),
     ("store", &["domain", "lease", "root"]),
-    ("service", &["clock", "config", "domain", "engine", "journal", "metrics", "root", "store"]),
+    ("service", &["clock", "config", "domain", "engine", "journal", "metrics", "rates", "root", "store"]),
     ("tasks", &["clock", "domain", "engine", "journal", "lease", "metrics", "root", "service", "store"]),
-    ("api", &["clock", "config", "domain", "engine", "metrics", "root", "service", "store"]),
+    ("api", &["clock", "config", "domain", "engine", "metrics", "rates", "root", "service", "store"]),
     (
         "server",
         &[
-            "api", "clock", "config", "domain", "engine", "journal", "lease", "metrics", "root", "service", "store",
-            "tasks",
+            "api", "clock", "config", "domain", "engine", "journal", "lease", "metrics", "rates", "root", "service",
+            "store", "tasks",
         ],
     ),
     ("cli", &["api", "clock", "config", "domain", "rates", "root", "server", "service", "telemetry"]),

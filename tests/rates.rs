@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use purser::domain::Model;
+use purser::rates::{Decimal, Unpriced, Usage};
+
 fn rates(args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_purser"));
     let output = command.arg("rates").args(args).env_clear().current_dir(env!("CARGO_MANIFEST_DIR")).output();
@@ -112,4 +115,41 @@ fn the_list_of_an_installed_litellm_is_imported_as_it_is() {
         compared += 1;
     }
     assert!(compared > 1_000 && missing == 0, "{compared} compared, {missing} missing");
+}
+
+/// The lines of the examples in docs/rates.md, word by word, without their heading.
+fn examples() -> Vec<Vec<String>> {
+    let page = std::fs::read_to_string("docs/rates.md").expect("the page is there");
+    let (_, rest) = page.split_once("\n```\nmodel ").expect("it has examples");
+    let (block, _) = rest.split_once("\n```\n").expect("they end");
+    block.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn the_examples_of_the_page_cost_what_it_says() {
+    let path = Path::new("config/rates.toml");
+    let card = purser::rates::read(path, &std::fs::read_to_string(path).expect("a file")).expect("a card");
+    let examples = examples();
+    assert!(examples.len() > 8, "{examples:?}");
+    for words in examples {
+        let [model, input, cached, output, reasoning, images, seconds, credits] = words.as_slice() else {
+            panic!("{words:?} has not a word for each column");
+        };
+        let number = |word: &String| word.parse::<u64>().expect("a number");
+        let (micros, _) = Decimal::parse(seconds).expect("seconds").in_units(6).expect("seconds");
+        let usage = Usage {
+            input_tokens: number(input),
+            cached_input_tokens: number(cached),
+            output_tokens: (output != "-").then(|| number(output)),
+            reasoning_tokens: number(reasoning),
+            images: number(images),
+            second_micros: micros.try_into().expect("seconds"),
+        };
+        let cost = card.cost(Some(&Model::new(model).expect("a model")), &usage);
+        let cost = cost.map_or_else(
+            |why| if why == Unpriced::NoRate { "no_rate".to_owned() } else { why.to_string() },
+            |c| c.to_string(),
+        );
+        assert_eq!(&cost, credits, "{words:?}");
+    }
 }

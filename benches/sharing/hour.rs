@@ -127,6 +127,7 @@ impl Sidecar {
             member: user(call.member),
             ask: Ask { credits, min_credits: None, model: None },
             ttl_millis: None,
+            pricing: Default::default(),
         };
         match self.meter.draw(&draw, now(at)).expect("in range") {
             Drawn::Allowed(_) => {}

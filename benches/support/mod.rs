@@ -217,6 +217,7 @@ impl Workload {
             member: user_id(team, member),
             ask: Ask { credits: Credits::from_micros(micros).expect("small"), min_credits: None, model: None },
             ttl_millis: None,
+            pricing: Default::default(),
         };
         ((team, member), draw)
     }

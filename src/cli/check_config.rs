@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{ConfigArgs, Format, Output};
 use crate::config::{EXIT_CONFIG, Loaded};
-use crate::server::access;
+use crate::server::{access, rates};
 
 /// Arguments of `check-config`.
 #[derive(Args, Debug)]
@@ -19,7 +19,7 @@ pub(super) struct CheckConfigArgs {
     json: bool,
 }
 
-/// Prints the effective configuration: 0; or every fault: 64. Reads the tokens and keys that it names
+/// Prints the effective configuration: 0; or every fault: 64. Reads the tokens, the keys and the rate card that it names
 /// and opens nothing else.
 pub(super) fn run(args: &CheckConfigArgs) -> anyhow::Result<ExitCode> {
     let loaded = match args.config.load() {
@@ -33,6 +33,10 @@ pub(super) fn run(args: &CheckConfigArgs) -> anyhow::Result<ExitCode> {
         eprintln!("warning: {warning}");
     }
     if let Err(refused) = access::load(&loaded.config.auth) {
+        eprintln!("{refused}");
+        return Ok(ExitCode::from(EXIT_CONFIG));
+    }
+    if let Err(refused) = rates::load(&loaded.config) {
         eprintln!("{refused}");
         return Ok(ExitCode::from(EXIT_CONFIG));
     }

@@ -42,6 +42,10 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "FILE")]
     pub tokens_file: Option<String>,
 
+    /// The rate card: what calls cost [env: PURSER_RATES]
+    #[arg(long, value_name = "FILE")]
+    pub rates: Option<String>,
+
     /// Least severity to log: error, warn, info, debug or trace [env: PURSER_LOG] [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
@@ -67,6 +71,7 @@ impl ConfigArgs {
             ("--store", "store.url", &self.store),
             ("--durability", "journal.durability", &self.durability),
             ("--tokens-file", "auth.tokens_file", &self.tokens_file),
+            ("--rates", "rates.file", &self.rates),
             ("--log", "log.level", &self.log),
             ("--log-format", "log.format", &self.log_format),
         ];

@@ -46,7 +46,7 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Serve until SIGTERM; SIGHUP reloads tokens, the whitelist's policy and the log's level
+    /// Serve until SIGTERM; SIGHUP reloads tokens, the rate card, the whitelist's policy and the log's level
     Serve(serve::ServeArgs),
     /// Check the configuration and print what came out of all its sources
     CheckConfig(check_config::CheckConfigArgs),

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{ConfigArgs, Format, Output, welcome};
 use crate::clock::Clock;
 use crate::config::{Config, EXIT_CONFIG};
+use crate::server::rates::RatesError;
 use crate::server::{Server, StartError};
 use crate::telemetry::{self, LogControl};
 
@@ -50,7 +51,7 @@ async fn serve(args: &ServeArgs, mut config: Config, log: &LogControl) -> anyhow
     let mut signals = Signals::new().context("signals cannot be caught")?;
     let server = match Server::start(&config, Clock::system()).await {
         Ok(server) => server,
-        Err(error @ (StartError::Access(_) | StartError::OpenToAll(_) | StartError::Limits(_))) => {
+        Err(error) if is_configuration(&error) => {
             eprintln!("purser: {error}");
             return Ok(ExitCode::from(EXIT_CONFIG));
         }
@@ -68,6 +69,15 @@ async fn serve(args: &ServeArgs, mut config: Config, log: &LogControl) -> anyhow
     let stopped = server.stop(config.server.drain_deadline).await;
     tracing::info!(cut = stopped.cut, flushed = stopped.flushed, "stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether another configuration would help.
+const fn is_configuration(error: &StartError) -> bool {
+    match error {
+        StartError::Access(_) | StartError::OpenToAll(_) | StartError::Limits(_) => true,
+        StartError::Rates(error) => !matches!(error, RatesError::Unkept(..)),
+        StartError::Open(_) | StartError::Bind(_) => false,
+    }
 }
 
 /// Creates the team to try things out, and prints three requests that work as they are printed.

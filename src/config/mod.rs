@@ -32,7 +32,9 @@ pub use live::Live;
 pub(crate) use names::nearest;
 pub use postgres_url::PostgresUrl;
 pub use redis_url::{RedisKind, RedisUrl};
-pub use sections::{Audit, Auth, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Log, Server, Store, Whitelist};
+pub use sections::{
+    Audit, Auth, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Log, Rates, Server, Store, Whitelist,
+};
 pub use sources::{Flags, Loaded, load};
 
 use std::path::PathBuf;
@@ -64,6 +66,8 @@ pub struct Config {
     pub whitelist: Whitelist,
     /// Where in what Envoy asks a draw is found.
     pub envoy: Envoy,
+    /// What calls cost.
+    pub rates: Rates,
     /// The check of every balance against the ledger.
     pub audit: Audit,
     /// What is written to standard error.
@@ -83,6 +87,7 @@ impl Default for Config {
             lease: Lease::default(),
             whitelist: Whitelist::default(),
             envoy: Envoy::default(),
+            rates: Rates::default(),
             audit: Audit::default(),
             log: Log::default(),
         }
@@ -105,6 +110,7 @@ impl Config {
         next.auth.tokens_file = new.auth.tokens_file.clone();
         next.auth.jwt = new.auth.jwt.clone();
         next.whitelist.on_pool_spend = new.whitelist.on_pool_spend;
+        next.rates.file = new.rates.file.clone();
         next.log.level = new.log.level;
         let contradictions = check::contradictions(&next).into_iter();
         let faults: Vec<Fault> = contradictions.map(|wrong| wrong.at(Place::Running)).collect();

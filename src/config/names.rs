@@ -7,7 +7,7 @@ pub(super) struct Variable {
 }
 
 /// Every variable that is read. `PURSER_URL` and `PURSER_TOKEN` belong to the client commands.
-pub(super) const VARIABLES: [Variable; 13] = [
+pub(super) const VARIABLES: [Variable; 14] = [
     Variable { name: "PURSER_CONFIG", key: "" },
     Variable { name: "PURSER_URL", key: "" },
     Variable { name: "PURSER_TOKEN", key: "" },
@@ -19,6 +19,7 @@ pub(super) const VARIABLES: [Variable; 13] = [
     Variable { name: "PURSER_STORE_LEASES", key: "store.leases" },
     Variable { name: "PURSER_DURABILITY", key: "journal.durability" },
     Variable { name: "PURSER_TOKENS_FILE", key: "auth.tokens_file" },
+    Variable { name: "PURSER_RATES", key: "rates.file" },
     Variable { name: "PURSER_LOG", key: "log.level" },
     Variable { name: "PURSER_LOG_FORMAT", key: "log.format" },
 ];

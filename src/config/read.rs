@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::sections::{GIB, HOUR, KIB, MIB};
 use super::{
-    Audit, Auth, Config, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Live, Log, Server, Store, Whitelist,
+    Audit, Auth, Config, Holds, Idempotency, Journal, Jwt, JwtKeys, Lease, Live, Log, Rates, Server, Store, Whitelist,
 };
 use super::{choices, error::Fault, value};
 
@@ -31,6 +31,7 @@ pub(super) fn config(from: &mut Reader) -> Config {
         },
         whitelist: Whitelist { on_pool_spend: Live(from.value("whitelist.on_pool_spend", false, value::truth)) },
         envoy: super::envoy::envoy(from),
+        rates: Rates { file: Live(from.optional("rates.file", value::path)) },
         audit: Audit {
             interval: from
                 .value("audit.interval", Audit::default().interval, |v| value::duration(v, SECOND..=24 * HOUR)),

@@ -258,6 +258,14 @@ pub struct Whitelist {
     pub on_pool_spend: Live<bool>,
 }
 
+/// `[rates]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Rates {
+    /// The rate card; its content is read anew on SIGHUP too.
+    #[serde(serialize_with = "show::live_path", skip_serializing_if = "is_none")]
+    pub file: Live<Option<PathBuf>>,
+}
+
 /// `[audit]`
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Audit {

@@ -247,6 +247,7 @@ lease = { wait = "1s" }
 whitelist = { on_pool_spend = true }
 envoy = { decision = "text:debit", team = "text:t", member = "text:m", model = "text:x", credits = "text:1",
   min_credits = "text:1", ttl_ms = "text:1000", id = "header:x-request-id" }
+rates = { file = "r" }
 audit = { interval = "1s" }
 log = { level = "trace", format = "json" }
 "#;

@@ -9,6 +9,7 @@ use super::access::Payer;
 use super::credits::Credits;
 use super::draws::{Set, Tally};
 use super::ids::{Model, OperationId, SubscriptionId, TeamId, UserId};
+use super::rate_version::RateVersion;
 use super::time::Timestamp;
 
 /// What one entry moves in one window, both in the payer's account and, where the pool pays, in the
@@ -76,6 +77,8 @@ pub struct Entry {
     pub drawer: Drawer,
     /// What happened.
     pub fact: Fact,
+    /// Which version of the rate card priced it; for a hold, which one prices its settle. `None`: the credits were named.
+    pub rates: Option<RateVersion>,
     /// What it moves: one window, two where a hold of an ended window is settled above, or nothing.
     pub postings: SmallVec<[Posting; 1]>,
 }
@@ -85,7 +88,8 @@ impl Entry {
     pub fn view(&self) -> EntryView<'_> {
         let Drawer { team, member, payer, subscription } = &self.drawer;
         let drawer = DrawerView { team: team.as_ref(), member, payer: *payer, subscription };
-        EntryView { at: self.at, id: &self.id, drawer, fact: &self.fact, postings: &self.postings }
+        let (fact, postings) = (&self.fact, self.postings.as_slice());
+        EntryView { at: self.at, id: &self.id, drawer, fact, rates: self.rates, postings }
     }
 }
 
@@ -121,6 +125,8 @@ pub struct EntryView<'a> {
     pub drawer: DrawerView<'a>,
     /// What happened.
     pub fact: &'a Fact,
+    /// Which version of the rate card priced it.
+    pub rates: Option<RateVersion>,
     /// What it moves.
     pub postings: &'a [Posting],
 }
@@ -128,9 +134,24 @@ pub struct EntryView<'a> {
 impl EntryView<'_> {
     /// With parts of its own.
     pub fn to_entry(self) -> Entry {
-        let Self { at, id, drawer, fact, postings } = self;
+        let Self { at, id, drawer, fact, rates, postings } = self;
         let (id, drawer, fact) = (id.clone(), drawer.to_drawer(), fact.clone());
-        Entry { at, id, drawer, fact, postings: postings.into() }
+        Entry { at, id, drawer, fact, rates, postings: postings.into() }
+    }
+}
+
+/// An amount, and which version of the rate card it comes from, where one priced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Priced {
+    /// How much.
+    pub credits: Credits,
+    /// By which version.
+    pub rates: Option<RateVersion>,
+}
+
+impl From<Credits> for Priced {
+    fn from(credits: Credits) -> Self {
+        Self { credits, rates: None }
     }
 }
 

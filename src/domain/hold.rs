@@ -81,9 +81,9 @@ pub struct Heading {
 }
 
 impl Heading {
-    /// The entry of what happened, and of what it moves.
+    /// The entry of what happened, and of what it moves; priced by no rate card.
     pub fn entry(self, fact: Fact, postings: SmallVec<[Posting; 1]>) -> Entry {
-        Entry { at: self.at, id: self.id, drawer: self.drawer, fact, postings }
+        Entry { at: self.at, id: self.id, drawer: self.drawer, fact, rates: None, postings }
     }
 }
 

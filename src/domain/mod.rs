@@ -22,7 +22,7 @@ pub use credits::{Credits, CreditsError};
 pub use decide::{Ask, Asker, Granted, Refused, Rights};
 pub use denial::{Denial, NextStep, Numbers, Reason};
 pub use draws::{Draws, MemberDraws, Set, Tally};
-pub use entry::{AskedEnd, Drawer, DrawerView, Entry, EntryView, Fact, Posting};
+pub use entry::{AskedEnd, Drawer, DrawerView, Entry, EntryView, Fact, Posting, Priced};
 pub use features::{Features, Whitelist};
 pub use hold::{Heading, Hold, OutOfRange, Scopes};
 pub use ids::{IdError, Model, NAME_BYTES_MAX, OperationId, SubscriptionId, TeamId, UserId};

@@ -188,6 +188,9 @@ impl<L: Log> Meter<L> {
         case: &Case<'_>,
         Drawing { mut book, member, by, operations }: Drawing<'_>,
     ) -> Result<Drawn, DrawFault> {
+        if draw.pricing.is_unpriced {
+            return Err(DrawFault::Unpriced);
+        }
         if !self.log.has_room() {
             return Ok(self.unavailable(draw));
         }
@@ -222,6 +225,7 @@ impl<L: Log> Meter<L> {
             credits: granted.credits,
             drawer: case.drawer(scopes.book).to_drawer(),
             expires_at: draw.ttl_millis.map(|ttl| case.now.plus_millis(ttl)),
+            rates: draw.pricing.rates.filter(|_| draw.ttl_millis.is_some()),
             remaining: case.remaining(&scopes).less(unentered),
             replayed: false,
             seq,

@@ -6,9 +6,20 @@ use siphasher::sip::SipHasher13;
 
 use super::known::{Kind, Known};
 use crate::domain::{
-    Ask, Book, Credits, Denial, Drawer, MemberDraws, OperationId, OutOfRange, Payer, SubscriptionId, TeamId, Timestamp,
-    UserId,
+    Ask, Book, Credits, Denial, Drawer, MemberDraws, OperationId, OutOfRange, Payer, RateVersion, SubscriptionId,
+    TeamId, Timestamp, UserId,
 };
+
+/// How the rate card comes into a draw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pricing {
+    /// The version that priced it; for a hold, that prices its settle.
+    pub rates: Option<RateVersion>,
+    /// A fingerprint of the usage that it was asked with, in place of credits.
+    pub usage: Option<u64>,
+    /// The card has no price for that: then only a first answer can be given again.
+    pub is_unpriced: bool,
+}
 
 /// A debit, a hold, or a check of either.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +34,8 @@ pub struct Draw {
     pub ask: Ask,
     /// For a hold: how long it stays open, in milliseconds.
     pub ttl_millis: Option<u64>,
+    /// How the rate card comes into it.
+    pub pricing: Pricing,
 }
 
 impl Draw {
@@ -32,8 +45,17 @@ impl Draw {
         hash.write_u8(u8::from(self.ttl_millis.is_some()));
         hash.write_u64(self.ttl_millis.unwrap_or(0));
         hash.write(self.member.as_bytes());
-        hash.write_u8(0);
-        hash.write_i64(self.ask.credits.micros());
+        match self.pricing.usage {
+            None => {
+                hash.write_u8(0);
+                hash.write_i64(self.ask.credits.micros());
+            }
+            // Another version of the card may price the same usage otherwise when it is sent again.
+            Some(usage) => {
+                hash.write_u8(1);
+                hash.write_u64(usage);
+            }
+        }
         hash.write_i64(self.ask.min_credits.map_or(-1, Credits::micros));
         hash.write(self.ask.model.as_ref().map_or(&[], |model| model.as_bytes()));
         hash.finish()
@@ -66,6 +88,8 @@ pub struct Allowed {
     pub drawer: Drawer,
     /// For a hold: until when it is open, as first answered.
     pub expires_at: Option<Timestamp>,
+    /// For a hold: the version of the rate card that prices its settle.
+    pub rates: Option<RateVersion>,
     /// What is left now.
     pub remaining: Remaining,
     /// The same id was answered before.
@@ -91,6 +115,9 @@ pub enum DrawFault {
     /// The id was used for something else.
     #[error("this id was used before with other content; use a new id")]
     IdReused,
+    /// It has no price, and was not asked before.
+    #[error("the rate card has no price for this, and it was not asked before")]
+    Unpriced,
     /// A sum would be too large.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
@@ -118,11 +145,11 @@ pub(super) fn remaining(
 
 /// The first answer again, with what remains today (I6).
 pub(super) fn replay(known: &Known, drawer: Drawer, content: u64, remaining: Remaining) -> Result<Drawn, DrawFault> {
-    let (credits, expires_at) = match &known.kind {
-        Kind::Debit { credits, .. } => (*credits, None),
-        Kind::Hold(known) => (known.hold.set.credits, Some(known.first_expiry)),
+    let (credits, expires_at, rates) = match &known.kind {
+        Kind::Debit { credits, .. } => (*credits, None, None),
+        Kind::Hold(known) => (known.hold.set.credits, Some(known.first_expiry), known.rates()),
         Kind::Elsewhere(known) => match known.first {
-            Some(first) if !known.reused => first,
+            Some((credits, expires_at)) if !known.reused => (credits, expires_at, None),
             _ => return Err(DrawFault::IdReused),
         },
         Kind::Refund { .. } => return Err(DrawFault::IdReused),
@@ -130,5 +157,6 @@ pub(super) fn replay(known: &Known, drawer: Drawer, content: u64, remaining: Rem
     if known.content != content {
         return Err(DrawFault::IdReused);
     }
-    Ok(Drawn::Allowed(Allowed { credits, drawer, expires_at, remaining, replayed: true, seq: Some(known.seq) }))
+    let seq = Some(known.seq);
+    Ok(Drawn::Allowed(Allowed { credits, drawer, expires_at, rates, remaining, replayed: true, seq }))
 }

@@ -11,7 +11,8 @@ use super::numbered::Numbered;
 use super::operations::Operations;
 use super::work::refund_content;
 use crate::domain::{
-    AskedEnd, Credits, Drawer, Entry, EntryView, Fact, OperationId, Payer, Scope, SubscriptionId, Timestamp,
+    AskedEnd, Credits, Drawer, Entry, EntryView, Fact, OperationId, Payer, RateVersion, Scope, SubscriptionId,
+    Timestamp,
 };
 use crate::root::Sharing;
 
@@ -149,6 +150,17 @@ impl<L: Log> Meter<L> {
     /// # Errors
     /// [`EndFault::NotFound`] where no other sidecar can have, or the scope is not known.
     pub fn ask_end(&self, scope: &Scope, id: &OperationId, end: AskedEnd, now: Timestamp) -> Result<Asked, EndFault> {
+        self.ask_priced_end(scope, id, (end, None), now)
+    }
+
+    /// As [`Meter::ask_end`], of a settle that a version of the rate card priced.
+    pub fn ask_priced_end(
+        &self,
+        scope: &Scope,
+        id: &OperationId,
+        end: (AskedEnd, Option<RateVersion>),
+        now: Timestamp,
+    ) -> Result<Asked, EndFault> {
         if self.options.sharing == Sharing::Sole {
             return Err(EndFault::NotFound);
         }
@@ -181,7 +193,7 @@ impl<L: Log> Meter<L> {
         operations: &mut Operations,
         (drawer, by): (Drawer, By),
         id: &OperationId,
-        end: AskedEnd,
+        (end, rates): (AskedEnd, Option<RateVersion>),
         room: &mut L::Room<'_>,
         now: Timestamp,
     ) -> Result<Asked, EndFault> {
@@ -191,7 +203,7 @@ impl<L: Log> Meter<L> {
             return Ok(Asked { end, replayed: true, seq });
         }
         let (fact, postings) = (Fact::EndAsked { end: end.clone() }, Default::default());
-        let entry = Entry { at: now, id: id.clone(), drawer, fact, postings };
+        let entry = Entry { at: now, id: id.clone(), drawer, fact, rates, postings };
         let seq = self.log.push(room, entry.view());
         self.note(seq);
         operations.note(|id| self.key(id), entry.view(), by, seq);

@@ -7,7 +7,7 @@ use super::log::Log;
 use super::meter::{Meter, Scope};
 use super::operations::Operations;
 use super::work::Work;
-use crate::domain::{Credits, OperationId, OutOfRange, Scopes, SubscriptionId, Timestamp};
+use crate::domain::{Credits, OperationId, OutOfRange, Priced, Scopes, SubscriptionId, Timestamp};
 
 /// A hold that was settled, with what its first settle answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +82,11 @@ impl<L: Log> Meter<L> {
         &self,
         scope: &Scope,
         id: &OperationId,
-        cost: Credits,
+        cost: impl Into<Priced>,
         urged: bool,
         now: Timestamp,
     ) -> Result<Settled, EndFault> {
+        let cost = cost.into();
         self.on(scope, id, now, |work| work.settle(id, cost, urged))
     }
 

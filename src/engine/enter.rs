@@ -69,7 +69,8 @@ pub fn enter<L: Log>(
     note: impl FnOnce(EntryView<'_>, u64),
 ) -> Result<u64, NoRoom> {
     let postings = std::slice::from_ref(posting);
-    let entry = EntryView { at: case.now, id: &case.draw.id, drawer: case.drawer(scopes.book), fact, postings };
+    let Draw { id, pricing, .. } = case.draw;
+    let entry = EntryView { at: case.now, id, drawer: case.drawer(scopes.book), fact, rates: pricing.rates, postings };
     let number = log.push_one(entry)?;
     note(entry, number);
     scopes.post(case.now, postings);

@@ -1,7 +1,8 @@
 //! What is remembered of an operation, and for how long.
 
 use super::elsewhere::{Elsewhere, above};
-use crate::domain::{Credits, EntryView, Fact, Hold, OperationId, Set, Timestamp};
+use super::terms::Terms;
+use crate::domain::{Credits, EntryView, Fact, Hold, OperationId, RateVersion, Set, Timestamp};
 
 /// An operation id as a keyed hash.
 pub type Key = u128;
@@ -78,6 +79,15 @@ pub struct HoldKnown {
     pub end: Option<End>,
     /// What its settle charged in another window than its own, and in which.
     pub above: (Timestamp, Credits),
+    /// What its settle is priced by, where there was a rate card.
+    pub terms: Option<Box<Terms>>,
+}
+
+impl HoldKnown {
+    /// The version of the rate card that prices its settle.
+    pub fn rates(&self) -> Option<RateVersion> {
+        self.terms.as_ref().map(|terms| terms.rates)
+    }
 }
 
 /// Who drew, and on what, by the numbers of its scope: of a team's members and sources, or of a book's owners.
@@ -136,7 +146,8 @@ pub(super) fn ended(key: Key, entry: EntryView<'_>, by: By, seq: u64, how: End) 
     let set = posting.unheld.unwrap_or(Set { credits: Credits::ZERO, expires_at: entry.at });
     let hold = Hold { window: posting.window, set };
     let above = above(entry, hold.window);
-    let known = HoldKnown { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how), above };
+    let known =
+        HoldKnown { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how), above, terms: None };
     let kind = Kind::Hold(Box::new(known));
     Known { key, at: entry.at, seq, content: 0, by, kind }
 }
@@ -146,10 +157,11 @@ pub(super) fn begun(key: Key, entry: EntryView<'_>, by: By, seq: u64) -> Known {
     let window = entry.postings[0].window;
     let (kind, content) = match entry.fact {
         Fact::Debited { credits, content, .. } => (Kind::Debit { window, credits: *credits, refunds: None }, *content),
-        Fact::Held { credits, expires_at, content, .. } => {
+        Fact::Held { credits, expires_at, content, model } => {
             let hold = Hold { window, set: Set { credits: *credits, expires_at: *expires_at } };
             let (id, above) = (entry.id.clone(), Default::default());
-            let known = HoldKnown { id, hold, first_expiry: *expires_at, end: None, above };
+            let terms = Terms::of(entry.rates, model.as_ref());
+            let known = HoldKnown { id, hold, first_expiry: *expires_at, end: None, above, terms };
             (Kind::Hold(Box::new(known)), *content)
         }
         Fact::Refunded { credits, content, .. } => (Kind::Refund { credits: *credits, is_asked: false }, *content),

@@ -27,11 +27,14 @@ pub mod paced;
 mod places;
 pub mod recover;
 pub mod tell;
+pub mod terms;
+
 mod work;
 
-pub use drawn::{Allowed, Draw, DrawFault, Drawn, Remaining};
+pub use drawn::{Allowed, Draw, DrawFault, Drawn, Pricing, Remaining};
 pub use elsewhere::Asked;
 pub use ends::{EndFault, Ended, Settled};
 pub use known::{End, Horizon};
 pub use log::{JournalLog, Log, NoRoom};
 pub use meter::{Meter, Options, Scope};
+pub use terms::{HoldTerms, Terms};

@@ -86,7 +86,7 @@ impl<L: Log> Work<'_, '_, L> {
         for end in ends.into_iter().filter(|_| !reused) {
             let heading = self.heading(id);
             let (fact, postings) = (Fact::EndAsked { end }, Default::default());
-            self.enter(&Entry { at: heading.at, id: heading.id, drawer: heading.drawer, fact, postings });
+            self.enter(&Entry { at: heading.at, id: heading.id, drawer: heading.drawer, fact, rates: None, postings });
         }
         Ok(())
     }

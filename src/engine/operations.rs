@@ -9,7 +9,7 @@ use super::elsewhere::above;
 use super::known::{By, End, Horizon, Key, Kind, Known, begun, ended};
 use super::line::Line;
 use super::places::Places;
-use crate::domain::{Credits, EntryView, Fact, OperationId, Timestamp};
+use crate::domain::{Credits, EntryView, Fact, OperationId, RateVersion, Timestamp};
 
 /// How many operations a draw or an end forgets at the most, so that none waits for many.
 const FORGOTTEN_MAX: usize = 32;
@@ -201,6 +201,14 @@ impl Operations {
             Some(seq) => refunds.rest = Some((part, seq)),
             None => refunds.parts.push((id.clone(), part)),
         }
+    }
+
+    /// The versions of the rate card that open holds name.
+    pub fn open_rates(&self) -> impl Iterator<Item = RateVersion> {
+        self.open.values().filter_map(|known| match &known.kind {
+            Kind::Hold(hold) => hold.rates(),
+            _ => None,
+        })
     }
 
     /// A hold that has expired at `now` and whose end has not been entered.

@@ -10,6 +10,7 @@ use super::known::{By, HoldKnown, Kind, Known};
 use super::log::Log;
 use super::meter::Meter;
 use super::operations::Operations;
+use super::terms::Terms;
 use crate::domain::{
     Credits, Drawer, Draws, Entry, Fact, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId, Timestamp,
     UserId,
@@ -39,6 +40,8 @@ pub struct OpenHold {
     pub drawer: Drawer,
     /// What is set aside, where and until when.
     pub hold: Hold,
+    /// What its settle is priced by, where there was a rate card.
+    pub terms: Option<Box<Terms>>,
 }
 
 /// The journal and the store do not fit together.
@@ -136,7 +139,8 @@ impl<L: Log> Meter<L> {
             if operations.get(key).is_none() {
                 let (id, hold) = (open.id.clone(), open.hold.clone());
                 let (first_expiry, above) = (hold.set.expires_at, Default::default());
-                let known = HoldKnown { id, first_expiry, hold, end: None, above };
+                let terms = open.terms.clone();
+                let known = HoldKnown { id, first_expiry, hold, end: None, above, terms };
                 let kind = Kind::Hold(Box::new(known));
                 operations.remember(Known { key, at: open.at, seq: 0, content: open.content, by, kind });
             }

@@ -11,7 +11,7 @@ use super::log::Log;
 use super::meter::Meter;
 use super::operations::Operations;
 use crate::domain::hold::refunded;
-use crate::domain::{Credits, Drawer, Entry, Fact, Heading, Hold, OperationId, Scopes, Timestamp};
+use crate::domain::{Credits, Drawer, Entry, Fact, Heading, Hold, OperationId, Priced, Scopes, Timestamp};
 use crate::lease::holding;
 use crate::root::Sharing;
 
@@ -39,8 +39,8 @@ pub(super) struct Work<'a, 'r, L: Log + 'r> {
 
 impl<L: Log> Work<'_, '_, L> {
     /// See [`Meter::settle`].
-    pub fn settle(&mut self, id: &OperationId, cost: Credits, urged: bool) -> Result<Settled, EndFault> {
-        let (hold, end) = self.hold()?;
+    pub fn settle(&mut self, id: &OperationId, priced: Priced, urged: bool) -> Result<Settled, EndFault> {
+        let (cost, (hold, end)) = (priced.credits, self.hold()?);
         match end {
             Some(End::Settled { charged, returned, debt, late }) if charged == cost => {
                 let (remaining, seq) = (self.remaining(), self.seq());
@@ -67,6 +67,7 @@ impl<L: Log> Work<'_, '_, L> {
             true => hold.settled_late(heading, cost, &self.scopes)?,
             false => hold.settled(heading, cost, &self.scopes)?,
         };
+        let entry = Entry { rates: priced.rates, ..entry };
         let seq = self.enter(&entry);
         let Fact::Settled { charged, returned, debt, late } = entry.fact else { unreachable!("it was settled") };
         Ok(Settled { charged, returned, debt, late, remaining: self.remaining(), replayed: false, seq })

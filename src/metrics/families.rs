@@ -74,6 +74,13 @@ pub(super) const OPEN_HOLDS: Family =
     family("purser_open_holds", Gauge, Count, &[], "Holds that are neither settled, released nor expired.");
 pub(super) const HOLD_ENDS: Family =
     family("purser_hold_ends_total", Counter, Count, &["kind"], "Holds ended, by kind: settle, release or expire.");
+pub(super) const HOLDS_REPRICED: Family = family(
+    "purser_holds_repriced_total",
+    Counter,
+    Count,
+    &[],
+    "Settles priced by the rate card in force, because the card of the hold is lost.",
+);
 pub(super) const UNFLUSHED_CREDITS: Family = family(
     "purser_unflushed_credits",
     Gauge,
@@ -296,11 +303,12 @@ pub(super) const BUILD_INFO: Family =
     family("purser_build_info", Gauge, Count, &["version"], "Always 1; the label says which version runs.");
 
 /// Every metric there is.
-pub const FAMILIES: [Family; 42] = [
+pub const FAMILIES: [Family; 43] = [
     DECISIONS,
     DECISION_SECONDS,
     OPEN_HOLDS,
     HOLD_ENDS,
+    HOLDS_REPRICED,
     UNFLUSHED_CREDITS,
     UNFLUSHED_ENTRIES,
     FLUSH_LAG,

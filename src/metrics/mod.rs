@@ -98,6 +98,8 @@ pub struct Holds {
     pub released: Counter,
     /// Holds ended by their expiry.
     pub expired: Counter,
+    /// Settles priced by the rate card in force, because the hold's is lost.
+    pub repriced: Counter,
 }
 
 /// The way to the store.
@@ -233,6 +235,7 @@ impl Holds {
             settled: ends("settle"),
             released: ends("release"),
             expired: ends("expire"),
+            repriced: counter(recorder, &families::HOLDS_REPRICED, vec![]),
         }
     }
 }

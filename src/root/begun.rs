@@ -105,6 +105,8 @@ pub fn likeness(member: &str, model: Option<&str>, asked: Asked) -> u32 {
 /// The likeness of an entry that begins a draw.
 pub fn likeness_of(entry: &Entry) -> Option<u32> {
     let (model, asked) = match &entry.fact {
+        // Another version of the rate card may price the same usage otherwise.
+        Fact::Debited { model, .. } if entry.rates.is_some() => (model, Asked::Debit(Credits::ZERO)),
         Fact::Debited { credits, model, .. } => (model, Asked::Debit(*credits)),
         Fact::Held { expires_at, model, .. } => (model, Asked::Hold(expires_at.millis_since(entry.at))),
         _ => return None,

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod doubt;
 pub mod loops;
+pub mod rates;
 pub mod recovery;
 mod replay;
 
@@ -30,6 +31,7 @@ use crate::tasks::sync::{self, SyncLoop};
 use access::AccessError;
 use doubt::Doubt;
 use loops::Loops;
+use rates::{Copies, RatesError};
 use recovery::{OpenError, Opened};
 
 /// The longest that a request is kept waiting for work that goes on without it: shorter than proxies wait.
@@ -44,6 +46,9 @@ pub enum StartError {
     /// The tokens or keys cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The rate card cannot be used.
+    #[error(transparent)]
+    Rates(#[from] RatesError),
     /// The journal or the store cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -62,6 +67,7 @@ pub enum StartError {
 pub struct Server {
     service: Arc<Service>,
     access: SharedAccess,
+    copies: Copies,
     http: Serving,
     grpc: Serving,
     /// Tells streams to end.
@@ -94,6 +100,7 @@ impl Server {
     /// See [`StartError`].
     pub async fn start_on(config: &Config, clock: Clock, store: Option<Arc<dyn Store>>) -> Result<Self, StartError> {
         let access = access::load(&config.auth)?;
+        let (card, copies) = (rates::load(config)?, Copies::of(config, store.is_some()));
         let limits = Limits::from(&config.server);
         limits.check().map_err(StartError::Limits)?;
         let http = bind(&config.server.http, &access)?;
@@ -102,6 +109,8 @@ impl Server {
         let metrics = Metrics::new();
         let opened = recovery::open(config, &clock, &metrics, store).await?;
         let (service, loops) = begin(config, opened, &clock, &metrics);
+        copies.recover(&service);
+        copies.put(&service, card)?;
         let access = Arc::new(ArcSwap::from_pointee(access));
         let app = app(config, &service, &access);
         let open = || metrics.connections.open.clone();
@@ -119,7 +128,7 @@ impl Server {
         for address in grpc.addresses() {
             tracing::info!(%address, "listening for gRPC");
         }
-        Ok(Self { service, access, http, grpc, closing, admin, loops })
+        Ok(Self { service, access, copies, http, grpc, closing, admin, loops })
     }
 
     /// Where it listens for HTTP, with the ports that it was given.
@@ -140,13 +149,14 @@ impl Server {
     /// Takes over what a reload may change. Nothing changes when it fails.
     ///
     /// # Errors
-    /// The tokens or keys cannot be used, or would leave an address open to all.
+    /// The tokens, the keys or the rate card cannot be used, or an address would be open to all.
     pub fn reload(&self, config: &Config) -> Result<(), StartError> {
         let access = access::load(&config.auth)?;
         let mut addresses = self.http.addresses().iter().chain(self.grpc.addresses());
         if let Some(address) = addresses.find(|address| !access.allows(address)) {
             return Err(StartError::OpenToAll(address.clone()));
         }
+        self.copies.put(&self.service, rates::load(config)?)?;
         self.access.store(Arc::new(access));
         self.service.set_on_pool_spend(*config.whitelist.on_pool_spend);
         Ok(())

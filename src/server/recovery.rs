@@ -10,7 +10,7 @@ use crate::config::{self, Config, PostgresUrl, RedisKind, RedisUrl, StoreUrl};
 use crate::domain::{Hold, Set, Timestamp};
 use crate::engine::meter::Meter;
 use crate::engine::recover::{Disagreement, Drawn, OpenHold};
-use crate::engine::{JournalLog, Options};
+use crate::engine::{JournalLog, Options, Terms};
 use crate::journal::media::file::FileFolder;
 use crate::journal::media::memory::MemoryFolder;
 use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Seq};
@@ -279,7 +279,8 @@ fn follow_all(meter: &JournalMeter, rows: &mut Vec<Row>) {
 fn open_hold(row: store::Hold) -> OpenHold {
     let set = Set { credits: row.credits, expires_at: row.expires_at };
     let hold = Hold { window: row.window, set };
-    OpenHold { id: row.id, at: row.held_at, content: row.content, drawer: row.drawer, hold }
+    let terms = Terms::of(row.rates, row.model.as_ref());
+    OpenHold { id: row.id, at: row.held_at, content: row.content, drawer: row.drawer, hold, terms }
 }
 
 /// What a store's rows say beside what the engine takes.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::syncing::Lacking;
 use super::{Service, Unable};
-use crate::domain::{AskedEnd, Credits, OperationId, SubscriptionId, UserId};
+use crate::domain::{AskedEnd, Credits, OperationId, Priced, RateVersion, SubscriptionId, UserId};
 use crate::engine::ends::Ended;
 use crate::engine::{Asked, Draw, DrawFault, Drawn, EndFault, Scope, Settled};
+use crate::rates::Unpriced;
 
 /// The pause between two times that one draw asks the root.
 const LEASE_PAUSE: Duration = Duration::from_millis(5);
@@ -19,6 +20,9 @@ pub enum EndError {
     /// The rules refuse it.
     #[error(transparent)]
     Fault(EndFault),
+    /// What was used has no price.
+    #[error(transparent)]
+    Unpriced(Unpriced),
     /// This sidecar could not do it safely; the same request may be sent again.
     #[error(transparent)]
     Unable(#[from] Unable),
@@ -134,16 +138,18 @@ impl Service {
         &self,
         scope: &Scope,
         id: &OperationId,
-        cost: Credits,
+        cost: impl Into<Priced>,
         together: Option<&Together>,
     ) -> Result<Taken<Settled>, EndError> {
+        let cost = cost.into();
         let mut settled = self.meter.settle(scope, id, cost, false, self.clock.now());
         if let Err(EndFault::Short(subscription)) = settled {
             self.lease(subscription).await;
             settled = self.meter.settle(scope, id, cost, true, self.clock.now());
         }
         if settled == Err(EndFault::NotFound) {
-            return self.ask_end(scope, id, AskedEnd::Settle { credits: cost }, together).await;
+            let end = AskedEnd::Settle { credits: cost.credits };
+            return self.ask_priced_end(scope, id, (end, cost.rates), together).await;
         }
         let settled = settled?;
         self.wait(settled.seq, together).await?;
@@ -213,7 +219,17 @@ impl Service {
         end: AskedEnd,
         together: Option<&Together>,
     ) -> Result<Taken<T>, EndError> {
-        let asked = self.meter.ask_end(scope, id, end, self.clock.now())?;
+        self.ask_priced_end(scope, id, (end, None), together).await
+    }
+
+    async fn ask_priced_end<T>(
+        &self,
+        scope: &Scope,
+        id: &OperationId,
+        end: (AskedEnd, Option<RateVersion>),
+        together: Option<&Together>,
+    ) -> Result<Taken<T>, EndError> {
+        let asked = self.meter.ask_priced_end(scope, id, end, self.clock.now())?;
         self.wait(asked.seq, together).await?;
         if !asked.replayed {
             self.metrics.ends.asked(&asked.end);

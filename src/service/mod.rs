@@ -6,15 +6,18 @@
 mod abandoned;
 mod across;
 pub mod balances;
+pub mod cards;
 pub mod control;
 pub mod decisions;
 pub mod health;
 pub mod job;
 pub mod operators;
+pub mod pricing;
 pub mod records;
 mod refollow;
 pub mod syncing;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,17 +26,20 @@ use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::config::Durability;
+use crate::domain::RateVersion;
 use crate::engine::{JournalLog, Meter};
 use crate::journal::{Journal, Seq};
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 
 pub use balances::{FundsBalance, LentOut, MemberView};
+pub use cards::Cards;
 pub use decisions::{EndError, Taken, Together};
 pub use health::Health;
 pub use job::Progress;
 use operators::Jobs;
 pub use operators::{Forgiven, Held, SidecarNow};
+pub use pricing::{Cost, Quote};
 pub use syncing::{Asks, Syncing};
 
 /// The engine over the journal.
@@ -94,6 +100,7 @@ pub struct Service {
     pub(crate) syncing: Syncing,
     pub(crate) order: Arc<Mutex<()>>,
     pub(crate) health: Arc<Health>,
+    cards: Cards,
     options: Options,
     confirmed: watch::Receiver<u64>,
     stopping: AtomicBool,
@@ -104,8 +111,8 @@ impl Service {
     /// A service over parts that have been recovered. `confirmed` is the last entry that the store has.
     pub fn new(parts: Parts, syncing: Syncing, confirmed: watch::Receiver<u64>, options: Options) -> Self {
         let Parts { meter, store, clock, metrics, order, health } = parts;
-        let (stopping, jobs) = (AtomicBool::new(false), Jobs::new(&clock));
-        Self { meter, store, clock, metrics, syncing, order, health, options, confirmed, stopping, jobs }
+        let (stopping, jobs, cards) = (AtomicBool::new(false), Jobs::new(&clock), Cards::default());
+        Self { meter, store, clock, metrics, syncing, order, health, cards, options, confirmed, stopping, jobs }
     }
 
     /// The clock that this service decides by.
@@ -116,6 +123,16 @@ impl Service {
     /// The metrics that this service counts in.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The rate cards that it knows.
+    pub fn cards(&self) -> &Cards {
+        &self.cards
+    }
+
+    /// The versions of the rate card that open holds name.
+    pub fn named_rates(&self) -> BTreeSet<RateVersion> {
+        self.meter.open_rates()
     }
 
     /// Takes no new draws from now on; what is open may still end.

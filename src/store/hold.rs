@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::ids::Model;
-use crate::domain::{Credits, Drawer, Entry, Fact, Operation, OperationId, Scope, Set, Timestamp};
+use crate::domain::{Credits, Drawer, Entry, Fact, Operation, OperationId, RateVersion, Scope, Set, Timestamp};
 use crate::root::abandoned::Abandoned;
 
 /// A hold whose end has not been entered: all that an engine needs to go on with it.
@@ -24,6 +24,8 @@ pub struct Hold {
     pub expires_at: Timestamp,
     /// The model, where one was named.
     pub model: Option<Model>,
+    /// The version of the rate card that prices its settle.
+    pub rates: Option<RateVersion>,
     /// Fingerprint of the request.
     pub content: u64,
     /// When it was given.
@@ -79,6 +81,7 @@ impl HoldChanges {
                     credits: *credits,
                     expires_at: *expires_at,
                     model: model.clone(),
+                    rates: entry.rates,
                     content: *content,
                     held_at: entry.at,
                 };

@@ -5,8 +5,8 @@ use super::detail;
 use super::kind::Kind;
 use crate::domain::ids::Model;
 use crate::domain::{
-    AskedEnd, Credits, Drawer, Entry, Fact, OperationId, Payer, Posting, Scope, Set, SubscriptionId, TeamId, Timestamp,
-    UserId,
+    AskedEnd, Credits, Drawer, Entry, Fact, OperationId, Payer, Posting, RateVersion, Scope, Set, SubscriptionId,
+    TeamId, Timestamp, UserId,
 };
 use crate::root::abandoned::{Ending, HoldEnded};
 use crate::root::begun;
@@ -48,6 +48,8 @@ pub struct LedgerEntry {
     pub refers_to: Option<OperationId>,
     /// The model, where one was named.
     pub model: Option<Model>,
+    /// The version of the rate card that priced it; of a hold, that prices its settle.
+    pub rates: Option<RateVersion>,
     /// The grant's number within the subscription.
     pub grant: Option<u64>,
     /// Who asked for a change: `user:ID` or `service:NAME`.
@@ -139,6 +141,7 @@ impl LedgerEntry {
             late: false,
             refers_to: None,
             model: None,
+            rates: None,
             grant: None,
             actor: None,
             sidecar: None,
@@ -159,6 +162,7 @@ impl LedgerEntry {
             credits: Some(entry.fact.credits()),
             moves: Moves::of(entry)?,
             expires_at: expiry(&entry.fact),
+            rates: entry.rates,
             incarnation: Some(incarnation),
             seq: Some(seq),
             ..Self::new(kind(&entry.fact), entry.at)
@@ -282,6 +286,8 @@ pub fn likeness(entry: &LedgerEntry) -> u32 {
     let member = entry.member.as_ref().map_or("", UserId::as_str);
     let asked = match entry.kind {
         Kind::Held => begun::Asked::Hold(entry.expires_at.map_or(0, |expires_at| expires_at.millis_since(entry.at))),
+        // Another version of the rate card may price the same usage otherwise.
+        _ if entry.rates.is_some() => begun::Asked::Debit(Credits::ZERO),
         _ => begun::Asked::Debit(entry.credits.unwrap_or_default()),
     };
     begun::likeness(member, entry.model.as_ref().map(Model::as_str), asked)

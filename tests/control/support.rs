@@ -188,6 +188,7 @@ impl Sidecar {
             member: UserId::new(member).expect("an id"),
             ask: Ask { credits: credits.parse().expect("an amount"), min_credits: None, model: None },
             ttl_millis: hold.then_some(60_000),
+            pricing: Default::default(),
         };
         let drawn = self.server.service().draw(&draw, None).await.expect("decides");
         assert!(matches!(drawn, Drawn::Allowed(_)), "{drawn:?}");

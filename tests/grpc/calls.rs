@@ -26,6 +26,7 @@ fn allow(id: Option<&str>, credits: i64, expires_at: Option<i64>, remaining: Opt
         expires_at: expires_at.map(|seconds| Timestamp { seconds, nanos: 0 }),
         remaining,
         replayed: false,
+        output_tokens: None,
     };
     Decision { id: id.map(str::to_owned), decision: Some(decision::Decision::Allow(allow)) }
 }

@@ -190,7 +190,7 @@ fn as_verdict(answer: &Answer) -> Value {
 /// The same over gRPC, in the words of HTTP.
 async fn over_grpc(client: &Client, asked: Asked) -> Value {
     let Asked { kind, id, own_id, team, member, micros, least, ttl_ms, model, tokens } = asked;
-    let usage = tokens.map(|input_tokens| Usage { input_tokens, cached_input_tokens: None, output_tokens: 1 });
+    let usage = tokens.map(|input_tokens| Usage { input_tokens, output_tokens: Some(1), ..Usage::default() });
     let named = id.clone().unwrap_or_default();
     let draw = DrawRequest {
         id,
@@ -207,7 +207,7 @@ async fn over_grpc(client: &Client, asked: Asked) -> Value {
         Kind::Hold => client.hold(draw).await.map(decided),
         Kind::Check => client.check(draw).await.map(decided),
         Kind::Settle => {
-            let asked = SettleRequest { id: named, team, member, credits_micros: micros, usage };
+            let asked = SettleRequest { id: named, team, member, credits_micros: micros, usage, model: None };
             client.settle(asked).await.map(|settled| {
                 json!({"charged": credits(Some(settled.charged_micros)), "returned": credits(settled.returned_micros),
                     "debt": credits(settled.debt_micros), "late": settled.late, "remaining": left(settled.remaining),

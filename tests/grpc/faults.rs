@@ -71,7 +71,8 @@ async fn each_fault_of_an_end_has_its_code() {
 #[tokio::test]
 async fn usage_is_priced_as_over_http() {
     let (sidecar, client) = open().await;
-    let usage = Some(Usage { input_tokens: 812, cached_input_tokens: Some(0), output_tokens: 400 });
+    let usage =
+        Some(Usage { input_tokens: 812, cached_input_tokens: Some(0), output_tokens: Some(400), ..Usage::default() });
     let both = DrawRequest { usage, ..draw("a", "ana", 1) };
     assert_eq!(fault(client.debit(both).await).2.as_deref(), Some("usage"));
     let asked =

@@ -9,4 +9,5 @@ mod draws;
 mod ends;
 mod faults;
 mod operation;
+mod rates;
 mod support;

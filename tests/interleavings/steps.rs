@@ -19,6 +19,7 @@ pub fn draw((name, in_team): (&str, Option<&str>), kind: char, number: u32) -> D
         member: user(name),
         ask: Ask { credits: credits(2 + number), min_credits: least, model: None },
         ttl_millis: is_hold.then_some(TTL_MILLIS),
+        pricing: Default::default(),
     }
 }
 

@@ -12,7 +12,7 @@ pub fn meter_draw(draw: &Draw) -> MeterDraw {
     let min_credits = draw.min.map(amount);
     let ask = Ask { credits: amount(draw.micros), min_credits, model: draw.model.map(model_name) };
     let (team, member) = (draw.team.map(team), user(draw.user));
-    MeterDraw { id: operation(draw.id), team, member, ask, ttl_millis: draw.ttl }
+    MeterDraw { id: operation(draw.id), team, member, ask, ttl_millis: draw.ttl, pricing: Default::default() }
 }
 
 pub fn plain(answer: Result<Drawn, DrawFault>) -> Answer {

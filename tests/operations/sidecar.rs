@@ -137,7 +137,8 @@ fn load(meter: &Meter<VecLog>, store: &Memory, sidecar: u128, now: Timestamp) ->
         Loaded::Hold(row) => {
             let set = Set { credits: row.credits, expires_at: row.expires_at };
             let hold = Hold { window: row.window, set };
-            let open = OpenHold { id: row.id, at: row.held_at, content: row.content, drawer: row.drawer, hold };
+            let open =
+                OpenHold { id: row.id, at: row.held_at, content: row.content, drawer: row.drawer, hold, terms: None };
             meter.recover_hold(&open).expect("the store's holds fit its sums");
             holds.push(open);
         }

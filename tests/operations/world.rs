@@ -130,7 +130,14 @@ impl World {
         let id = OperationId::new(&format!("o{number}")).expect("an id");
         let (team, member) = (limited().0, user(if number % 3 == 0 { "bob" } else { "ana" }));
         let ask = Ask { credits, min_credits: None, model: None };
-        let draw = Draw { id: id.clone(), team: Some(team), member, ask, ttl_millis: is_hold.then_some(3_600_000) };
+        let draw = Draw {
+            id: id.clone(),
+            team: Some(team),
+            member,
+            ask,
+            ttl_millis: is_hold.then_some(3_600_000),
+            pricing: Default::default(),
+        };
         let sidecar = &self.sidecars[at];
         if let Ok(Drawn::Allowed(allowed)) = sidecar.meter.draw(&draw, self.now) {
             let (by, known) = (sidecar.id, self.truth.of(&id));

@@ -20,7 +20,8 @@ fn acme() -> Scope {
 /// Draws under an id, again while it waits for a lease.
 async fn draw(sidecar: &Sidecar, id: &str, whole: u32, ttl_millis: Option<u64>) {
     let ask = Ask { credits: credits(whole), min_credits: None, model: None };
-    let draw = Draw { id: op(id), team: Some(team()), member: user("ana"), ask, ttl_millis };
+    let draw =
+        Draw { id: op(id), team: Some(team()), member: user("ana"), ask, ttl_millis, pricing: Default::default() };
     for _ in 0..50 {
         match sidecar.service().draw(&draw, None).await.expect("a draw") {
             Drawn::Allowed(_) => return,

@@ -70,6 +70,7 @@ impl Core {
             member: owner(pool),
             ask: Ask { credits, min_credits: None, model: None },
             ttl_millis: None,
+            pricing: Default::default(),
         };
         if let Drawn::Short(_) = self.meter.draw(&draw, now).expect("in range") {
             let mut waiting = Waiting::default();

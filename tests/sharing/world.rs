@@ -268,7 +268,14 @@ impl Sidecar {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let id = OperationId::new(&format!("{}-{number}", self.name)).expect("an id");
         let ask = Ask { credits, min_credits: None, model: None };
-        let draw = Draw { id: id.clone(), team: Some(team()), member: user(member), ask, ttl_millis: ttl };
+        let draw = Draw {
+            id: id.clone(),
+            team: Some(team()),
+            member: user(member),
+            ask,
+            ttl_millis: ttl,
+            pricing: Default::default(),
+        };
         match self.server.service().draw(&draw, None).await.expect("a draw") {
             Drawn::Allowed(_) => Ok(id),
             Drawn::Denied(denial) => Err(denial),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use purser::domain::{
-    Access, Credits, Drawer, Entry, Fact, Features, Member, Model, Payer, Posting, Role, Set, SubscriptionId, Tally,
-    Team, Timestamp, Whitelist, Window,
+    Access, Credits, Drawer, Entry, Fact, Features, Member, Model, Payer, Posting, RateVersion, Role, Set,
+    SubscriptionId, Tally, Team, Timestamp, Whitelist, Window,
 };
 use purser::root::sidecar::State;
 use purser::root::subscription::{Account, Burn, Grant, GrantKind, Rollover, Status, Subscription, Terms};
@@ -273,7 +273,8 @@ fn build(drafts: Vec<Draft>) -> Vec<Entry> {
             _ if (1..5).contains(&what) => continue,
             _ => own,
         };
-        entries.push(Entry { at, id, drawer, fact, postings: postings.into() });
+        let rates = flags[2].then(|| RateVersion::from_bits(earlier as u64));
+        entries.push(Entry { at, id, drawer, fact, rates, postings: postings.into() });
     }
     entries
 }

@@ -301,7 +301,8 @@ impl Engine {
             summed.push(posting);
         }
         let at = now().plus_millis(self.entries.len() as u64);
-        self.entries.push(Entry { at, id: op(id), drawer: self.drawer.clone(), fact, postings: summed.into() });
+        let drawer = self.drawer.clone();
+        self.entries.push(Entry { at, id: op(id), drawer, fact, rates: None, postings: summed.into() });
         self
     }
 

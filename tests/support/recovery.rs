@@ -51,7 +51,7 @@ fn open_holds(entries: &[Entry]) -> Vec<OpenHold> {
                 let set = Set { credits: *credits, expires_at: *expires_at };
                 let hold = Hold { window: entry.postings[0].window, set };
                 let (id, at, drawer) = (entry.id.clone(), entry.at, entry.drawer.clone());
-                open.insert(key, OpenHold { id, at, content: *content, drawer, hold });
+                open.insert(key, OpenHold { id, at, content: *content, drawer, hold, terms: None });
             }
             Fact::Extended { expires_at } => {
                 open.get_mut(&key).expect("an open hold").hold.set.expires_at = *expires_at;

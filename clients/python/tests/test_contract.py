@@ -21,7 +21,7 @@ CALLS = {
     ),
     "/v1/holds": _calls.draw("holds", member="ana", team="acme", credits=1),
     "/v1/checks": _calls.draw("checks", member="ana", team="acme", credits=1),
-    "/v1/holds/{id}/settle": _calls.settle("{id}", SCOPE, 1, USAGE),
+    "/v1/holds/{id}/settle": _calls.settle("{id}", SCOPE, 1, USAGE, "m"),
     "/v1/holds/{id}/release": _calls.release("{id}", SCOPE),
     "/v1/holds/{id}/extend": _calls.extend("{id}", SCOPE, 1000),
     "/v1/debits/{id}/refund": _calls.refund("{id}", SCOPE, 1, "i"),

@@ -69,8 +69,8 @@ impl Envoy {
         let key = Key::default();
         match wish {
             Wish::Hold => decisions::draw(turn, body.hold(key, &self.app)?).await,
-            Wish::Debit => decisions::draw(turn, body.debit(key)?).await,
-            Wish::Check => decisions::look(turn, &body.check(key, &self.app)?.0, None).await,
+            Wish::Debit => decisions::draw(turn, body.debit(key, &self.app)?).await,
+            Wish::Check => decisions::look(turn, body.check(key, &self.app)?.0, None).await,
         }
     }
 }

@@ -4,19 +4,19 @@ use super::wire::purser::decide_request::Request;
 use super::wire::purser::decide_response::Answer;
 use super::{read, write};
 use crate::api::problem::Problem;
-use crate::api::routes::asks::Key;
+use crate::api::routes::asks::{Asked, Key};
 use crate::api::routes::decisions::{Turn, drawn, looked};
 use crate::api::routes::ends;
-use crate::engine::Draw;
 
 /// Decides it, or ends or undoes what was decided.
 pub async fn answer(turn: Turn<'_>, asked: Request) -> Result<Answer, Problem> {
     Ok(match asked {
-        Request::Debit(asked) => draw(turn, &read::draw(asked)?.debit(Key::default())?).await?,
+        Request::Debit(asked) => draw(turn, &read::draw(asked)?.debit(Key::default(), turn.app)?).await?,
         Request::Hold(asked) => draw(turn, &read::draw(asked)?.hold(Key::default(), turn.app)?).await?,
         Request::Check(asked) => {
-            let (draw, id) = read::draw(asked)?.check(Key::default(), turn.app)?;
-            Answer::Decision(write::decision(id.as_ref(), looked(turn, &draw).await?))
+            let (asked, id) = read::draw(asked)?.check(Key::default(), turn.app)?;
+            let (drawn, output_tokens) = looked(turn, &asked).await?;
+            Answer::Decision(write::decision(id.as_ref(), drawn, output_tokens))
         }
         Request::Settle(asked) => {
             let (id, asked) = read::settle(asked)?;
@@ -37,7 +37,7 @@ pub async fn answer(turn: Turn<'_>, asked: Request) -> Result<Answer, Problem> {
     })
 }
 
-async fn draw(turn: Turn<'_>, draw: &Draw) -> Result<Answer, Problem> {
-    let drawn = drawn(turn, draw).await?;
-    Ok(Answer::Decision(write::decision(Some(&draw.id), drawn)))
+async fn draw(turn: Turn<'_>, asked: &Asked) -> Result<Answer, Problem> {
+    let (drawn, output_tokens) = drawn(turn, asked).await?;
+    Ok(Answer::Decision(write::decision(Some(&asked.draw.id), drawn, output_tokens)))
 }

@@ -7,8 +7,9 @@ use super::wire::purser::{
 use crate::api::json::Fault;
 use crate::api::problem::Code;
 use crate::api::routes::asks::{DrawBody, ExtendBody, RefundBody, ReleaseBody, SettleBody, Usage, UsageField};
-use crate::api::wire::{Amount, Object, Text, Whole, Wire, WireOperation};
+use crate::api::wire::{Amount, Object, Seconds, Text, Whole, Wire, WireOperation};
 use crate::domain::Credits;
+use crate::rates::SECOND_MICROS_MAX;
 
 /// A debit, a hold or a check.
 pub fn draw(asked: DrawRequest) -> Result<DrawBody, Fault> {
@@ -27,12 +28,13 @@ pub fn draw(asked: DrawRequest) -> Result<DrawBody, Fault> {
 
 /// The hold, and its real cost.
 pub fn settle(asked: SettleRequest) -> Result<(WireOperation, SettleBody), Fault> {
-    let SettleRequest { id, team, member, credits_micros, usage } = asked;
+    let SettleRequest { id, team, member, credits_micros, usage, model } = asked;
     let body = SettleBody {
         team: text("team", team.as_deref())?,
         member: text("member", member.as_deref())?,
         credits: amount("credits_micros", credits_micros)?,
         usage: usage.map(self::usage).transpose()?,
+        model: text("model", model.as_deref())?,
     };
     Ok((needed("id", &id)?, body))
 }
@@ -100,13 +102,17 @@ fn whole<const MIN: u64, const MAX: u64>(
 }
 
 fn usage(used: UsageMessage) -> Result<UsageField, Fault> {
-    let tokens = |field, number| whole(field, Some(number))?.ok_or_else(|| missing(field));
-    let UsageMessage { input_tokens, cached_input_tokens, output_tokens } = used;
+    let UsageMessage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, images, second_micros } =
+        used;
+    let wrong = || Fault::invalid(format!("must be from 0 to {SECOND_MICROS_MAX}")).in_field("second_micros");
     let usage = || {
         Ok(Usage {
-            input_tokens: tokens("input_tokens", input_tokens)?,
+            input_tokens: whole("input_tokens", Some(input_tokens))?,
             cached_input_tokens: whole("cached_input_tokens", cached_input_tokens)?,
-            output_tokens: tokens("output_tokens", output_tokens)?,
+            output_tokens: whole("output_tokens", output_tokens)?,
+            reasoning_tokens: whole("reasoning_tokens", reasoning_tokens)?,
+            images: whole("images", images)?,
+            seconds: second_micros.map(|micros| Seconds::from_micros(micros).ok_or_else(wrong)).transpose()?,
         })
     };
     usage().map(Object).map_err(|fault: Fault| fault.in_field("usage"))

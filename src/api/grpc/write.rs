@@ -9,10 +9,10 @@ use crate::domain::{self, AskedEnd, Credits, OperationId, Timestamp};
 use crate::engine::{self, Allowed, Asked, Drawn, Ended};
 use crate::service::Taken;
 
-/// The answer to a draw; `id` is the one that the caller named.
-pub fn decision(id: Option<&OperationId>, drawn: Drawn) -> Decision {
+/// The answer to a draw, which pays for an answer of so many tokens; `id` is the one that the caller named.
+pub fn decision(id: Option<&OperationId>, drawn: Drawn, output_tokens: Option<u64>) -> Decision {
     let decision = match drawn {
-        Drawn::Allowed(allowed) => decision::Decision::Allow(allow(&allowed)),
+        Drawn::Allowed(allowed) => decision::Decision::Allow(Allow { output_tokens, ..allow(&allowed) }),
         Drawn::Denied(denial) => decision::Decision::Denial(self::denial(&denial)),
         Drawn::Short(_) => unreachable!("the service turns a lease that stays short into a denial"),
     };
@@ -27,6 +27,7 @@ fn allow(allowed: &Allowed) -> Allow {
         expires_at: allowed.expires_at.map(time),
         remaining: Some(remaining(allowed.remaining)),
         replayed: allowed.replayed,
+        output_tokens: None,
     }
 }
 

@@ -65,6 +65,10 @@ pub struct Allow {
     /// Until when a hold is open, as first answered; on holds only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<WireTime>,
+    /// How many tokens the answer may have that is paid for; on holds that were asked with `usage` only. Less than was
+    /// asked or expected where less is held, by `min_credits`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
     /// What is left now.
     pub remaining: Left,
     /// The same id was answered before; there only when true.
@@ -165,11 +169,11 @@ pub(super) const fn is_false(value: &bool) -> bool {
 }
 
 impl Decision {
-    /// The answer to a draw that has been decided.
-    pub fn new(id: Option<OperationId>, drawn: Drawn) -> Self {
+    /// The answer to a draw that has been decided, and which pays for an answer of so many tokens.
+    pub fn new(id: Option<OperationId>, drawn: Drawn, output_tokens: Option<u64>) -> Self {
         let id = id.map(Wire);
         match drawn {
-            Drawn::Allowed(allowed) => Self::Allow(Allow::new(id, allowed)),
+            Drawn::Allowed(allowed) => Self::Allow(Allow { output_tokens, ..Allow::new(id, allowed) }),
             Drawn::Denied(denial) => Self::Deny(Deny { id, denial: (&*denial).into() }),
             Drawn::Short(_) => unreachable!("the service turns a lease that stays short into a denial"),
         }
@@ -184,6 +188,7 @@ impl Allow {
             payer: allowed.drawer.payer.as_str(),
             subscription: Wire(allowed.drawer.subscription.clone()),
             expires_at: allowed.expires_at.map(Wire),
+            output_tokens: None,
             remaining: allowed.remaining.into(),
             replayed: allowed.replayed,
         }

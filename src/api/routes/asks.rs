@@ -8,32 +8,57 @@ use http::request::Parts;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::faults::unpriced;
 use crate::api::auth::Caller;
 use crate::api::ids::operation_id;
 use crate::api::json::Fault;
 use crate::api::problem::{Code, Problem};
 use crate::api::state::App;
-use crate::api::wire::{Amount, Object, Whole, WireModel, WireOperation, WireTeam, WireUser};
+use crate::api::wire::{Amount, Object, Seconds, Whole, WireModel, WireOperation, WireTeam, WireUser};
 use crate::domain::decide::Ask;
-use crate::domain::{Credits, OperationId, UserId};
-use crate::engine::{Draw, Scope};
+use crate::domain::{OperationId, UserId};
+use crate::engine::{Draw, DrawFault, Scope};
+use crate::rates;
+use crate::service::{Cost, Quote};
 
 /// How long a hold stays open, in milliseconds.
 pub type TtlMillis = Whole<1_000, 86_400_000>;
 
-/// Tokens of one kind in one call. No model takes as many; their cost stays far within credits.
-pub type Tokens = Whole<0, 1_000_000_000_000>;
+/// Tokens or images of one call. No model takes as many.
+pub type Count = Whole<0, { rates::COUNT_MAX }>;
 
-/// What a call has used, to be priced by the rate card.
+/// What a call has used, or may use, to be priced by the rate card. What is left out is nothing; but in a debit, a hold or
+/// a check, `output_tokens` left out are as many as the card says for the model.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"input_tokens": 812, "cached_input_tokens": 512, "output_tokens": 400}))]
 pub struct Usage {
     /// Tokens of the prompt.
-    pub input_tokens: Tokens,
+    pub input_tokens: Option<Count>,
     /// Those of them that the model had cached.
-    pub cached_input_tokens: Option<Tokens>,
+    pub cached_input_tokens: Option<Count>,
     /// Tokens of the answer.
-    pub output_tokens: Tokens,
+    pub output_tokens: Option<Count>,
+    /// Those of them that the model spent on reasoning.
+    pub reasoning_tokens: Option<Count>,
+    /// Images that were made or looked at.
+    pub images: Option<Count>,
+    /// Seconds of sound or film, with up to 6 fraction digits.
+    pub seconds: Option<Seconds>,
+}
+
+impl From<Usage> for rates::Usage {
+    fn from(usage: Usage) -> Self {
+        let count = |count: Option<Count>| count.map_or(0, Count::get);
+        Self {
+            input_tokens: count(usage.input_tokens),
+            cached_input_tokens: count(usage.cached_input_tokens),
+            output_tokens: usage.output_tokens.map(Count::get),
+            reasoning_tokens: count(usage.reasoning_tokens),
+            images: count(usage.images),
+            second_micros: usage.seconds.map_or(0, Seconds::micros),
+        }
+    }
 }
 
 /// [`Usage`] as a field.
@@ -55,7 +80,7 @@ pub struct DrawBody {
     pub member: WireUser,
     /// The cost, for a hold the estimate; `usage` may be there instead.
     pub credits: Option<Amount>,
-    /// What the rate card prices.
+    /// What the rate card prices for the model.
     pub usage: Option<UsageField>,
     /// For which model.
     pub model: Option<WireModel>,
@@ -76,8 +101,10 @@ pub struct SettleBody {
     pub member: Option<WireUser>,
     /// The real cost; `usage` may be there instead.
     pub credits: Option<Amount>,
-    /// What the rate card prices.
+    /// What the rate card prices, as it stood when the hold was given.
     pub usage: Option<UsageField>,
+    /// For which model usage is priced where the hold named none, or is not known here; else the hold's counts.
+    pub model: Option<WireModel>,
 }
 
 /// Which hold is cancelled.
@@ -121,38 +148,62 @@ pub struct RefundBody {
 
 impl DrawBody {
     /// The debit that is asked for: all of `credits` or nothing.
-    pub fn debit(mut self, key: Key) -> Result<Draw, Problem> {
+    pub fn debit(mut self, key: Key, app: &App) -> Result<Asked, Problem> {
         let id = key.needed(self.id.take())?;
-        let mut draw = self.draw(id, None)?;
-        draw.ask.min_credits = None;
-        Ok(draw)
+        let mut asked = self.asked(id, None, app)?;
+        asked.draw.ask.min_credits = None;
+        Ok(asked)
     }
 
     /// The hold that is asked for.
-    pub fn hold(mut self, key: Key, app: &App) -> Result<Draw, Problem> {
+    pub fn hold(mut self, key: Key, app: &App) -> Result<Asked, Problem> {
         let id = key.needed(self.id.take())?;
         let ttl_millis = ttl(self.ttl_ms, app)?;
-        self.draw(id, Some(ttl_millis))
+        self.asked(id, Some(ttl_millis), app)
     }
 
     /// The question, and the id that its answer names. With a field that only holds have it is about
     /// a hold.
-    pub fn check(mut self, key: Key, app: &App) -> Result<(Draw, Option<OperationId>), Problem> {
+    pub fn check(mut self, key: Key, app: &App) -> Result<(Asked, Option<OperationId>), Problem> {
         let id = key.or(self.id.take())?;
         let is_hold = self.ttl_ms.is_some() || self.min_credits.is_some();
         let ttl_millis = if is_hold { Some(ttl(self.ttl_ms, app)?) } else { None };
         let unnamed = || OperationId::new("check").expect("a short text is an id");
-        Ok((self.draw(id.clone().unwrap_or_else(unnamed), ttl_millis)?, id))
+        Ok((self.asked(id.clone().unwrap_or_else(unnamed), ttl_millis, app)?, id))
     }
 
-    fn draw(self, id: OperationId, ttl_millis: Option<u64>) -> Result<Draw, Problem> {
-        let credits = cost(self.credits, self.usage)?;
+    fn asked(self, id: OperationId, ttl_millis: Option<u64>, app: &App) -> Result<Asked, Problem> {
+        let (cost, model) = (cost(self.credits, self.usage)?, self.model.map(|model| model.0));
+        let Quote { credits, pricing, unpriced } = app.service.quote(model.as_ref(), &cost, ttl_millis.is_some());
         let min_credits = self.min_credits.map(|least| least.0);
-        if min_credits.is_some_and(|least| least > credits) {
+        // Who tells what may be used does not know what that costs: then the least is at most that.
+        if min_credits.is_some_and(|least| least > credits) && cost.usage().is_none() {
             return Err(Fault::invalid("must be at most credits").in_field("min_credits").into());
         }
-        let ask = Ask { credits, min_credits, model: self.model.map(|model| model.0) };
-        Ok(Draw { id, team: self.team.map(|team| team.0), member: self.member.0, ask, ttl_millis })
+        let ask = Ask { credits, min_credits, model };
+        let draw = Draw { id, team: self.team.map(|team| team.0), member: self.member.0, ask, ttl_millis, pricing };
+        Ok(Asked { draw, usage: cost.usage().copied(), unpriced })
+    }
+}
+
+/// A draw, and what it was asked with.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The draw.
+    pub draw: Draw,
+    /// What may be used, where that was told in place of credits.
+    pub usage: Option<rates::Usage>,
+    /// Why that has no price.
+    pub unpriced: Option<rates::Unpriced>,
+}
+
+impl Asked {
+    /// Why it could not be decided, as a problem.
+    pub fn problem(&self, fault: DrawFault) -> Problem {
+        match (fault, self.unpriced) {
+            (DrawFault::Unpriced, Some(why)) => unpriced(why, self.draw.ask.model.as_ref()),
+            (fault, _) => fault.into(),
+        }
     }
 }
 
@@ -166,15 +217,12 @@ pub fn ttl(asked: Option<TtlMillis>, app: &App) -> Result<u64, Problem> {
     Ok(millis)
 }
 
-/// The cost as credits. Usage has no price: there is no rate card.
-pub fn cost(credits: Option<Amount>, usage: Option<UsageField>) -> Result<Credits, Problem> {
+/// The cost that a body tells, one way or the other.
+pub fn cost(credits: Option<Amount>, usage: Option<UsageField>) -> Result<Cost, Problem> {
     match (credits, usage) {
-        (Some(Amount(credits)), None) => Ok(credits),
+        (Some(Amount(credits)), None) => Ok(Cost::Credits(credits)),
         (Some(_), Some(_)) => Err(Fault::invalid("must be left out where credits is there").in_field("usage").into()),
-        (None, Some(_)) => {
-            let detail = "There is no rate card, so usage cannot be priced; send credits instead.";
-            Err(Problem::new(Code::NoRate, detail).at("/usage"))
-        }
+        (None, Some(Object(usage))) => Ok(Cost::Usage(usage.into())),
         (None, None) => Err(Fault::new(Code::MissingField, "is missing").in_field("credits").into()),
     }
 }

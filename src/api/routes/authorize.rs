@@ -15,19 +15,25 @@ use utoipa_axum::routes;
 use uuid::Builder;
 
 use super::answers::{Allow, Answer, Decision, DenialBody};
+use super::asks::Asked;
 use super::decisions::{self, Turn};
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, PROBLEM_JSON, Problem};
 use crate::api::state::App;
 use crate::api::wire::Text;
 use crate::domain::decide::Ask;
-use crate::domain::{Credits, Model, OperationId, TeamId, UserId};
+use crate::domain::{Model, OperationId, TeamId, UserId};
 use crate::engine::Draw;
+use crate::rates::{COUNT_MAX, Usage};
+use crate::service::{Cost, Quote};
 
 const TEAM: HeaderName = HeaderName::from_static("purser-team");
 const MEMBER: HeaderName = HeaderName::from_static("purser-member");
 const MODEL: HeaderName = HeaderName::from_static("purser-model");
 const CREDITS: HeaderName = HeaderName::from_static("purser-credits");
+const INPUT_TOKENS: HeaderName = HeaderName::from_static("purser-input-tokens");
+const CACHED_INPUT_TOKENS: HeaderName = HeaderName::from_static("purser-cached-input-tokens");
+const OUTPUT_TOKENS: HeaderName = HeaderName::from_static("purser-output-tokens");
 const ID: HeaderName = HeaderName::from_static("purser-id");
 
 /// What is left after a debit, of the member's limit or of the payer's credits, whichever is less.
@@ -58,7 +64,12 @@ pub fn routes() -> OpenApiRouter<App> {
     params(
         ("Purser-Team" = Option<String>, Header, description = "In whose name; left out, the user's own credits pay."),
         ("Purser-Member" = String, Header, description = "Who draws."),
-        ("Purser-Credits" = String, Header, description = "The cost.", example = "1.25"),
+        ("Purser-Credits" = Option<String>, Header, description = "The cost; or tokens, for the rate card to price.",
+         example = "1.25"),
+        ("Purser-Input-Tokens" = Option<u64>, Header, description = "Tokens of the prompt."),
+        ("Purser-Cached-Input-Tokens" = Option<u64>, Header, description = "Those of them that the model had cached."),
+        ("Purser-Output-Tokens" = Option<u64>, Header,
+         description = "Tokens that the answer may have; left out beside the others, as many as the rate card says."),
         ("Purser-Model" = Option<String>, Header, description = "For which model."),
         ("Purser-Id" = Option<String>, Header, description = "The operation's id; makes it a debit."),
         ("deny" = Option<String>, Query, description = "`403` answers every denial with that status."),
@@ -82,10 +93,10 @@ pub fn routes() -> OpenApiRouter<App> {
 )]
 async fn authorize(State(app): State<App>, caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let wishes = Wishes::read(&uri)?;
-    let (draw, is_debit) = read_draw(&headers, wishes.new_id)?;
+    let (asked, is_debit) = read_draw(&headers, wishes.new_id, &app)?;
     let turn = Turn::alone(&app, &caller);
-    let decision =
-        if is_debit { decisions::draw(turn, draw).await? } else { decisions::look(turn, &draw, None).await? };
+    let decision = if is_debit { decisions::draw(turn, asked).await } else { decisions::look(turn, asked, None).await };
+    let decision = decision.map_err(no_body)?;
     Ok(match decision {
         Decision::Allow(allow) => allowed(&allow),
         Decision::Deny(deny) => denied(deny.denial, wishes.always_403),
@@ -152,15 +163,47 @@ impl Wishes {
 }
 
 /// The draw that the headers ask for, and whether it is a debit and not a check.
-fn read_draw(headers: &HeaderMap, new_id: bool) -> Result<(Draw, bool), Problem> {
+fn read_draw(headers: &HeaderMap, new_id: bool, app: &App) -> Result<(Asked, bool), Problem> {
     let id = read_id(headers, new_id)?;
     let member = read_text::<UserId>(headers, &MEMBER)?.ok_or_else(|| missing(&MEMBER))?;
-    let credits = one(headers, &CREDITS)?.ok_or_else(|| missing(&CREDITS))?;
-    let credits: Credits = credits.parse().map_err(|error| invalid(&CREDITS, error))?;
-    let ask = Ask { credits, min_credits: None, model: read_text::<Model>(headers, &MODEL)? };
+    let (cost, model) = (read_cost(headers)?, read_text::<Model>(headers, &MODEL)?);
+    let Quote { credits, pricing, unpriced } = app.service.quote(model.as_ref(), &cost, false);
+    let ask = Ask { credits, min_credits: None, model };
     let is_debit = id.is_some();
     let id = id.unwrap_or_else(|| OperationId::new("check").expect("a short text is an id"));
-    Ok((Draw { id, team: read_text::<TeamId>(headers, &TEAM)?, member, ask, ttl_millis: None }, is_debit))
+    let team = read_text::<TeamId>(headers, &TEAM)?;
+    let draw = Draw { id, team, member, ask, ttl_millis: None, pricing };
+    Ok((Asked { draw, usage: cost.usage().copied(), unpriced }, is_debit))
+}
+
+/// What was used is told in headers, not in a field of a body.
+fn no_body(problem: Problem) -> Problem {
+    let is_usage = problem.pointer.as_deref().is_some_and(|pointer| pointer.starts_with("/usage"));
+    if is_usage { Problem { pointer: None, ..problem } } else { problem }
+}
+
+/// The cost: credits, or tokens for the rate card to price.
+fn read_cost(headers: &HeaderMap) -> Result<Cost, Problem> {
+    let [input, cached, output] =
+        [&INPUT_TOKENS, &CACHED_INPUT_TOKENS, &OUTPUT_TOKENS].map(|name| read_count(headers, name));
+    let (input, cached, output) = (input?, cached?, output?);
+    let tells_usage = input.or(cached).or(output).is_some();
+    match one(headers, &CREDITS)? {
+        Some(_) if tells_usage => Err(invalid(&CREDITS, "and numbers of tokens are both there; send one of them")),
+        Some(credits) => Ok(Cost::Credits(credits.parse().map_err(|error| invalid(&CREDITS, error))?)),
+        None if tells_usage => {
+            let (input_tokens, cached_input_tokens) = (input.unwrap_or(0), cached.unwrap_or(0));
+            Ok(Cost::Usage(Usage { input_tokens, cached_input_tokens, output_tokens: output, ..Usage::default() }))
+        }
+        None => Err(missing(&CREDITS)),
+    }
+}
+
+fn read_count(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Problem> {
+    let Some(text) = one(headers, name)? else { return Ok(None) };
+    let is_plain = text.bytes().all(|b| b.is_ascii_digit());
+    let count = text.parse().ok().filter(|count| is_plain && *count <= COUNT_MAX);
+    count.map(Some).ok_or_else(|| invalid(name, format!("must be a whole number from 0 to {COUNT_MAX}")))
 }
 
 fn read_id(headers: &HeaderMap, new_id: bool) -> Result<Option<OperationId>, Problem> {

@@ -24,7 +24,7 @@ use crate::api::auth::Caller;
 use crate::api::json::{Body, Fault, read};
 use crate::api::problem::Problem;
 use crate::api::state::App;
-use crate::api::wire::{Amount, Op, WireOperation, WireTeam, WireUser};
+use crate::api::wire::{Amount, Op, WireModel, WireOperation, WireTeam, WireUser};
 use crate::service::Together;
 
 /// The routes of this file.
@@ -80,8 +80,10 @@ struct SettleRow {
     member: Option<WireUser>,
     /// The real cost; `usage` may be there instead.
     credits: Option<Amount>,
-    /// What the rate card prices.
+    /// What the rate card prices, as it stood when the hold was given.
     usage: Option<UsageField>,
+    /// For which model usage is priced where the hold named none, or is not known here; else the hold's counts.
+    model: Option<WireModel>,
 }
 
 /// Releases a hold.
@@ -189,7 +191,7 @@ async fn row(turn: Turn<'_>, text: &str) -> Result<RowAnswer, Problem> {
     Ok(match &*Op::kind(text)? {
         "debit" => {
             let Op(asked) = read::<Op<DrawBody>>(text)?;
-            RowAnswer::Decision(Box::new(decisions::draw(turn, asked.debit(key)?).await?))
+            RowAnswer::Decision(Box::new(decisions::draw(turn, asked.debit(key, turn.app)?).await?))
         }
         "hold" => {
             let Op(asked) = read::<Op<DrawBody>>(text)?;
@@ -197,12 +199,12 @@ async fn row(turn: Turn<'_>, text: &str) -> Result<RowAnswer, Problem> {
         }
         "check" => {
             let Op(asked) = read::<Op<DrawBody>>(text)?;
-            let (draw, id) = asked.check(key, turn.app)?;
-            RowAnswer::Decision(Box::new(decisions::look(turn, &draw, id).await?))
+            let (asked, id) = asked.check(key, turn.app)?;
+            RowAnswer::Decision(Box::new(decisions::look(turn, asked, id).await?))
         }
         "settle" => {
-            let Op(SettleRow { id, team, member, credits, usage }) = read(text)?;
-            let asked = SettleBody { team, member, credits, usage };
+            let Op(SettleRow { id, team, member, credits, usage, model }) = read(text)?;
+            let asked = SettleBody { team, member, credits, usage, model };
             RowAnswer::Settled(ends::settle(turn, &id.0, asked).await?.into())
         }
         "release" => {

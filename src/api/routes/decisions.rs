@@ -8,13 +8,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Answer, Decision};
-use super::asks::{DrawBody, Key, only_itself};
+use super::asks::{Asked, DrawBody, Key, only_itself};
 use crate::api::auth::Caller;
 use crate::api::json::Body;
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
-use crate::engine::{Draw, Drawn};
+use crate::engine::Drawn;
 use crate::service::Together;
 
 /// The routes of this file.
@@ -41,33 +41,42 @@ impl<'a> Turn<'a> {
 }
 
 /// Decides a debit or a hold for a caller.
-pub async fn draw(turn: Turn<'_>, draw: Draw) -> Result<Decision, Problem> {
-    let drawn = drawn(turn, &draw).await?;
-    Ok(Decision::new(Some(draw.id), drawn))
+pub async fn draw(turn: Turn<'_>, asked: Asked) -> Result<Decision, Problem> {
+    let (drawn, output_tokens) = drawn(turn, &asked).await?;
+    Ok(Decision::new(Some(asked.draw.id), drawn, output_tokens))
 }
 
 /// Answers what would be answered; `id` is the one that the caller named.
-pub async fn look(turn: Turn<'_>, draw: &Draw, id: Option<OperationId>) -> Result<Decision, Problem> {
-    let drawn = looked(turn, draw).await?;
-    Ok(Decision::new(id, drawn))
+pub async fn look(turn: Turn<'_>, asked: Asked, id: Option<OperationId>) -> Result<Decision, Problem> {
+    let (drawn, output_tokens) = looked(turn, &asked).await?;
+    Ok(Decision::new(id, drawn, output_tokens))
 }
 
-/// What a debit or a hold comes to.
-pub async fn drawn(turn: Turn<'_>, draw: &Draw) -> Result<Drawn, Problem> {
-    only_itself(turn.caller, &draw.member)?;
-    Ok(turn.app.service.draw(draw, turn.together).await?)
+/// What a debit or a hold comes to, and how long the answer may be that a hold pays for which was asked with a usage.
+pub async fn drawn(turn: Turn<'_>, asked: &Asked) -> Result<(Drawn, Option<u64>), Problem> {
+    only_itself(turn.caller, &asked.draw.member)?;
+    let drawn = turn.app.service.draw(&asked.draw, turn.together).await.map_err(|fault| asked.problem(fault))?;
+    let output_tokens = output_tokens(turn, asked, &drawn);
+    Ok((drawn, output_tokens))
 }
 
-/// What a debit or a hold would come to.
-pub async fn looked(turn: Turn<'_>, draw: &Draw) -> Result<Drawn, Problem> {
-    only_itself(turn.caller, &draw.member)?;
-    Ok(turn.app.service.check(draw).await?)
+/// What a debit or a hold would come to, as [`drawn`] tells it.
+pub async fn looked(turn: Turn<'_>, asked: &Asked) -> Result<(Drawn, Option<u64>), Problem> {
+    only_itself(turn.caller, &asked.draw.member)?;
+    let drawn = turn.app.service.check(&asked.draw).await.map_err(|fault| asked.problem(fault))?;
+    let output_tokens = output_tokens(turn, asked, &drawn);
+    Ok((drawn, output_tokens))
+}
+
+fn output_tokens(turn: Turn<'_>, asked: &Asked, drawn: &Drawn) -> Option<u64> {
+    let (Some(usage), Drawn::Allowed(allowed)) = (&asked.usage, drawn) else { return None };
+    turn.app.service.output_tokens(asked.draw.ask.model.as_ref(), usage, allowed)
 }
 
 /// Answers a debit.
 pub async fn debit(turn: Turn<'_>, key: Key, body: &Body) -> Result<Answer<Decision>, Problem> {
     let asked: DrawBody = body.read()?;
-    draw(turn, asked.debit(key)?).await.map(Answer)
+    draw(turn, asked.debit(key, turn.app)?).await.map(Answer)
 }
 
 /// Answers a hold.
@@ -79,8 +88,8 @@ pub async fn hold(turn: Turn<'_>, key: Key, body: &Body) -> Result<Answer<Decisi
 /// Answers a check.
 pub async fn check(turn: Turn<'_>, key: Key, body: &Body) -> Result<Answer<Decision>, Problem> {
     let asked: DrawBody = body.read()?;
-    let (draw, id) = asked.check(key, turn.app)?;
-    look(turn, &draw, id).await.map(Answer)
+    let (asked, id) = asked.check(key, turn.app)?;
+    look(turn, asked, id).await.map(Answer)
 }
 
 /// Charge a known cost

@@ -11,6 +11,7 @@ use super::answers::Answer;
 use super::asks::{ExtendBody, Key, Place, RefundBody, ReleaseBody, SettleBody, cost, ttl};
 use super::decisions::Turn;
 use super::ended::{ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
+use super::faults::unpriced;
 use crate::api::auth::Caller;
 use crate::api::ids::InPath;
 use crate::api::json::Body;
@@ -18,7 +19,7 @@ use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
 use crate::engine::{Ended, Settled};
-use crate::service::Taken;
+use crate::service::{EndError, Taken};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -32,9 +33,14 @@ pub fn routes() -> OpenApiRouter<App> {
 /// Ends a hold with its real cost.
 pub async fn settle(turn: Turn<'_>, id: &OperationId, asked: SettleBody) -> Result<Taken<Settled>, Problem> {
     let place = Place::new(asked.team, asked.member)?;
-    let credits = cost(asked.credits, asked.usage)?;
+    let cost = cost(asked.credits, asked.usage)?;
     place.check(turn.caller, turn.app, id)?;
-    Ok(turn.app.service.settle(&place.scope, id, credits, turn.together).await?)
+    let model = asked.model.as_ref().map(|model| &model.0);
+    let settled = turn.app.service.settle_cost(&place.scope, id, &cost, model, turn.together).await;
+    settled.map_err(|error| match error {
+        EndError::Unpriced(why) => unpriced(why, model),
+        error => error.into(),
+    })
 }
 
 /// Cancels a hold.

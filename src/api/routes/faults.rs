@@ -1,8 +1,10 @@
 //! What the service and the engine refuse, as problems.
 
+use crate::api::json::Fault;
 use crate::api::problem::{Code, Problem};
-use crate::domain::OutOfRange;
+use crate::domain::{Model, OutOfRange};
 use crate::engine::{DrawFault, End, EndFault};
+use crate::rates::Unpriced;
 use crate::service::{EndError, Unable};
 use crate::store::StoreError;
 
@@ -34,6 +36,7 @@ impl From<DrawFault> for Problem {
     fn from(fault: DrawFault) -> Self {
         match fault {
             DrawFault::IdReused => id_reused(),
+            DrawFault::Unpriced => unpriced(Unpriced::NoRate, None),
             DrawFault::OutOfRange(error) => out_of_range(error),
             DrawFault::Unconfirmed => Self::new(Code::Unavailable, fault.to_string()),
         }
@@ -44,6 +47,7 @@ impl From<EndError> for Problem {
     fn from(error: EndError) -> Self {
         let fault = match error {
             EndError::Unable(unable) => return unable.into(),
+            EndError::Unpriced(why) => return unpriced(why, None),
             EndError::Fault(fault) => fault,
         };
         match fault {
@@ -62,6 +66,23 @@ impl From<EndError> for Problem {
             EndFault::Unavailable => Unable::Journal.into(),
         }
     }
+}
+
+/// Why a usage has no price.
+pub fn unpriced(why: Unpriced, model: Option<&Model>) -> Problem {
+    let (code, field) = match why {
+        Unpriced::NoRate => {
+            let of = model.map_or_else(|| "a call without a model".to_owned(), |model| format!("{model}"));
+            let detail = format!("The rate card has no rate for {of}; send credits instead, or name it there.");
+            return Problem::new(Code::NoRate, detail).at("/usage");
+        }
+        Unpriced::CachedAboveInput => (Code::InvalidValue, Some("cached_input_tokens")),
+        Unpriced::ReasoningAboveOutput => (Code::InvalidValue, Some("reasoning_tokens")),
+        Unpriced::OutputUnknown => (Code::MissingField, Some("output_tokens")),
+        Unpriced::TooLarge => (Code::InvalidValue, None),
+    };
+    let fault = Fault::new(code, why.to_string());
+    field.into_iter().fold(fault, Fault::in_field).in_field("usage").into()
 }
 
 fn ended(end: &End) -> String {

@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use crate::domain::{
     Credits, CreditsError, IdError, Model, OperationId, SubscriptionId, TeamId, Timestamp, TimestampError, UserId,
 };
+use crate::rates::{Decimal, SECOND_MICROS_MAX};
 
 /// Credits on the wire: a JSON string or a plain JSON number, read from its literal and never through
 /// a float; written as a string. Works with `serde_json` and this crate's own reader only.
@@ -46,6 +47,36 @@ fn amount(literal: &str) -> Result<Credits, CreditsError> {
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
+    }
+}
+
+/// Seconds on the wire: a JSON number or a JSON string, read from its literal, with up to 6 fraction digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seconds(u64);
+
+impl Seconds {
+    /// In millionths.
+    pub const fn micros(self) -> u64 {
+        self.0
+    }
+
+    /// So many millionths; `None` above the most that one call may take.
+    pub fn from_micros(micros: u64) -> Option<Self> {
+        (micros <= SECOND_MICROS_MAX).then_some(Self(micros))
+    }
+
+    fn of(literal: &str) -> Option<Self> {
+        let text = literal.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(literal);
+        let (micros, is_exact) = Decimal::parse(text).ok()?.in_units(6)?;
+        u64::try_from(micros).ok().filter(|_| is_exact).and_then(Self::from_micros)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let literal = <&RawValue>::deserialize(deserializer)?.get();
+        let wrong = "is not a number of seconds from 0 to 1000000000 with at most 6 fraction digits";
+        Self::of(literal).ok_or_else(|| de::Error::custom(wrong))
     }
 }
 
@@ -186,6 +217,18 @@ mod tests {
         }
         let amount: Amount = serde_json::from_str("1.10").expect("an amount");
         assert_eq!(serde_json::to_string(&amount).expect("serialises"), "\"1.1\"");
+    }
+
+    #[test]
+    fn seconds_are_read_from_their_literal() {
+        for (json, micros) in
+            [("12.345678", Some(12_345_678)), ("\"7\"", Some(7_000_000)), ("1e9", Some(SECOND_MICROS_MAX))]
+        {
+            assert_eq!(serde_json::from_str(json).ok().map(Seconds::micros), micros, "{json}");
+        }
+        for json in ["-1", "0.0000001", "1000000000.000001", "null", "true", "[1]", "\"\""] {
+            assert!(serde_json::from_str::<Seconds>(json).is_err(), "{json}");
+        }
     }
 
     #[test]

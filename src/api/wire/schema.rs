@@ -9,7 +9,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, Object as Schema, ObjectBuilder, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{Amount, Object, Text, Whole, Wire};
+use super::{Amount, Object, Seconds, Text, Whole, Wire};
 
 type AnySchema = RefOr<utoipa::openapi::schema::Schema>;
 
@@ -29,6 +29,24 @@ impl PartialSchema for Amount {
 impl ToSchema for Amount {
     fn name() -> Cow<'static, str> {
         "Credits".into()
+    }
+}
+
+impl PartialSchema for Seconds {
+    fn schema() -> AnySchema {
+        let text = "Seconds, exact, with at most 6 fraction digits; a string of them is read as well.";
+        ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .minimum(Some(0))
+            .maximum(Some(1_000_000_000))
+            .description(Some(text))
+            .into()
+    }
+}
+
+impl ToSchema for Seconds {
+    fn name() -> Cow<'static, str> {
+        "Seconds".into()
     }
 }
 

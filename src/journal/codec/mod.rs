@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 
 use super::pen::Pen;
 use crate::domain::{
-    AskedEnd, Credits, Drawer, DrawerView, Entry, EntryView, Fact, Model, OperationId, Payer, Posting, Set,
-    SubscriptionId, Tally, TeamId, Timestamp, UserId,
+    AskedEnd, Credits, Drawer, DrawerView, Entry, EntryView, Fact, Model, OperationId, Payer, Posting, RateVersion,
+    Set, SubscriptionId, Tally, TeamId, Timestamp, UserId,
 };
 
 /// The most bytes that one entry takes: five texts of 128, two postings, and their numbers.
@@ -33,6 +33,7 @@ const HAS_MODEL: u8 = 4;
 const IS_LATE: u8 = 8;
 const IS_REUSED: u8 = 16;
 const IS_PART: u8 = 32;
+const HAS_RATES: u8 = 64;
 
 const HAS_SPENT: u8 = 1;
 const HAS_REFUNDED: u8 = 2;
@@ -74,7 +75,8 @@ pub fn encode(entry: EntryView<'_>, to: &mut [u8; ENTRY_BYTES_MAX]) -> usize {
         | flag(model.is_some(), HAS_MODEL)
         | flag(is_late, IS_LATE)
         | flag(matches!(entry.fact, Fact::Voided { reused: true, .. }), IS_REUSED)
-        | flag(matches!(entry.fact, Fact::EndAsked { end: AskedEnd::Refund { part: Some(_) } }), IS_PART);
+        | flag(matches!(entry.fact, Fact::EndAsked { end: AskedEnd::Refund { part: Some(_) } }), IS_PART)
+        | flag(entry.rates.is_some(), HAS_RATES);
     let pen = &mut Pen::new(to);
     pen.byte(kind);
     pen.byte(flags);
@@ -87,6 +89,9 @@ pub fn encode(entry: EntryView<'_>, to: &mut [u8; ENTRY_BYTES_MAX]) -> usize {
     pen.name(|to| subscription.write_to(to));
     if let Some(model) = model {
         pen.name(|to| model.write_to(to));
+    }
+    if let Some(rates) = entry.rates {
+        pen.fingerprint(rates.bits());
     }
     put_fact(pen, entry.fact);
     pen.byte(u8::try_from(entry.postings.len()).expect("an entry has at most two postings"));
@@ -183,7 +188,7 @@ fn flag(set: bool, flag: u8) -> u8 {
 pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
     let mut from = Reader { rest: bytes };
     let (kind, flags) = (from.byte()?, from.byte()?);
-    if flags & !(HAS_TEAM | IS_WALLET | HAS_MODEL | IS_LATE | IS_REUSED | IS_PART) != 0 {
+    if flags & !(HAS_TEAM | IS_WALLET | HAS_MODEL | IS_LATE | IS_REUSED | IS_PART | HAS_RATES) != 0 {
         return Err(CodecError::Bad("flag"));
     }
     let at = from.time()?;
@@ -192,6 +197,7 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
     let member = from.id("member", UserId::new)?;
     let subscription = from.id("subscription", SubscriptionId::new)?;
     let model = (flags & HAS_MODEL != 0).then(|| from.id("model", Model::new)).transpose()?;
+    let rates = (flags & HAS_RATES != 0).then(|| from.content().map(RateVersion::from_bits)).transpose()?;
     let payer = if flags & IS_WALLET != 0 { Payer::Wallet } else { Payer::Pool };
     let fact = from.fact(kind, model, flags)?;
     let mut postings = SmallVec::new();
@@ -206,7 +212,7 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
         return Err(CodecError::Long);
     }
     let drawer = Drawer { team, member, payer, subscription };
-    Ok(Entry { at, id, drawer, fact, postings })
+    Ok(Entry { at, id, drawer, fact, rates, postings })
 }
 
 struct Reader<'a> {

@@ -84,8 +84,9 @@ fn posting() -> impl Strategy<Value = Posting> {
 fn entry() -> impl Strategy<Value = Entry> {
     let names =
         ("[!--/-~][!-~]{0,127}", proptest::option::of("[a-z@:-][a-z.@:-]{0,127}"), "[A-Z0-9_]{1,128}", "[a-z]{1,128}");
-    (time(), names, any::<bool>(), fact(), posting(), proptest::option::of(posting())).prop_map(
-        |(at, (id, team, member, subscription), pool, fact, first, second)| {
+    let rates = proptest::option::of(any::<u64>().prop_map(RateVersion::from_bits));
+    (time(), names, any::<bool>(), (fact(), rates), posting(), proptest::option::of(posting())).prop_map(
+        |(at, (id, team, member, subscription), pool, (fact, rates), first, second)| {
             let mut postings: SmallVec<[Posting; 1]> = smallvec![first];
             postings.extend(second);
             let drawer = Drawer {
@@ -95,7 +96,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                 subscription: SubscriptionId::new(&subscription).expect("a name"),
             };
             let id = OperationId::new(&id).expect("visible");
-            Entry { at, id, drawer, fact, postings }
+            Entry { at, id, drawer, fact, rates, postings }
         },
     )
 }
@@ -106,6 +107,19 @@ proptest! {
         let mut place = [0xa5; ENTRY_BYTES_MAX];
         let length = encode(entry.view(), &mut place);
         prop_assert_eq!(decode(&place[..length]), Ok(entry));
+    }
+
+    #[test]
+    fn an_entry_without_a_rate_card_has_the_bytes_that_it_always_had(entry in entry(), bits in any::<u64>()) {
+        let bytes = |rates| {
+            let mut place = [0; ENTRY_BYTES_MAX];
+            let length = encode(Entry { rates, ..entry.clone() }.view(), &mut place);
+            place[..length].to_vec()
+        };
+        let (without, with) = (bytes(None), bytes(Some(RateVersion::from_bits(bits))));
+        prop_assert_eq!((without[1] & HAS_RATES, with[1]), (0, without[1] | HAS_RATES));
+        prop_assert_eq!(with.len(), without.len() + 8);
+        prop_assert_eq!(decode(&without), Ok(Entry { rates: None, ..entry }));
     }
 
     #[test]

@@ -48,6 +48,7 @@ const TABLE: Table = Table {
         ("seq", Int),
         ("detail", Json),
         ("sidecar", Id),
+        ("rates", Text),
     ],
     key: 0,
 };
@@ -135,6 +136,7 @@ fn put<'a>(row: &mut impl Row<'a>, entry: &'a LedgerEntry) {
     row.int(count(entry.seq));
     row.text(text(entry.detail.as_deref()));
     row.uuid(entry.sidecar);
+    row.text(entry.rates.map(|rates| Cow::Owned(rates.to_string())));
 }
 
 fn put_moves<'a>(row: &mut impl Row<'a>, moves: Option<Moves>) {

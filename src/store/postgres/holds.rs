@@ -30,6 +30,7 @@ const TABLE: Table = Table {
         ("model", Text),
         ("content", Int),
         ("held_at", At),
+        ("rates", Text),
     ],
     key: 3,
 };
@@ -78,6 +79,7 @@ fn read(row: &PgRow) -> Result<(String, Hold), Failure> {
         model: row.maybe(|row| row.id(Model::new))?,
         content: row.int()?.cast_unsigned(),
         held_at: row.time()?,
+        rates: row.maybe(Reader::word)?,
     };
     Ok((scope, hold))
 }
@@ -128,6 +130,7 @@ async fn open(conn: &mut PgConnection, rows: &[(&HoldKey, &Hold)]) -> Result<(),
         arrays.put(rows, |(_, row)| row.model.as_ref().map(Model::as_str));
         // A fingerprint uses all 64 bits; the table keeps them as they are.
         arrays.put(rows, |(_, row)| row.content.cast_signed()).put(rows, |(_, row)| Time::from(row.held_at));
+        arrays.put(rows, |(_, row)| row.rates.map(|rates| rates.to_string()));
     });
     add.await
 }

@@ -40,6 +40,7 @@ fn read(row: &PgRow) -> Result<LedgerEntry, Failure> {
     entry.seq = row.maybe(Reader::count)?;
     entry.detail = row.maybe(|row| row.text().map(str::to_owned))?;
     entry.sidecar = row.maybe(|row| row.word_by(uuid))?;
+    entry.rates = row.maybe(Reader::word)?;
     Ok(entry)
 }
 
@@ -122,7 +123,7 @@ fn select(filter: &Filter, after: Option<u64>) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "SELECT position, at, kind, team, member, payer, subscription, id, credits, window_start, spent, refunded, \
          held, unheld, unheld_until, above_window, above, expires_at, returned, debt, late, refers_to, model, \
-         grant_number, actor, incarnation, seq, detail::text, sidecar::text FROM ledger WHERE true",
+         grant_number, actor, incarnation, seq, detail::text, sidecar::text, rates FROM ledger WHERE true",
     );
     match &filter.scope {
         Scope::All => {}

@@ -77,4 +77,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_ledger.sql"),
     include_str!("migrations/0003_pending.sql"),
     include_str!("migrations/0004_blocks.sql"),
+    include_str!("migrations/0005_rates.sql"),
 ];

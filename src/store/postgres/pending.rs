@@ -41,7 +41,7 @@ const TABLE: Table = Table {
 /// enters one meanwhile. A store that only one sidecar has used looks nothing up.
 pub async fn begun(conn: &mut PgConnection, sought: &Sought) -> Result<Vec<(Operation, Begun)>, Failure> {
     let ids: Vec<&str> = sought.operations.iter().map(|operation| operation.id.as_str()).collect();
-    let sql = "SELECT at, kind, team, member, id, credits, expires_at, model, sidecar::text FROM ledger \
+    let sql = "SELECT at, kind, team, member, id, credits, expires_at, model, sidecar::text, rates FROM ledger \
                WHERE id = ANY ($1) AND at >= $2 AND kind IN ('debited', 'held', 'voided') AND sidecar IS NOT NULL \
                AND (SELECT count(*) > 1 FROM sidecars) ORDER BY position";
     let query = sqlx::query(sql).bind(ids).bind(Time::from(sought.since));
@@ -69,7 +69,9 @@ fn read_begun(row: &PgRow) -> Result<(Operation, Begun, bool), Failure> {
     entry.expires_at = row.maybe(Reader::time)?;
     entry.model = row.maybe(|row| row.id(Model::new))?;
     entry.member = Some(member.clone());
-    let begun = Begun { sidecar: row.word_by(uuid)?, likeness: likeness(&entry) };
+    let sidecar = row.word_by(uuid)?;
+    entry.rates = row.maybe(Reader::word)?;
+    let begun = Begun { sidecar, likeness: likeness(&entry) };
     let scope = team.map_or(Scope::User(member), Scope::Team);
     Ok((Operation { scope, id }, begun, entry.kind == Kind::Voided))
 }

@@ -35,6 +35,9 @@ pub fn write(entry: &LedgerEntry, to: &mut Vec<u8>) {
     to.json("late", entry.late.then_some(format_args!("true")));
     to.text("refers_to", entry.refers_to.as_ref().map(OperationId::as_str));
     to.text("model", entry.model.as_ref().map(Model::as_str));
+    if let Some(rates) = entry.rates {
+        to.json("rates", Some(format_args!("\"{rates}\"")));
+    }
     to.number("grant", entry.grant);
     to.text("actor", entry.actor.as_deref());
     if let Some(sidecar) = entry.sidecar {
@@ -158,6 +161,7 @@ pub fn entry(id: &str, fields: &[String]) -> Result<LedgerEntry, Failure> {
     entry.moves = read_moves(&from, entry.expires_at)?;
     (entry.returned, entry.debt, entry.late) = (from.get("returned")?, from.get("debt")?, from.find("late").is_some());
     (entry.refers_to, entry.model, entry.grant) = (from.get("refers_to")?, from.get("model")?, from.get("grant")?);
+    entry.rates = from.get("rates")?;
     (entry.actor, entry.sidecar) = (from.get("actor")?, from.get("sidecar")?);
     (entry.incarnation, entry.seq, entry.detail) = (from.get("incarnation")?, from.get("seq")?, from.get("detail")?);
     Ok(entry)

@@ -7,8 +7,8 @@ use super::failure::Failure;
 use super::text;
 use crate::domain::ids::Model;
 use crate::domain::{
-    Access, Credits, Drawer, Features, Member, OperationId, Payer, Role, SubscriptionId, Team, TeamId, Timestamp,
-    UserId, Whitelist, Window,
+    Access, Credits, Drawer, Features, Member, OperationId, Payer, RateVersion, Role, SubscriptionId, Team, TeamId,
+    Timestamp, UserId, Whitelist, Window,
 };
 use crate::root::rows::Purchase;
 use crate::root::sidecar::State;
@@ -328,6 +328,8 @@ struct HoldRow {
     expires_at: Timestamp,
     #[serde(with = "text::maybe", default, skip_serializing_if = "is_none_said")]
     model: Option<Model>,
+    #[serde(with = "text::maybe", default, skip_serializing_if = "is_none_said")]
+    rates: Option<RateVersion>,
     content: u64,
     #[serde(with = "text::time")]
     held_at: Timestamp,

@@ -9,7 +9,9 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::ids::Model;
-use crate::domain::{Access, Credits, OperationId, Payer, Role, SubscriptionId, TeamId, Timestamp, UserId};
+use crate::domain::{
+    Access, Credits, OperationId, Payer, RateVersion, Role, SubscriptionId, TeamId, Timestamp, UserId,
+};
 use crate::root::sidecar::State;
 use crate::root::{GrantKind, Status};
 use crate::store::Kind;
@@ -57,6 +59,7 @@ text! {
     OperationId: shown, |text| Self::new(text).ok();
     Model: shown, |text| Self::new(text).ok();
     Credits: shown, parsed;
+    RateVersion: shown, parsed;
     u64: shown, parsed;
     String: Clone::clone, |text| Some(text.to_owned());
     Timestamp: |at| at.millis().to_string(), |text| Self::from_millis(text.parse().ok()?);

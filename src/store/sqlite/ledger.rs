@@ -6,7 +6,7 @@ use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
 use super::failure::Failure;
 use super::values::{Bulk, Reader, Values};
 use crate::domain::ids::Model;
-use crate::domain::{Credits, OperationId, Payer, Set, SubscriptionId, TeamId, Timestamp, UserId};
+use crate::domain::{Credits, OperationId, Payer, RateVersion, Set, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::store::ledger::{LedgerEntry, Moves};
 use crate::store::read::{Filter, Scope};
 
@@ -14,13 +14,13 @@ macro_rules! columns {
     () => {
         "at, kind, team, member, payer, subscription, id, credits, window_start, spent, refunded, held, unheld, \
          unheld_until, above_window, above, expires_at, returned, debt, late, refers_to, model, grant_number, actor, \
-         incarnation, seq, detail"
+         incarnation, seq, detail, rates"
     };
 }
 
 // `OR ROLLBACK` spares SQLite a journal of each statement: what fails here rolls back as a whole anyway.
 const APPEND: Bulk =
-    Bulk { head: concat!("INSERT OR ROLLBACK INTO ledger (", columns!(), ") VALUES"), columns: 27, tail: "" };
+    Bulk { head: concat!("INSERT OR ROLLBACK INTO ledger (", columns!(), ") VALUES"), columns: 28, tail: "" };
 
 /// Appends entries in order.
 pub async fn append(conn: &mut SqliteConnection, entries: &[LedgerEntry]) -> Result<(), Failure> {
@@ -40,6 +40,7 @@ fn bind(values: &mut Values, row: &LedgerEntry) {
     values.put(row.late.then_some(true)).put(row.refers_to.as_ref().map(OperationId::as_str));
     values.put(row.model.as_ref().map(Model::as_str)).put(count(row.grant)).put(row.actor.as_deref());
     values.put(count(row.incarnation)).put(count(row.seq)).put(row.detail.as_deref());
+    values.put(row.rates.as_ref().map(RateVersion::to_string));
 }
 
 fn bind_moves(values: &mut Values, moves: Option<Moves>) {
@@ -76,6 +77,7 @@ fn read(row: &SqliteRow) -> Result<LedgerEntry, Failure> {
     entry.incarnation = row.maybe(Reader::count)?;
     entry.seq = row.maybe(Reader::count)?;
     entry.detail = row.maybe(|row| row.text().map(str::to_owned))?;
+    entry.rates = row.maybe(Reader::word)?;
     Ok(entry)
 }
 

@@ -163,7 +163,7 @@ async fn visit_draws(
 
 async fn visit_holds(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<(), Failure> {
     let sql = "SELECT scope, id, team, member, payer, subscription, window_start, credits, expires_at, model, \
-               content, held_at FROM holds WHERE (scope, id) > (?, ?) ORDER BY scope, id LIMIT 4096";
+               content, held_at, rates FROM holds WHERE (scope, id) > (?, ?) ORDER BY scope, id LIMIT 4096";
     let (mut scope, mut id) = (String::new(), String::new());
     loop {
         let page = sqlx::query(sql).bind(scope.as_str()).bind(id.as_str()).fetch_all(&mut *conn).await?;
@@ -198,5 +198,6 @@ fn read_hold(row: &SqliteRow, scope: &mut String) -> Result<Hold, Failure> {
         model: row.maybe(|row| row.id(Model::new))?,
         content: row.int()?.cast_unsigned(),
         held_at: row.time()?,
+        rates: row.maybe(Reader::word)?,
     })
 }

@@ -135,4 +135,7 @@ const LOG_BYTES: &str = "67108864";
 /// Rows that a connection's thread may be ahead of who reads them.
 const ROW_BUFFER: usize = 1_024;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "tables", include_str!("migrations/0001_tables.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tables", include_str!("migrations/0001_tables.sql")),
+    (2, "rates", include_str!("migrations/0002_rates.sql")),
+];

@@ -81,8 +81,8 @@ async fn save_holds(conn: &mut SqliteConnection, changes: &HoldChanges) -> Resul
     const END: Bulk = Bulk::delete("DELETE FROM holds WHERE (scope, id) IN (SELECT column1, column2 FROM (VALUES");
     const OPEN: Bulk = Bulk {
         head: "INSERT INTO holds (scope, id, team, member, payer, subscription, window_start, credits, expires_at, \
-               model, content, held_at) VALUES",
-        columns: 12,
+               model, content, held_at, rates) VALUES",
+        columns: 13,
         tail: "",
     };
     let ended: Vec<_> = changes.ended.iter().collect();
@@ -104,5 +104,5 @@ fn bind_hold(values: &mut Values, (scope, id): &HoldKey, row: &Hold) {
     values.put(SubscriptionId::as_str(&row.drawer.subscription)).put(row.window.millis());
     values.put(row.credits.micros()).put(row.expires_at.millis()).put(row.model.as_ref().map(Model::as_str));
     // A fingerprint uses all 64 bits; the table keeps them as they are.
-    values.put(row.content.cast_signed()).put(row.held_at.millis());
+    values.put(row.content.cast_signed()).put(row.held_at.millis()).put(row.rates.map(|rates| rates.to_string()));
 }

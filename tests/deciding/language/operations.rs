@@ -60,7 +60,14 @@ impl Teller {
             model: words.after("model").map(model),
         };
         let ttl_millis = (verb == "hold").then(|| words.after("ttl").map_or(60_000, millis));
-        let draw = Draw { id: operation(words.0[1]), team: who.team, member: who.user, ask, ttl_millis };
+        let draw = Draw {
+            id: operation(words.0[1]),
+            team: who.team,
+            member: who.user,
+            ask,
+            ttl_millis,
+            pricing: Default::default(),
+        };
         let answer = if verb == "check" { self.world.check(&draw) } else { self.world.draw(&draw) };
         match answer {
             Ok(Drawn::Allowed(allowed)) => allow(&allowed),
@@ -68,6 +75,7 @@ impl Teller {
             Ok(Drawn::Short(subscription)) => panic!("{subscription} is short after a sync"),
             Err(DrawFault::IdReused) => Answer::from([("id_reused", String::new())]),
             Err(DrawFault::OutOfRange(_)) => Answer::from([("out_of_range", String::new())]),
+            Err(DrawFault::Unpriced) => panic!("credits need no price"),
             Err(DrawFault::Unconfirmed) => panic!("the engine waits for no confirmation"),
         }
     }

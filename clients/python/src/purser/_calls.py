@@ -66,7 +66,7 @@ def draw(
         "team": team,
         "member": member,
         "credits": amount(credits),
-        "usage": asdict(usage) if usage else None,
+        "usage": _usage(usage),
         "model": model,
         "ttl_ms": ttl_ms,
         "min_credits": amount(min_credits),
@@ -74,8 +74,10 @@ def draw(
     return Call("POST", f"/v1/{route}", _present(body), Allowed)
 
 
-def settle(hold: str, scope: Scope, credits: Credits | None, usage: Usage | None = None) -> Call[Settled]:
-    body = asdict(scope) | {"credits": amount(credits), "usage": asdict(usage) if usage else None}
+def settle(
+    hold: str, scope: Scope, credits: Credits | None, usage: Usage | None = None, model: str | None = None
+) -> Call[Settled]:
+    body = asdict(scope) | {"credits": amount(credits), "usage": _usage(usage), "model": model}
     return Call("POST", f"/v1/holds/{quote(hold, safe='')}/settle", _present(body), Settled)
 
 
@@ -150,6 +152,10 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         body = None
     return body if isinstance(body, dict) else {}
+
+
+def _usage(usage: Usage | None) -> dict[str, Any] | None:
+    return asdict(usage) | {"seconds": amount(usage.seconds)} if usage else None
 
 
 def _present(body: dict[str, Any]) -> dict[str, Any]:

@@ -100,10 +100,10 @@ class Client:
 
     def settle(
         self, hold: str, *, team: str | None = None, member: str | None = None,
-        credits: Credits | None = None, usage: Usage | None = None,
+        credits: Credits | None = None, usage: Usage | None = None, model: str | None = None,
     ) -> Settled:  # fmt: skip
-        """Charges the real cost of a hold; the rest of it returns."""
-        return self._send(_calls.settle(hold, Scope(team, member), credits, usage))
+        """Charges the real cost of a hold; the rest of it returns. `model` counts where the hold named none."""
+        return self._send(_calls.settle(hold, Scope(team, member), credits, usage, model))
 
     def release(self, hold: str, *, team: str | None = None, member: str | None = None) -> Released:
         """Cancels a hold; all of it returns."""

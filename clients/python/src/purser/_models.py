@@ -13,11 +13,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Usage:
-    """What a call has used, to be priced by the rate card."""
+    """What a call has used, or may use, to be priced by the rate card. What is left out is nothing; but before the call
+    `output_tokens` left out are as many as the card says for the model."""
 
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     cached_input_tokens: int | None = None
+    """Those of `input_tokens` that the model had cached."""
+    reasoning_tokens: int | None = None
+    """Those of `output_tokens` that the model spent on reasoning."""
+    images: int | None = None
+    seconds: Decimal | int | str | None = None
+    """Of sound or film."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Allowed:
     id: str | None = None
     expires_at: datetime | None = None
     """Of a hold."""
+    output_tokens: int | None = None
+    """Of a hold with `usage`: how long the answer may be that is paid for."""
     replayed: bool = False
     """The same id was answered before."""
 

@@ -10,7 +10,7 @@ use std::fmt::Display;
 use super::row::EntryRow;
 
 /// The header line's names: those of the JSON fields, in the same order.
-pub const NAMES: [&str; 28] = [
+pub const NAMES: [&str; 29] = [
     "position",
     "at",
     "kind",
@@ -34,6 +34,7 @@ pub const NAMES: [&str; 28] = [
     "late",
     "refers_to",
     "model",
+    "rates",
     "grant",
     "actor",
     "incarnation",
@@ -55,7 +56,7 @@ pub fn lines(header: bool, rows: &[EntryRow]) -> Vec<u8> {
 }
 
 /// A row's cells; empty for what does not apply.
-fn cells(row: &EntryRow) -> [String; 28] {
+fn cells(row: &EntryRow) -> [String; 29] {
     [
         cell(row.position),
         cell(row.at.0),
@@ -80,6 +81,7 @@ fn cells(row: &EntryRow) -> [String; 28] {
         cell(row.late),
         maybe(row.refers_to.as_ref().map(|v| &v.0)),
         maybe(row.model.as_deref()),
+        maybe(row.rates.as_deref()),
         maybe(row.grant),
         maybe(row.actor.as_deref()),
         maybe(row.incarnation),

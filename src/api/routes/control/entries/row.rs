@@ -83,6 +83,9 @@ pub struct EntryRow {
     /// The model, where one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The version of the rate card that priced it; of a hold, that prices its settle. 16 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rates: Option<String>,
     /// The grant's number within the subscription.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<u64>,
@@ -130,6 +133,7 @@ impl From<LedgerEntry> for EntryRow {
             late: entry.late,
             refers_to: entry.refers_to.map(Wire),
             model: entry.model.map(|model| model.to_string()),
+            rates: entry.rates.map(|rates| rates.to_string()),
             grant: entry.grant,
             actor: entry.actor,
             incarnation: entry.incarnation,
