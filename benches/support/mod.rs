@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+pub mod floor;
 pub mod handles;
 pub mod single;
 
