@@ -98,6 +98,10 @@ impl<L: Log> Meter<L> {
             return;
         }
         holding::return_ended(book, round.now);
+        if round.tells_all {
+            // With every sync until the root answers: it may not know the account, and wait for what is held of it.
+            self.pace_book(pace, &id, round.now);
+        }
         let pace = pace.get_or_insert_with(|| self.pace_anew(Leased::Funds(id.clone()), round.now));
         let made = pace.plan(book.free(round.now), waiting, Credits::ZERO, round);
         let start = book.funds.last().map(|funds| funds.window.start);

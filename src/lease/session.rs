@@ -41,6 +41,11 @@ impl Session {
         anew
     }
 
+    /// The store knows nothing of this run any more: all is told it again, and its control followed anew.
+    pub fn forgotten(&mut self) {
+        (self.told, self.config, self.has_forgotten) = (None, 0, true);
+    }
+
     /// Begins the next sync at the instant `sent_at`; the caller fills in what it holds and wants. One
     /// is in flight at a time: the answer of an earlier one is not believed any more.
     pub fn begin(&mut self, host: &str, sent_at: u64) -> Shares {
@@ -108,6 +113,17 @@ mod tests {
 
     fn answer(beat: u64, generation: u64) -> Shared {
         Shared { beat, generation, ..Shared::default() }
+    }
+
+    #[test]
+    fn a_store_that_knows_nothing_of_this_run_is_told_all_and_followed_anew() {
+        let mut session = Session::new(1, 500);
+        session.begin("a", 0);
+        assert!(session.believes(&answer(1, 1)));
+        session.forgotten();
+        let shares = session.begin("a", 100);
+        assert_eq!((shares.tells_all, shares.config), (true, 0), "what it follows is another numbering");
+        assert!(session.believes(&answer(2, 1)) && session.follows_anew() && !session.follows_anew());
     }
 
     #[test]

@@ -26,10 +26,17 @@ pub enum Fault {
     StoreNumbers,
     /// What earlier incarnations spent is not told after a failover.
     ForgetLives,
+    /// An emptied store lends as soon as those have told that it has heard of.
+    LendUnheard,
+    /// What is put again is lent before those have told who named it while it was forgotten.
+    LendUntold,
 }
 
 impl Fault {
-    /// All of them.
+    /// Those that matter where a store forgets everything.
+    pub const OF_EMPTIED: [Self; 3] = [Self::Learning, Self::LendUnheard, Self::LendUntold];
+
+    /// The others, and what matters there too.
     pub const ALL: [Self; 10] = [
         Self::ReclaimByTime,
         Self::Learning,

@@ -13,6 +13,10 @@ use super::sidecar::{Root, Sidecar, State};
 use super::sync::{Reply, Request, SyncRefusal, Synced, admit, granted, new_from};
 use crate::domain::{Credits, Entry, Fact, SubscriptionId, Tally, TeamId, Timestamp, UserId};
 
+/// For so long a store that may have forgotten lends nothing, whoever has told: a beat, and the longest pause
+/// between two tries, in which each sidecar that lives is heard.
+pub const HEARING_MILLIS: u64 = 3_000;
+
 /// What new entries say of one account: its last sums, and what was settled above what was lent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Told {
@@ -80,7 +84,10 @@ pub(super) fn sync(
     let root = rows.root()?;
     let root = follow_generation(rows, root, shares)?;
     let mut sidecar = follow_sidecar(&known, shares, &root, now);
-    let root = end_evidence(rows, root, &sidecar)?;
+    if shares.beat > known.beat {
+        sidecar.unknown = unknown(rows, shares, &root)?;
+    }
+    let root = end_evidence(rows, root, &sidecar, now)?;
     let new_from = new_from(request, known.last);
     let tale = Tale::of(&request.batch.entries[new_from..]);
     let is_lagging = sidecar.config < root.limited;
@@ -160,7 +167,7 @@ fn follow_generation(rows: &mut Rows, root: Root, shares: &Shares) -> Result<Roo
         return Ok(root);
     }
     let root = blocks::retire(rows, root)?;
-    Ok(Root { generation: shares.generation + 1, evidence: true, ..root })
+    Ok(Root { generation: shares.generation + 1, evidence: true, hears_until: Timestamp::MIN, ..root })
 }
 
 fn follow_sidecar(known: &Sidecar, shares: &Shares, root: &Root, now: Timestamp) -> Sidecar {
@@ -180,17 +187,38 @@ fn follow_sidecar(known: &Sidecar, shares: &Shares, root: &Root, now: Timestamp)
     sidecar
 }
 
-/// Lending goes on once every sidecar that may hold something has said what.
-fn end_evidence(rows: &Rows, root: Root, me: &Sidecar) -> Result<Root, Missing> {
+/// [`Sidecar::unknown`] of a sync that names all that is held of subscriptions which are not here.
+fn unknown(rows: &Rows, shares: &Shares, root: &Root) -> Result<u64, Missing> {
+    for (id, positions) in &shares.funds {
+        if !positions.is_empty() && rows.subscription(id)?.is_none() {
+            return Ok(root.config + 1);
+        }
+    }
+    Ok(0)
+}
+
+/// Lending goes on once every sidecar that may hold something has said what: of the store as it was, and of
+/// subscriptions that have been put anew. Those that the store has forgotten have a while to be heard again.
+fn end_evidence(rows: &Rows, root: Root, me: &Sidecar, now: Timestamp) -> Result<Root, Missing> {
     if !root.evidence {
         return Ok(root);
     }
+    let is_first = root.hears_until == Timestamp::MIN;
+    let hears_until = if is_first { now.plus_millis(HEARING_MILLIS) } else { root.hears_until };
     let may_hold = |s: &&Sidecar| matches!(s.state, State::Open | State::Quarantined);
     let others = rows.sidecars()?.filter(|s| s.id != me.id).filter(may_hold);
-    let is_told = others.chain([me]).all(|s| s.generation >= root.generation);
+    let put = root.put;
     #[cfg(feature = "faults")]
-    let is_told = is_told || super::faults::has(super::faults::Fault::Learning);
-    Ok(Root { evidence: !is_told, ..root })
+    let put = if super::faults::has(super::faults::Fault::LendUntold) { 0 } else { put };
+    let has_told = |s: &Sidecar| s.generation >= root.generation && (s.unknown == 0 || s.unknown > put);
+    let (is_told, is_heard) = (others.chain([me]).all(has_told), now >= hears_until);
+    #[cfg(feature = "faults")]
+    let (is_told, is_heard) = {
+        use super::faults::{Fault, has};
+        (is_told || has(Fault::Learning), is_heard || has(Fault::LendUnheard) || has(Fault::Learning))
+    };
+    let is_told = is_told && is_heard;
+    Ok(Root { evidence: !is_told, hears_until, ..root })
 }
 
 /// Makes an incarnation the newest of a sidecar. What earlier ones held is its own to return: it

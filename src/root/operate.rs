@@ -94,7 +94,8 @@ pub fn identify(rows: &mut Rows, identity: &str) -> Result<bool, Missing> {
     let is_first = root.identity.is_empty();
     let root = blocks::retire(rows, root)?;
     let (generation, evidence) = if is_first { (root.generation, root.evidence) } else { (root.generation + 1, true) };
-    rows.put_root(Root { generation, evidence, identity: identity.to_owned(), ..root });
+    let hears_until = Timestamp::MIN;
+    rows.put_root(Root { generation, evidence, hears_until, identity: identity.to_owned(), ..root });
     Ok(!is_first)
 }
 

@@ -95,6 +95,8 @@ pub struct Rows {
     holds: BTreeMap<(u128, Operation), Abandoned>,
     /// Members who had no limit and have one now.
     newly_limited: BTreeSet<(TeamId, UserId)>,
+    /// A subscription has been put that was not there.
+    puts_subscription: bool,
 }
 
 /// One row, for stores that load and save.
@@ -302,6 +304,11 @@ impl Rows {
         self.newly_limited.iter()
     }
 
+    /// Whether a subscription has been put that was not there.
+    pub(super) fn puts_subscription(&self) -> bool {
+        self.puts_subscription
+    }
+
     /// A subscription.
     pub fn subscription(&self, id: &SubscriptionId) -> Result<Option<&Subscription>, Missing> {
         self.need(Key::Subscription(id.clone()))?;
@@ -313,7 +320,7 @@ impl Rows {
         let owner = subscription.terms.owner.clone();
         self.owned.insert(owner, subscription.id.clone());
         self.mark(Key::Subscription(subscription.id.clone()));
-        self.subscriptions.insert(subscription.id.clone(), subscription);
+        self.puts_subscription |= self.subscriptions.insert(subscription.id.clone(), subscription).is_none();
     }
 
     /// Which subscription a user owns.

@@ -80,6 +80,9 @@ pub struct Sidecar {
     pub config: u64,
     /// When it last synced.
     pub synced_at: Timestamp,
+    /// Its last sync named a subscription that is not here: the number of the first change of control that may
+    /// have put it since; 0: it named none.
+    pub unknown: u64,
 }
 
 /// Which store this is, and whether it may have forgotten what it lent. One row.
@@ -91,6 +94,11 @@ pub struct Root {
     pub identity: String,
     /// Nothing is lent until every sidecar has said what it holds.
     pub evidence: bool,
+    /// Nor before this, so that those are heard that the store has forgotten; [`Timestamp::MIN`]: not yet known.
+    pub hears_until: Timestamp,
+    /// The newest change that put a new subscription in a store that may have forgotten: who named it before holds
+    /// something of it.
+    pub put: u64,
     /// Raised by every change of control.
     pub config: u64,
     /// The newest change that gave a limit to a member who had none: who has not taken it over is lent nothing.

@@ -114,6 +114,11 @@ impl Sharer {
         self.closes || self.synced_at.is_none_or(|at| instant.saturating_duration_since(at) >= self.beat)
     }
 
+    /// The store has registered this run anew: it knows nothing of it.
+    pub fn forgotten(&mut self) {
+        self.session.forgotten();
+    }
+
     /// What goes with a batch that others follow.
     pub fn within(&self) -> Shares {
         Shares { remembers_millis: self.remembers_millis, ..self.session.within(&self.host) }

@@ -210,7 +210,10 @@ impl SyncLoop {
             SyncError::Refused(SyncRefusal::RegisterFirst) if self.sharer.is_some() => {
                 let Options { sidecar, incarnation, nonce, .. } = self.options;
                 match self.parts.store.register(sidecar, incarnation, nonce).await {
-                    Ok(Ok(registered)) => registered.last,
+                    Ok(Ok(registered)) => {
+                        self.sharer.as_mut().into_iter().for_each(Sharer::forgotten);
+                        registered.last
+                    }
                     Ok(Err(_)) => return false,
                     // It is away; the next sync asks again.
                     Err(_) => return true,

@@ -26,4 +26,5 @@ pub const FREEZES: Count = Count::new(2, 20);
 pub const PROMOTIONS: Count = Count::new(1, 20);
 pub const THERE_AND_BACK: Count = Count::new(1, 5);
 pub const CUTS: Count = Count::new(12, 56);
+pub const FLUSHES: Count = Count::new(2, 6);
 pub const BOUNDS: Count = Count::new(1, 5);

@@ -34,6 +34,17 @@ pub fn freeze(fleet: &mut Fleet, round: u64) {
     fleet.place.thaw();
 }
 
+/// The store forgets everything; control is asked for again, at once or a little later. Decisions go on.
+pub fn flush(fleet: &mut Fleet, round: u64) {
+    fleet.place.flush();
+    if round % 2 == 1 {
+        thread::sleep(Duration::from_millis(round * 1_331 % 5_000));
+        goes_on(fleet);
+    }
+    fleet.control_again(round as usize % fleet.len());
+    goes_on(fleet);
+}
+
 /// The master is killed, and a Sentinel has its replica take over. Decisions go on.
 pub fn promote(fleet: &mut Fleet, _: u64) {
     fleet.place.crash();

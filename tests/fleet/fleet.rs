@@ -1,5 +1,6 @@
 //! Sidecars on one store, each a process with a data folder of its own.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use purser::clock::Clock;
@@ -19,12 +20,20 @@ pub struct Fleet {
     sidecars: Vec<Option<Purser>>,
     folders: Vec<TempDir>,
     durability: &'static str,
+    /// What control was asked for, to be asked again of a store that has forgotten it.
+    asked: Mutex<Vec<Asked>>,
+}
+
+struct Asked {
+    method: &'static str,
+    path: String,
+    body: Value,
 }
 
 impl Fleet {
     pub fn start(place: Place, sidecars: usize, durability: &'static str) -> Self {
         let folders = (0..sidecars).map(|_| tempfile::tempdir().expect("a temporary folder")).collect();
-        let mut fleet = Self { place, sidecars: Vec::new(), folders, durability };
+        let mut fleet = Self { place, sidecars: Vec::new(), folders, durability, asked: Mutex::default() };
         fleet.sidecars.resize_with(sidecars, || None);
         (0..sidecars).for_each(|at| fleet.restart(at));
         fleet
@@ -58,11 +67,23 @@ impl Fleet {
     }
 
     /// Changes something through a sidecar; patiently, because the store may just be coming back.
-    pub fn control(&self, at: usize, method: &str, path: &str, body: Value) {
+    pub fn control(&self, at: usize, method: &'static str, path: &str, body: Value) {
+        self.ask_control(at, method, path, &body);
+        self.asked.lock().expect("nobody panicked").push(Asked { method, path: path.to_owned(), body });
+    }
+
+    /// Asks for everything again, in its order, of a store that has forgotten it.
+    pub fn control_again(&self, at: usize) {
+        for Asked { method, path, body } in &*self.asked.lock().expect("nobody panicked") {
+            self.ask_control(at, method, path, body);
+        }
+    }
+
+    fn ask_control(&self, at: usize, method: &str, path: &str, body: &Value) {
         let mut last = String::new();
         let done = soon(|| {
             let mut connection = self.client(at).connect().expect("the server takes connections");
-            let (status, text) = connection.send(method, path, Some(&body)).expect("the server answers");
+            let (status, text) = connection.send(method, path, Some(body)).expect("the server answers");
             assert!(status == 503 || (200..300).contains(&status), "{method} {path}: {status} {text}");
             last = text;
             status != 503

@@ -150,6 +150,12 @@ fn there_and_back(kind: Kind) {
 }
 
 #[test]
+fn an_emptied_redis_learns_everything_again_and_nothing_is_overspent() {
+    let trial = Trial::start(Place::start(Kind::Redis), 3, "os", 0);
+    trial.run("`FLUSHALL`", counts::FLUSHES, SETTLED, faults::flush).stop();
+}
+
+#[test]
 fn a_connection_to_postgres_cut_anywhere_costs_nothing() {
     let trial = Trial::start(Place::behind_a_proxy(Kind::Postgres), 3, "os", 0);
     let trial = trial.run("connection cut in a sync", counts::CUTS, ANY_TIME, faults::cut_postgres);

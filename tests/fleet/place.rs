@@ -131,6 +131,12 @@ impl Place {
         }
     }
 
+    /// Forgets everything.
+    pub fn flush(&self) {
+        let Servers::Redis(server) = &self.servers else { unreachable!("only Redis forgets everything") };
+        assert_eq!(server.run("FLUSHALL"), "OK");
+    }
+
     /// Waits until the replica has taken over from a master that was killed, which then follows it.
     pub fn promote(&mut self) {
         let Servers::Sentinel(watched) = &mut self.servers else { unreachable!("only a Sentinel promotes") };

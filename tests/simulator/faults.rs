@@ -5,23 +5,34 @@ use std::sync::Mutex;
 
 use purser::root::faults::{Fault, seed};
 
+use super::world::World;
+
 /// Seeds within which a mistake must be found.
 const SEEDS_MAX: u64 = 20_000;
 
 #[test]
 fn every_seeded_mistake_is_found() {
+    each_is_found(&Fault::ALL, World::new);
+}
+
+#[test]
+fn every_seeded_mistake_of_an_emptied_store_is_found() {
+    each_is_found(&Fault::OF_EMPTIED, World::emptied);
+}
+
+fn each_is_found(faults: &[Fault], world: fn(u64, bool) -> World) {
     super::silence();
     let steps = super::steps();
     let only = std::env::var("SIM_FAULT").ok();
     let is_wanted = |fault: &Fault| only.as_ref().is_none_or(|only| format!("{fault:?}") == *only);
-    let wanted: Vec<_> = Fault::ALL.into_iter().filter(is_wanted).collect();
+    let wanted: Vec<_> = faults.iter().copied().filter(is_wanted).collect();
     let (count, waiting) = (wanted.len(), Mutex::new(wanted));
     let found = Mutex::new(Vec::new());
     let search = || {
         while let Some(fault) = waiting.lock().expect("no run panics").pop() {
             seed(Some(fault));
             let caught = (0..SEEDS_MAX).find_map(|at| {
-                let why = super::run(at, steps, false).err()?;
+                let why = super::run_in(world, at, steps, false).err()?;
                 let overspends = ["were allowed", "is claimed than there is", "is quarantined"];
                 let is_overspent = overspends.iter().any(|text| why.contains(text));
                 // What is lost by carefulness is no overspending.

@@ -19,6 +19,9 @@ impl World {
     pub fn heal(&mut self) {
         self.under_way.clear();
         self.lenders.heal();
+        while !self.asked_again.is_empty() {
+            self.ask_again();
+        }
         // Of several processes of one sidecar the last that was started stays.
         for at in 0..self.processes.len() {
             let id = self.processes[at].id;
@@ -71,7 +74,7 @@ impl World {
     }
 
     /// A process syncs until everything it had is told.
-    fn exchange(&mut self, at: usize) {
+    pub fn exchange(&mut self, at: usize) {
         for _ in 0..200 {
             let now = self.processes[at].now(&self.shared, self.start);
             let request = self.processes[at].request(&mut self.shared, now);

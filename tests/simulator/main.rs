@@ -22,8 +22,13 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use world::World;
+
 /// Seeds of one run of the tests.
 const SEEDS: u64 = 10_000;
+
+/// Seeds of worlds whose store is emptied.
+const EMPTIED_SEEDS: u64 = 300;
 
 /// Steps of one seed.
 const STEPS: u32 = 300;
@@ -43,7 +48,12 @@ fn silence() {
 
 /// Runs one seed; answers what did not hold.
 fn run(seed: u64, steps: u32, is_told: bool) -> Result<(), String> {
-    let ran = catch_unwind(AssertUnwindSafe(|| world::World::new(seed, is_told).run(steps)));
+    run_in(World::new, seed, steps, is_told)
+}
+
+/// Runs one seed in a world of its kind; answers what did not hold.
+fn run_in(world: fn(u64, bool) -> World, seed: u64, steps: u32, is_told: bool) -> Result<(), String> {
+    let ran = catch_unwind(AssertUnwindSafe(|| world(seed, is_told).run(steps)));
     ran.map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
@@ -51,12 +61,12 @@ fn run(seed: u64, steps: u32, is_told: bool) -> Result<(), String> {
 }
 
 /// Runs seeds on all cores; answers the first failures.
-fn run_all(seeds: &[u64], steps: u32) -> Vec<(u64, String)> {
+fn run_all(world: fn(u64, bool) -> World, seeds: &[u64], steps: u32) -> Vec<(u64, String)> {
     silence();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let parts: Vec<&[u64]> = seeds.chunks(seeds.len().div_ceil(threads).max(1)).collect();
     let run_part = |part: &[u64]| -> Vec<(u64, String)> {
-        let failed = part.iter().filter_map(|&seed| run(seed, steps, false).err().map(|why| (seed, why)));
+        let failed = part.iter().filter_map(|&seed| run_in(world, seed, steps, false).err().map(|why| (seed, why)));
         failed.take(3).collect()
     };
     std::thread::scope(|scope| {
@@ -73,7 +83,7 @@ fn many_sidecars_never_overspend_and_strand_nothing() {
     }
     let kept = include_str!("../seeds.txt").lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
     let seeds: Vec<u64> = kept.chain(0..number("SIM_SEEDS", SEEDS)).collect();
-    let failed = run_all(&seeds, steps());
+    let failed = run_all(World::new, &seeds, steps());
     let told: Vec<_> = failed
         .iter()
         .map(|(seed, why)| {
@@ -82,4 +92,16 @@ fn many_sidecars_never_overspend_and_strand_nothing() {
         .collect();
     println!("{}", told.join("\n"));
     assert!(failed.is_empty(), "{} seeds failed; add them to tests/seeds.txt:\n{}", failed.len(), told.join("\n"));
+}
+
+/// `SIM_EMPTIED_SEED=7` runs one seed and tells its steps, `SIM_EMPTIED_SEEDS` sets how many.
+#[test]
+fn a_store_that_is_emptied_and_asked_again_overspends_nothing() {
+    if let Ok(seed) = std::env::var("SIM_EMPTIED_SEED") {
+        let seed = seed.parse().expect("SIM_EMPTIED_SEED is a number");
+        return run_in(World::emptied, seed, steps(), true).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+    let seeds: Vec<u64> = (0..number("SIM_EMPTIED_SEEDS", EMPTIED_SEEDS)).collect();
+    let failed = run_all(World::emptied, &seeds, steps());
+    assert!(failed.is_empty(), "{failed:?}");
 }

@@ -114,6 +114,8 @@ pub struct Process {
     pub book: Book,
     pub members: [MemberDraws; USERS.len()],
     pub config: Option<(Team, Vec<Member>)>,
+    /// Control has changed something that has not been taken over.
+    pub is_behind: bool,
     pub holds: BTreeMap<OperationId, (usize, Hold)>,
     pub debits: Vec<(OperationId, usize, Timestamp, Credits)>,
     pub waiting: Option<Waiting>,
@@ -158,6 +160,7 @@ impl Process {
             book: Book::new(super::world::id(SUBSCRIPTION), owner),
             members: Default::default(),
             config: None,
+            is_behind: true,
             holds: BTreeMap::new(),
             debits: Vec::new(),
             waiting: None,

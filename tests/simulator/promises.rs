@@ -148,7 +148,9 @@ fn another_store_lends_nothing_until_everybody_has_told() {
     two.generation = 1;
     assert!(two.ask(store, 10).1.withheld, "one has not told");
     one.generation = 1;
-    assert_eq!(one.ask(store, 60).0, credits(60), "the last one to tell");
+    assert!(one.ask(store, 60).1.withheld, "others may be heard yet that it has forgotten");
+    store.now = store.now.plus_millis(3_000);
+    assert_eq!(one.ask(store, 60).0, credits(60));
     assert_eq!(two.ask(store, 10).0, credits(10));
 }
 
@@ -171,8 +173,38 @@ fn a_store_that_has_forgotten_an_account_takes_its_sums_from_who_holds_it() {
     two.generation = 2;
     two.ask(store, 1);
     one.generation = 2;
+    store.now = store.now.plus_millis(3_000);
     one.positions[0].returned = credits(5);
     assert_eq!(one.ask(store, 20).0, credits(70), "what was left is returned, as of every lease that has run out");
+}
+
+#[test]
+fn an_account_that_was_forgotten_is_lent_once_who_named_it_before_it_was_put_again_has_told() {
+    let (mut world, mut one, mut two) = world();
+    one.ask(&mut world.store, 400);
+    one.positions[0].tally.spent = credits(400);
+    world.store.empty();
+    world.store.run(|rows| identify(rows, "1"));
+    for hand in [&mut one, &mut two] {
+        world.store.run(|rows| register(rows, hand.id, 1, hand.id)).expect("nobody is known");
+        hand.generation = 1;
+        let shares = hand.shares();
+        hand.send(&mut world.store, shares).expect("it is registered");
+    }
+    world.store.now = world.store.now.plus_millis(60_000);
+    let shares = two.shares();
+    two.send(&mut world.store, shares).expect("it is registered");
+    let terms = purser::root::Terms { seats: 3, credits_per_seat: credits(200), ..world.terms.clone() };
+    world.control(&purser::root::Command::PutSubscription { id: id(SUBSCRIPTION), terms });
+    let store = &mut world.store;
+    assert!(two.ask(store, 300).1.withheld, "one has named it and not told since");
+    let shares = one.shares();
+    one.send(store, shares).expect("it is registered");
+    let (lent, flags) = two.ask(store, 300);
+    assert!(!flags.withheld && credits(0) < lent && lent <= credits(200), "{lent}");
+    let terms = purser::root::Terms { owner: user("dan"), ..world.terms.clone() };
+    world.control(&purser::root::Command::PutSubscription { id: id("other"), terms });
+    assert!(!two.ask(&mut world.store, 300).1.withheld, "nobody has named what else is put");
 }
 
 #[test]

@@ -48,8 +48,9 @@ impl Process {
     /// Registers again, where the store has forgotten that it did.
     pub fn register_again(&mut self, store: &mut Store) {
         let (id, incarnation, nonce) = (self.id, self.incarnation, self.nonce);
-        if store.run(|rows| register(rows, id, incarnation, nonce)).is_err() {
-            self.phase = Phase::Gone;
+        match store.run(|rows| register(rows, id, incarnation, nonce)) {
+            Ok(_) => self.session.forgotten(),
+            Err(_) => self.phase = Phase::Gone,
         }
     }
 

@@ -110,10 +110,24 @@ impl Store {
         self.past.clear();
     }
 
+    /// The store forgets everything; all that is known of it is that it was another one.
+    pub fn empty(&mut self) {
+        let root = Root { identity: "forgotten".to_owned(), ..Root::default() };
+        self.rows = [(Key::Root, Rc::new(Row::Root(root)))].into();
+        self.ledger.clear();
+        self.past.clear();
+        self.identity += 1;
+    }
+
     pub fn subscription(&self) -> &Subscription {
-        match self.rows.get(&Key::Subscription(id(SUBSCRIPTION))).map(|row| &**row) {
-            Some(Row::Subscription(row)) => row,
-            _ => panic!("the subscription is there"),
+        self.known().expect("the subscription is there")
+    }
+
+    /// The subscription, where the store has not forgotten it.
+    pub fn known(&self) -> Option<&Subscription> {
+        match &**self.rows.get(&Key::Subscription(id(SUBSCRIPTION)))? {
+            Row::Subscription(row) => Some(row),
+            _ => None,
         }
     }
 

@@ -139,9 +139,8 @@ impl Process {
                 self.needs[at].is_called = is_called(&lease.flags);
             }
         }
-        if answer.config > self.session.config {
-            self.config = None;
-        }
+        self.session.follows_anew();
+        self.is_behind |= answer.config > self.session.config;
         let now = now.max(self.not_before);
         if let Some(waiting) = self.waiting.take() {
             self.decide(waiting, true, shared, now);
@@ -165,18 +164,19 @@ impl Process {
     /// Takes over what control has changed.
     pub fn follow(&mut self, store: &Store) {
         let (number, rows) = store.config();
-        let mut members = Vec::new();
         for row in rows {
-            match row {
-                purser::root::Row::Team(team) => self.config = Some((team, Vec::new())),
-                purser::root::Row::Member(_, member) => members.push(member),
+            match (row, &mut self.config) {
+                (purser::root::Row::Team(row), Some((team, _))) => *team = row,
+                (purser::root::Row::Team(team), none) => *none = Some((team, Vec::new())),
+                (purser::root::Row::Member(_, member), Some((_, members))) => {
+                    // What the store does not name stays.
+                    members.retain(|known| known.user != member.user);
+                    members.push(member);
+                }
                 _ => {}
             }
         }
-        if let Some((_, known)) = &mut self.config {
-            *known = members;
-        }
-        self.session.config = number;
+        (self.session.config, self.is_behind) = (number, false);
     }
 }
 

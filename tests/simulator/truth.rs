@@ -77,15 +77,17 @@ impl Truth {
     }
 
     /// Notes what came in. What rolled over from a window that went by unseen counts as new.
-    pub fn came_in(&mut self, changes: &[Change], subscription: &Subscription) {
-        for grant in &subscription.grants {
+    pub fn came_in(&mut self, changes: &[Change], subscription: Option<&Subscription>) {
+        for grant in subscription.iter().flat_map(|subscription| &subscription.grants) {
             self.note(grant);
         }
         assert!(changes.len() < 100, "few things come in at once");
     }
 
     fn note(&mut self, grant: &Grant) {
-        let key = (grant.kind, grant.origin.millis(), grant.purchase.clone());
+        // A purchase that is made again of a store that has forgotten it is still the same.
+        let origin = if grant.kind == GrantKind::Purchased { 0 } else { grant.origin.millis() };
+        let key = (grant.kind, origin, grant.purchase.clone());
         let known = self.grants.entry(key).or_insert((0, grant.origin, grant.expires_at));
         known.0 = known.0.max(grant.credits.micros());
     }

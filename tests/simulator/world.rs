@@ -1,5 +1,7 @@
 //! Sidecars, their store and the network between them, and one thing that happens at a time.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use purser::domain::{Access, Credits, Features, Role, SubscriptionId, TeamId, Timestamp, UserId};
 use purser::root::control::control;
 use purser::root::operate::{identify, write_off};
@@ -44,6 +46,8 @@ pub enum Chaos {
     Crashes,
     TakeOvers,
     RollBacks,
+    /// The store forgets everything, and control is asked for again. Nobody dies: only who lives can tell.
+    Emptied,
 }
 
 /// Numbers from one seed.
@@ -78,6 +82,11 @@ pub struct World {
     pub chaos: Chaos,
     pub purchases: u64,
     pub terms: Terms,
+    /// What control was asked for beside: purchases, and the limits that members have now.
+    pub bought: Vec<Command>,
+    pub limits: BTreeMap<&'static str, Option<Credits>>,
+    /// What is still to be asked for again of a store that has forgotten it.
+    pub asked_again: VecDeque<Command>,
 }
 
 impl World {
@@ -88,6 +97,13 @@ impl World {
     /// With a lender of blocks beside the store.
     pub fn beside_a_lender(seed: u64, is_told: bool) -> Self {
         Self::with(seed, is_told, true)
+    }
+
+    /// With a store that is emptied again and again.
+    pub fn emptied(seed: u64, is_told: bool) -> Self {
+        let mut world = Self::with(seed, is_told, false);
+        world.chaos = Chaos::Emptied;
+        world
     }
 
     fn with(seed: u64, is_told: bool, has_lender: bool) -> Self {
@@ -116,15 +132,14 @@ impl World {
             start,
             chaos,
             purchases: 0,
-            terms: terms.clone(),
+            terms,
+            bought: Vec::new(),
+            limits: [("ana", None), ("bob", Some(credits(40))), ("cyd", None)].into(),
+            asked_again: VecDeque::new(),
         };
         world.store.run(|rows| identify(rows, "0"));
-        world.control(&Command::PutSubscription { id: id(SUBSCRIPTION), terms });
-        world.control(&Command::PutTeam { id: team(TEAM), name: None, owner: Some(user("ana")) });
-        for (name, limit) in [("ana", None), ("bob", Some(40)), ("cyd", None)] {
-            let role = if name == "ana" { Role::Owner } else { Role::Member };
-            let settings = Settings { role, access: Access::Credits, limit: limit.map(credits), opted_out: false };
-            world.control(&Command::PutMember { team: team(TEAM), user: user(name), settings });
+        for command in world.all_of_control() {
+            world.control(&command);
         }
         world.shared.truth.caps.insert("bob", credits(40).micros());
         for number in 1..=2 + world.random.below(3) {
@@ -170,6 +185,21 @@ impl World {
         }
     }
 
+    /// All that control was asked for, as it stands now.
+    pub fn all_of_control(&self) -> Vec<Command> {
+        let mut all = vec![
+            Command::PutSubscription { id: id(SUBSCRIPTION), terms: self.terms.clone() },
+            Command::PutTeam { id: team(TEAM), name: None, owner: Some(user("ana")) },
+        ];
+        all.extend(self.limits.iter().map(|(name, limit)| {
+            let role = if *name == "ana" { Role::Owner } else { Role::Member };
+            let settings = Settings { role, access: Access::Credits, limit: *limit, opted_out: false };
+            Command::PutMember { team: team(TEAM), user: user(name), settings }
+        }));
+        all.extend(self.bought.iter().cloned());
+        all
+    }
+
     pub fn control(&mut self, command: &Command) {
         let (actor, now) = (Actor::Service("sim".to_owned()), self.store.now);
         let done = self.store.run(|rows| control(rows, command, &actor, now));
@@ -177,12 +207,15 @@ impl World {
         self.store.keep();
         if let Ok(done) = done {
             self.tell(|| format!("control {command:?}"));
-            self.shared.truth.came_in(&done.changes, self.store.subscription());
+            self.shared.truth.came_in(&done.changes, self.store.known());
         }
     }
 
     fn step(&mut self) {
         self.lenders.step();
+        if !self.asked_again.is_empty() && self.random.once_in(4) {
+            self.ask_again();
+        }
         match self.random.below(100) {
             0..34 => self.act(),
             34..54 => self.begin_sync(),
@@ -198,7 +231,7 @@ impl World {
         self.random.below(self.processes.len() as u64) as usize
     }
 
-    fn act(&mut self) {
+    pub fn act(&mut self) {
         let (at, what) = (self.any(), self.random.below(10));
         let most = if self.random.once_in(6) { 25 } else { 6 };
         let amount = self.lenders.scaled(credits(1 + self.random.below(most)));
@@ -212,7 +245,7 @@ impl World {
             }
             (Phase::Registering, _) => self.register(at, now),
             (Phase::Gone, _) => {}
-            (Phase::Running, _) if process.config.is_none() => process.follow(&self.store),
+            (Phase::Running, _) if process.is_behind => process.follow(&self.store),
             (Phase::Running, 0..7) => {
                 for _ in 0..self.lenders.asks_at_once() {
                     process.ask(Waiting { user: who, credits: amount, is_hold }, &mut self.shared, now);
@@ -263,7 +296,7 @@ impl World {
         }
     }
 
-    fn deliver(&mut self) {
+    pub fn deliver(&mut self) {
         if self.under_way.is_empty() {
             return;
         }
@@ -283,12 +316,12 @@ impl World {
         match message {
             Message::Ask(from, request) => {
                 let now = self.store.now;
-                let before = self.store.subscription().leases_of(request.sidecar);
+                let before = self.store.known().map_or(Vec::new(), |row| row.leases_of(request.sidecar));
                 let answer = self.store.run(|rows| sync(rows, &request, now));
                 let answer = answer.map(|(reply, synced)| {
                     let new = &request.batch.entries[synced.new_from..];
                     self.store.ledger.entry(request.sidecar).or_default().extend_from_slice(new);
-                    self.shared.truth.came_in(&synced.changes, self.store.subscription());
+                    self.shared.truth.came_in(&synced.changes, self.store.known());
                     assert!(!synced.overdrawn || faulty(), "sidecar {} is quarantined", request.sidecar);
                     reply
                 });
@@ -309,7 +342,8 @@ impl World {
 
     fn pass(&mut self) {
         let millis = match self.random.below(40) {
-            0 => 3_600_000 + self.random.below(6 * DAY_MILLIS),
+            // Of windows that have passed an emptied store is not told everything.
+            0 if self.chaos != Chaos::Emptied => 3_600_000 + self.random.below(6 * DAY_MILLIS),
             1..4 => 20_000 + self.random.below(100_000),
             4..12 => 2_000 + self.random.below(5_000),
             _ => self.random.below(1_200),
@@ -334,7 +368,8 @@ fn faulty() -> bool {
     #[cfg(feature = "faults")]
     return {
         use purser::root::faults::{Fault, has};
-        Fault::ALL.into_iter().any(|fault| fault != Fault::GrantsAsDeltas && has(fault))
+        let mut all = Fault::ALL.into_iter().chain(Fault::OF_EMPTIED);
+        all.any(|fault| fault != Fault::GrantsAsDeltas && has(fault))
     };
     #[cfg(not(feature = "faults"))]
     false

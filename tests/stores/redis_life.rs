@@ -15,6 +15,9 @@ use crate::proxy::{Mode, Proxy, Trap};
 use crate::redis::{Server, cluster};
 use crate::support::*;
 
+/// For how long a store that may have forgotten hears before it lends.
+const HEARING_MILLIS: u64 = 3_000;
+
 /// The pool of the tests, and two sidecars that have been lent a part.
 async fn two_peers(store: &dyn Store) -> [Peer; 2] {
     control(store, |rows| put_subscription(rows, "s", &terms("ana"), now())).await;
@@ -43,6 +46,9 @@ async fn evidence(store: &dyn Store, [one, other]: &mut [Peer; 2], generation: u
         assert_eq!((shared.generation, Peer::is_withheld(&shared)), (generation, true), "the other has not told");
     }
     other.sync_soon(store, "0").await;
+    let shared = other.sync_soon(store, "0").await;
+    assert!(Peer::is_withheld(&shared), "both have told; a third may be heard yet");
+    (one.now, other.now) = (one.now.plus_millis(HEARING_MILLIS), other.now.plus_millis(HEARING_MILLIS));
     let shared = other.sync_soon(store, "0").await;
     assert!(!Peer::is_withheld(&shared), "both have told");
     assert_eq!([one.granted(), other.granted()], before, "nothing was lent and nothing forgotten");
@@ -113,6 +119,7 @@ fn a_killed_redis_has_every_batch_that_it_answered() {
             assert_eq!(peers.each_ref().map(|peer| peer.generation), [round; 2]);
             assert_eq!(store.audit().await.expect("it is audited").listed, []);
         }
+        peers[0].now = peers[0].now.plus_millis(HEARING_MILLIS);
         let shared = peers[0].sync(&*store, "150").await.expect("the store answers");
         assert!(!Peer::is_withheld(&shared) && peers[0].granted() > credits("100"), "lending goes on");
     });

@@ -186,9 +186,11 @@ fn shared() -> BoxedStrategy<Shared> {
                     beat: n[4],
                     config: n[5],
                     synced_at: at,
+                    unknown: n[0],
                 };
                 let (generation, config, limited, lender) = (n[3], n[5], n[0], id ^ nonce);
-                let root = Root { generation, identity: host, evidence, config, limited, lender };
+                let (identity, hears_until, put) = (host, start, n[1]);
+                let root = Root { generation, identity, evidence, hears_until, put, config, limited, lender };
                 Shared { root, sidecar, subscription, funds }
             },
         )

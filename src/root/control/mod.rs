@@ -48,6 +48,10 @@ pub fn control(
 fn number(rows: &mut Rows) -> Result<(), Missing> {
     let mut root = rows.root()?;
     root.config += 1;
+    if rows.puts_subscription() && root.generation > 0 {
+        // It may be one that was forgotten: whoever holds something of it tells first.
+        (root.evidence, root.put) = (true, root.config);
+    }
     let limited: Vec<_> = rows.newly_limited().cloned().collect();
     for (team, user) in limited {
         let known = rows.member_funds(&team, &user)?.cloned();

@@ -24,6 +24,7 @@ const SIDECARS: Table = Table {
         ("beat", Int),
         ("config", Int),
         ("synced_at", At),
+        ("unknown", Int),
     ],
     key: 1,
 };
@@ -38,6 +39,8 @@ const ROOT: Table = Table {
         ("config", Int),
         ("limited", Int),
         ("lender", Id),
+        ("hears_until", At),
+        ("put", Int),
     ],
     key: 1,
 };
@@ -56,6 +59,7 @@ fn read(row: &PgRow) -> Result<Sidecar, Failure> {
         beat: row.count()?,
         config: row.count()?,
         synced_at: row.time()?,
+        unknown: row.count()?,
     })
 }
 
@@ -85,6 +89,8 @@ pub async fn root(conn: &mut PgConnection) -> Result<Option<Root>, Failure> {
         config: row.count()?,
         limited: row.count()?,
         lender: row.word_by(uuid)?,
+        hears_until: row.time()?,
+        put: row.count()?,
     }))
 }
 
@@ -97,6 +103,7 @@ pub async fn save(conn: &mut PgConnection, rows: &[&Sidecar]) -> Result<(), Fail
         arrays.put(rows, |row| kept(&row.host)).put(rows, |row| row.state.as_str());
         arrays.put_count(rows, |row| row.generation).put_count(rows, |row| row.beat);
         arrays.put_count(rows, |row| row.config).put(rows, |row| Time::from(row.synced_at));
+        arrays.put_count(rows, |row| row.unknown);
     });
     save.await
 }
@@ -107,7 +114,8 @@ pub async fn save_root(conn: &mut PgConnection, rows: &[&Root]) -> Result<(), Fa
         arrays.put(rows, |_| true).put_count(rows, |row| row.generation);
         arrays.put(rows, |row| kept(&row.identity)).put(rows, |row| row.evidence);
         arrays.put_count(rows, |row| row.config).put_count(rows, |row| row.limited);
-        arrays.put(rows, |row| text(row.lender));
+        arrays.put(rows, |row| text(row.lender)).put(rows, |row| Time::from(row.hears_until));
+        arrays.put_count(rows, |row| row.put);
     });
     save.await
 }

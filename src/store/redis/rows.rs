@@ -260,6 +260,8 @@ struct SidecarRow {
     config: u64,
     #[serde(with = "text::time")]
     synced_at: Timestamp,
+    #[serde(default, skip_serializing_if = "is_none_said")]
+    unknown: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -268,6 +270,10 @@ struct RootRow {
     generation: u64,
     identity: String,
     evidence: bool,
+    #[serde(with = "text::time", default, skip_serializing_if = "is_none_said")]
+    hears_until: Timestamp,
+    #[serde(default, skip_serializing_if = "is_none_said")]
+    put: u64,
     config: u64,
     limited: u64,
     #[serde(with = "text", default)]
