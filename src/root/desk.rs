@@ -61,7 +61,8 @@ impl Desk {
             let told = told.and_then(|told| told.get(&start)).copied();
             if position.is_some() || told.is_some() {
                 let holder = account.of_mut(self.sidecar);
-                let is_forgotten = position.is_some_and(|position| holder.saw(position));
+                // By a late report who settled above its holds could not be excused.
+                let is_forgotten = position.is_some_and(|position| self.is_newest && holder.saw(position));
                 found.regressions += u64::from(is_forgotten);
                 let told = told.unwrap_or_default().or(position.filter(|_| self.is_newest));
                 if let (true, Some(position)) = (is_forgotten, position) {

@@ -103,5 +103,6 @@ fn a_store_that_is_emptied_and_asked_again_overspends_nothing() {
     }
     let seeds: Vec<u64> = (0..number("SIM_EMPTIED_SEEDS", EMPTIED_SEEDS)).collect();
     let failed = run_all(World::emptied, &seeds, steps());
+    println!("{failed:?}");
     assert!(failed.is_empty(), "{failed:?}");
 }
