@@ -62,10 +62,12 @@ impl Desk {
             if position.is_some() || told.is_some() {
                 let holder = account.of_mut(self.sidecar);
                 // By a late report who settled above its holds could not be excused.
-                let is_forgotten = position.is_some_and(|position| self.is_newest && holder.saw(position));
-                found.regressions += u64::from(is_forgotten);
+                let owed = holder.owed.checked_add(told.unwrap_or_default().owed).unwrap_or(Credits::MAX);
+                let more = position.filter(|_| self.is_newest).map_or(Credits::ZERO, |position| holder.saw(position));
+                // After a restart what was settled above counts as lent.
+                found.regressions += u64::from(more > owed);
                 let told = told.unwrap_or_default().or(position.filter(|_| self.is_newest));
-                if let (true, Some(position)) = (is_forgotten, position) {
+                if let (false, Some(position)) = (more.is_zero(), position) {
                     holder.excuse(position);
                 }
                 let is_sound = holder.merge(told, position);
@@ -134,15 +136,15 @@ impl Desk {
 }
 
 impl Holder {
-    /// Takes note of what the holder was told to be lent; whether the store had forgotten it.
-    pub(super) fn saw(&mut self, position: &Position) -> bool {
+    /// Takes note of what the holder was told to be lent; answers how much of it is not known here.
+    pub(super) fn saw(&mut self, position: &Position) -> Credits {
         #[cfg(feature = "faults")]
         if super::faults::has(super::faults::Fault::StaleStore) {
-            return false;
+            return Credits::ZERO;
         }
-        let is_forgotten = position.granted > self.granted;
+        let more = position.granted.saturating_sub(self.granted);
         self.granted = self.granted.max(position.granted);
-        is_forgotten
+        more
     }
 
     /// Who was forgotten may have settled above its holds in entries that came before the account was known

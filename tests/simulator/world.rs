@@ -323,6 +323,8 @@ impl World {
                     self.store.ledger.entry(request.sidecar).or_default().extend_from_slice(new);
                     self.shared.truth.came_in(&synced.changes, self.store.known());
                     assert!(!synced.overdrawn || faulty(), "sidecar {} is quarantined", request.sidecar);
+                    let may_forget = self.shared.truth.is_rolled_back || self.lenders.has_lost_track || faulty();
+                    assert!(synced.regressions == 0 || may_forget, "the store has forgotten nothing");
                     reply
                 });
                 self.tell(|| format!("the store answers {from:?}: {answer:?}"));
