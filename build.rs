@@ -6,8 +6,12 @@ use protox::Compiler;
 use protox::prost::Message;
 
 /// The files with services or messages that the code names.
-const FILES: [&str; 3] =
-    ["purser/v1/purser.proto", "google/rpc/status.proto", "envoy/service/auth/v3/external_auth.proto"];
+const FILES: [&str; 4] = [
+    "purser/v1/purser.proto",
+    "google/rpc/status.proto",
+    "envoy/service/auth/v3/external_auth.proto",
+    "envoy/service/ratelimit/v3/rls.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");

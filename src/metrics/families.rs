@@ -81,6 +81,13 @@ pub(super) const HOLDS_REPRICED: Family = family(
     &[],
     "Settles priced by the rate card in force, because the card of the hold is lost.",
 );
+pub(super) const HOLDS_UNTOLD: Family = family(
+    "purser_holds_untold_total",
+    Counter,
+    Count,
+    &[],
+    "Holds whose call was answered through Envoy without telling what it used: they expire uncharged.",
+);
 pub(super) const UNFLUSHED_CREDITS: Family = family(
     "purser_unflushed_credits",
     Gauge,
@@ -303,12 +310,13 @@ pub(super) const BUILD_INFO: Family =
     family("purser_build_info", Gauge, Count, &["version"], "Always 1; the label says which version runs.");
 
 /// Every metric there is.
-pub const FAMILIES: [Family; 43] = [
+pub const FAMILIES: [Family; 44] = [
     DECISIONS,
     DECISION_SECONDS,
     OPEN_HOLDS,
     HOLD_ENDS,
     HOLDS_REPRICED,
+    HOLDS_UNTOLD,
     UNFLUSHED_CREDITS,
     UNFLUSHED_ENTRIES,
     FLUSH_LAG,

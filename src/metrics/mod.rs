@@ -100,6 +100,8 @@ pub struct Holds {
     pub expired: Counter,
     /// Settles priced by the rate card in force, because the hold's is lost.
     pub repriced: Counter,
+    /// Holds whose call was answered and did not tell what it used.
+    pub untold: Counter,
 }
 
 /// The way to the store.
@@ -236,6 +238,7 @@ impl Holds {
             released: ends("release"),
             expired: ends("expire"),
             repriced: counter(recorder, &families::HOLDS_REPRICED, vec![]),
+            untold: counter(recorder, &families::HOLDS_UNTOLD, vec![]),
         }
     }
 }

@@ -37,6 +37,11 @@ impl Caller {
         Self { key, ..self.clone() }
     }
 
+    /// The same caller on connections of its own.
+    pub fn anew(&self) -> Self {
+        Self::new(self.address, self.key)
+    }
+
     /// A call of a model with a small body.
     pub async fn chat(&self) -> Answer {
         self.call("POST", "/v1/chat/completions", &[]).await

@@ -110,7 +110,7 @@ pub async fn a_stream_is_not_held_back(scene: &Scene, ana: &Caller) {
     };
     assert_eq!(read().await, "data: one\n\n");
     scene.upstream.second_part.add_permits(1);
-    assert_eq!(read().await, "data: two\n\n");
+    assert!(read().await.starts_with(b"data: two\n\n"));
 }
 
 /// What the model answers is handed on as it is, an error too: it is not taken for a denial.

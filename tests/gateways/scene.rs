@@ -71,6 +71,20 @@ impl Scene {
         self.client().call("GET", "/v1/teams/acme/pool", None)["used"].as_str().expect("an amount").to_owned()
     }
 
+    /// Waits until no hold is open on the pool.
+    pub async fn nothing_is_held(&self) {
+        let clock = Clock::system();
+        let deadline = clock.instant() + REACHES_THE_LEDGER;
+        loop {
+            let held = self.client().call("GET", "/v1/teams/acme/pool", None)["held"].clone();
+            if held == "0" {
+                return;
+            }
+            assert!(clock.instant() < deadline, "{held} credits stay held");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The debits of the ledger, oldest first, once there are `count`: id, member, credits.
     pub async fn debits(&self, count: usize) -> Vec<(String, String, String)> {
         let clock = Clock::system();

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
 use http_body_util::channel::Channel;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -51,10 +51,17 @@ impl Upstream {
 async fn tell(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
     upstream.count();
     let id = headers.get("purser-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    axum::Json(json!({ "purser_id": id, "body": String::from_utf8_lossy(&body) })).into_response()
+    axum::Json(json!({ "purser_id": id, "body": String::from_utf8_lossy(&body), "usage": usage() })).into_response()
 }
 
-/// Two parts; the second is sent only when the test says so.
+/// What each call has used.
+fn usage() -> Value {
+    json!({
+        "prompt_tokens": 812, "completion_tokens": 400, "total_tokens": 1212, "prompt_tokens_details": { "cached_tokens": 512 }
+    })
+}
+
+/// Two parts, of which the second is sent only when the test says so, and then what the call has used.
 async fn stream(State(upstream): State<Upstream>) -> Response {
     upstream.count();
     let (mut sender, body) = Channel::<Bytes>::new(1);
@@ -63,6 +70,8 @@ async fn stream(State(upstream): State<Upstream>) -> Response {
         let _ = sender.send_data(Bytes::from_static(b"data: one\n\n")).await;
         upstream.second_part.acquire().await.expect("never closed").forget();
         let _ = sender.send_data(Bytes::from_static(b"data: two\n\n")).await;
+        let used = format!("data: {}\n\ndata: [DONE]\n\n", json!({ "choices": [], "usage": usage() }));
+        let _ = sender.send_data(Bytes::from(used)).await;
     });
     Response::builder().header("content-type", "text/event-stream").body(Body::new(body)).expect("a response")
 }

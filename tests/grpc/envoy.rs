@@ -1,14 +1,17 @@
-//! What Envoy's `ext_authz` is answered; `tests/gateways` has the real one before it.
+//! What Envoy's `ext_authz` and `ratelimit` are answered; `tests/gateways` has the real one before it.
 
 use std::collections::BTreeMap;
 
 use prost_types::value::Kind;
 use purser::api::grpc::wire::envoy::config::core::v3::HeaderValueOption;
+use purser::api::grpc::wire::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
+use purser::api::grpc::wire::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use purser::api::grpc::wire::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use purser::api::grpc::wire::envoy::service::auth::v3::check_response::HttpResponse;
 use purser::api::grpc::wire::envoy::service::auth::v3::{
     AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
+use purser::api::grpc::wire::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use serde_json::Value;
 use tonic::{Code, Status};
 
@@ -145,4 +148,42 @@ async fn envoy_says_who_it_is_too() {
     let refused = ask(&client, &ANA, &[]).await.expect_err("is not known");
     assert_eq!((refused.code(), problem(&refused).code.as_str()), (Code::Unauthenticated, "unauthorized"));
     ask(&client.with(&[crate::sidecar::GATEWAY]), &ANA, &[]).await.expect("answers");
+}
+
+/// A descriptor of a hold on `acme`.
+fn descriptor(id: &str, entry: (&str, &str), hits_addend: Option<u64>) -> RateLimitDescriptor {
+    let named = |(key, value): (&str, &str)| Entry { key: key.to_owned(), value: value.to_owned() };
+    RateLimitDescriptor { entries: [("id", id), ("team", "acme"), entry].map(named).into(), hits_addend }
+}
+
+async fn over(client: &Client, descriptors: Vec<RateLimitDescriptor>) -> Result<RateLimitResponse, Status> {
+    let request = RateLimitRequest { domain: "purser".to_owned(), descriptors, hits_addend: 0 };
+    client.call("/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", request).await
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_settles_its_hold_above_the_limit_too_or_releases_it() {
+    let (sidecar, client) = open().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let extensions = [&ANA[..2], &[("credits", "2")]].concat();
+        ids.push(facts(&ask(&client, &extensions, &[]).await.expect("answers"))["id"].clone());
+    }
+    let settles = vec![
+        descriptor(&ids[0], ("unit", "micro_credits"), Some(11_000_000)),
+        descriptor(&ids[0], ("outcome", "answered"), None),
+    ];
+    let answer = over(&client, settles.clone()).await.expect("answers");
+    assert_eq!((answer.overall_code, answer.statuses.len()), (1, 2));
+    over(&client, settles).await.expect("the same once more changes nothing");
+    over(&client, vec![descriptor(&ids[1], ("outcome", "failed"), None)]).await.expect("answers");
+    over(&client, vec![descriptor(&ids[2], ("outcome", "answered"), None)]).await.expect("answers");
+    let pool = sidecar.get("/v1/teams/acme/pool").await.ok();
+    assert_eq!((&pool["used"], &pool["held"]), (&Value::from("11"), &Value::from("2")));
+    assert!(sidecar.get("/metrics").await.body.contains("purser_holds_untold_total 1\n"));
+    let nobody = RateLimitDescriptor { entries: vec![], hits_addend: Some(1) };
+    let refused = over(&client, vec![nobody]).await.expect_err("names no hold");
+    assert_eq!(problem(&refused).field.as_deref(), Some("descriptors.0.id"));
+    let unknown = over(&client, vec![descriptor("none", ("unit", "micro_credits"), Some(1))]).await;
+    assert_eq!(unknown.expect_err("there is none").code(), Code::NotFound);
 }

@@ -106,6 +106,7 @@ async fn reflection_lists_every_service_and_shows_its_messages() {
     names.sort_unstable();
     let expected = [
         "envoy.service.auth.v3.Authorization",
+        "envoy.service.ratelimit.v3.RateLimitService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "purser.v1.Purser",

@@ -25,7 +25,7 @@ const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerR
 pub const DECIDE: &str = "/purser.v1.Purser/Decide";
 
 /// Every call, by its path.
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/purser.v1.Purser/Debit",
     "/purser.v1.Purser/Hold",
     "/purser.v1.Purser/Check",
@@ -36,6 +36,7 @@ const PATHS: [&str; 13] = [
     "/purser.v1.Purser/Balance",
     DECIDE,
     "/envoy.service.auth.v3.Authorization/Check",
+    "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

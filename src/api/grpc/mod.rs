@@ -3,7 +3,7 @@
 //! A message becomes the same struct as a body of the HTTP interface and is asked by the same functions; what
 //! comes of it becomes a message again. So no rule, range or role is written here.
 
-mod answer;
+pub(super) mod answer;
 mod balances;
 mod calls;
 mod decide;
@@ -21,12 +21,13 @@ use tonic::Status;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 
-use super::envoy::Envoy;
+use super::envoy::{Envoy, Settling};
 use super::state::App;
 use crate::config;
 use calls::Calls;
 use health::Health;
 use wire::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use wire::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use wire::purser::purser_server::PurserServer;
 
 /// Why there is a caller in a request's extensions.
@@ -38,6 +39,7 @@ pub fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) ->
     let calls = PurserServer::new(Calls::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
     let health = HealthServer::new(Health::new(app.clone(), closing)).max_decoding_message_size(bytes_max);
     let envoy = AuthorizationServer::new(Envoy::new(app.clone(), envoy)).max_decoding_message_size(bytes_max);
+    let settling = RateLimitServiceServer::new(Settling::new(app.clone())).max_decoding_message_size(bytes_max);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -48,6 +50,7 @@ pub fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) ->
         .route_service(&path_of(&calls), calls)
         .route_service(&path_of(&health), health)
         .route_service(&path_of(&envoy), envoy)
+        .route_service(&path_of(&settling), settling)
         .route_service(&path_of(&reflection), reflection)
         .fallback(unknown)
         .layer(guard::Guards::new(app))
