@@ -12,8 +12,7 @@ use parking_lot::Mutex;
 use super::format::{RECORD_HEADER_BYTES, put_record_header};
 use super::{Latch, Refused, Seq};
 
-/// Entries that are not yet written, and the account of their bytes, which changes under the tail's lock alone and is read
-/// without it.
+/// Entries that are not yet written, and the account of their bytes, which changes under the tail's lock alone.
 #[derive(Debug)]
 pub(super) struct Queue {
     tail: Mutex<Tail>,
@@ -82,8 +81,7 @@ impl Queue {
         Ok(Room { queue: self, bytes: wanted })
     }
 
-    /// How many bytes so many records may take, where there is room for them: for now, but where the caller has the tail's
-    /// lock.
+    /// Bytes of so many records, where there is room for them: for now, but where the caller has the tail's lock.
     pub fn check(&self, records: usize, bytes: usize) -> Result<usize, Refused> {
         if bytes > records.saturating_mul(self.payload_max) {
             return Err(Refused::TooLarge { bytes, most: records.saturating_mul(self.payload_max) });
