@@ -12,7 +12,7 @@ PROMTOOL := $(firstword $(shell command -v promtool 2>/dev/null) $(TOOLS)/promto
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 BENCHES := $(wildcard benches/*.rs)
 
-.PHONY: help run test lint fmt bench campaign
+.PHONY: help run test test-gateways lint fmt bench campaign
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,13 @@ endif
 ifneq ($(BENCHES),)
 	PURSER_BENCH_SMOKE=1 $(CARGO) test --locked --bench '*'
 endif
+
+# Apart from `make test` for the size of what LiteLLM installs (780 MB).
+test-gateways: ## try every gateway for real, LiteLLM too; some minutes
+	@scripts/gateways $(TOOLS)
+	$(CARGO) test --locked --test gateways
+	scripts/litellm $(TOOLS) $(CURDIR)/target/debug/purser
+	scripts/litellm $(TOOLS) $(CURDIR)/target/debug/purser latency
 
 lint: ## check the format, the lints and, with cargo-deny, the dependencies
 	$(CARGO) fmt --check
