@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -20,11 +21,13 @@ PROGRAM = Path(os.environ.get("PURSER_BIN", ROOT / "target/debug/purser"))
 class Sidecar:
     """A running Purser: by TCP and by a unix socket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tokens_file: Path | None = None) -> None:
         self.socket = folder / "purser.sock"
         command = [PROGRAM, "serve", "--data", folder / "data", "--log-format", "json"]
         command += ["--http", "127.0.0.1:0", "--http", f"unix:{self.socket}"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PURSER_")}
+        if tokens_file:
+            environment["PURSER_TOKENS_FILE"] = str(tokens_file)
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.url = self._listening()
 
@@ -49,6 +52,13 @@ class Sidecar:
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+def tokens(folder: Path, admin: str) -> Path:
+    """A tokens file with one token, of an admin."""
+    file = folder / "tokens"
+    file.write_text(f"admin test {hashlib.sha256(admin.encode()).hexdigest()}\n")
+    return file
 
 
 @pytest.fixture

@@ -80,6 +80,7 @@ pub struct Allow {
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Left {
     /// Of the member's limit; null without one, and where own credits pay.
+    #[schema(required)]
     pub member: Option<Amount>,
     /// Of the payer's credits.
     pub payer: Amount,

@@ -14,7 +14,7 @@ use crate::api::ids::operation_id;
 use crate::api::json::Fault;
 use crate::api::problem::{Code, Problem};
 use crate::api::state::App;
-use crate::api::wire::{Amount, Object, Seconds, Whole, WireModel, WireOperation, WireTeam, WireUser};
+use crate::api::wire::{Amount, AskedAmount, Object, Seconds, Whole, WireModel, WireOperation, WireTeam, WireUser};
 use crate::domain::decide::Ask;
 use crate::domain::{OperationId, UserId};
 use crate::engine::{Draw, DrawFault, Scope};
@@ -79,6 +79,7 @@ pub struct DrawBody {
     /// Who draws.
     pub member: WireUser,
     /// The cost, for a hold the estimate; `usage` may be there instead.
+    #[schema(value_type = Option<AskedAmount>)]
     pub credits: Option<Amount>,
     /// What the rate card prices for the model.
     pub usage: Option<UsageField>,
@@ -87,6 +88,7 @@ pub struct DrawBody {
     /// How long a hold stays open; 60000 when left out.
     pub ttl_ms: Option<TtlMillis>,
     /// The least that will do for a hold: where less than `credits` is left but at least this, what is left is held.
+    #[schema(value_type = Option<AskedAmount>)]
     pub min_credits: Option<Amount>,
 }
 
@@ -100,6 +102,7 @@ pub struct SettleBody {
     /// Who held; needed where no team was named.
     pub member: Option<WireUser>,
     /// The real cost; `usage` may be there instead.
+    #[schema(value_type = Option<AskedAmount>)]
     pub credits: Option<Amount>,
     /// What the rate card prices, as it stood when the hold was given.
     pub usage: Option<UsageField>,
@@ -143,6 +146,7 @@ pub struct RefundBody {
     /// Who drew; needed where no team was named.
     pub member: Option<WireUser>,
     /// How much.
+    #[schema(value_type = Option<AskedAmount>)]
     pub credits: Option<Amount>,
 }
 

@@ -41,6 +41,7 @@ struct MemberBalanceBody {
     /// Whose credits pay: `pool` or `wallet`.
     payer: &'static str,
     /// The most that may be drawn on the pool in one window; null: no limit.
+    #[schema(required)]
     limit: Option<Amount>,
     /// Drawn on the pool in this window.
     used: Amount,
@@ -49,6 +50,7 @@ struct MemberBalanceBody {
     /// What is left.
     remaining: Left,
     /// The payer's window; null where there is no payer.
+    #[schema(required)]
     window: Option<WindowBody>,
     /// What of the limit is lent to sidecars.
     #[serde(flatten)]
@@ -111,6 +113,7 @@ impl From<Option<LentOut>> for LentBody {
 }))]
 struct FundsBody {
     /// Whose credits these are; null: none, and all is 0.
+    #[schema(required)]
     subscription: Option<WireSubscription>,
     /// This window's grant.
     monthly: Amount,
@@ -131,6 +134,7 @@ struct FundsBody {
     /// Places that the subscription pays for.
     seats: u32,
     /// The current window; null without a subscription.
+    #[schema(required)]
     window: Option<WindowBody>,
     /// What of it is lent to sidecars.
     #[serde(flatten)]
@@ -142,7 +146,7 @@ struct FundsBody {
 /// Of every member for the team's owner and admins, of itself for a member.
 #[utoipa::path(
     get, path = "/v1/teams/{team}/members/{member}/balance", tag = "balances",
-    params(("team" = String, Path, description = "The team."), ("member" = String, Path, description = "The user.")),
+    params(("team" = WireTeam, Path, description = "The team."), ("member" = WireUser, Path, description = "The user.")),
     responses((status = 200, body = MemberBalanceBody, description = "As it stands."))
 )]
 async fn member_balance(
@@ -173,7 +177,7 @@ pub async fn of_member(app: &App, caller: &Caller, team: &TeamId, member: &UserI
 /// For every member of the team. A team without a subscription has an empty one.
 #[utoipa::path(
     get, path = "/v1/teams/{team}/pool", tag = "balances",
-    params(("team" = String, Path, description = "The team.")),
+    params(("team" = WireTeam, Path, description = "The team.")),
     responses((status = 200, body = FundsBody, description = "As it stands."))
 )]
 async fn pool_balance(
@@ -201,7 +205,7 @@ pub async fn of_pool(app: &App, caller: &Caller, team: &TeamId) -> Result<Option
 /// For that user. Nothing while its subscription is a team's pool, or without one.
 #[utoipa::path(
     get, path = "/v1/users/{user}/balance", tag = "balances",
-    params(("user" = String, Path, description = "The user.")),
+    params(("user" = WireUser, Path, description = "The user.")),
     responses((status = 200, body = FundsBody, description = "As it stands."))
 )]
 async fn user_balance(

@@ -24,7 +24,7 @@ use crate::api::auth::Caller;
 use crate::api::json::{Body, Fault, read};
 use crate::api::problem::Problem;
 use crate::api::state::App;
-use crate::api::wire::{Amount, Op, WireModel, WireOperation, WireTeam, WireUser};
+use crate::api::wire::{Amount, AskedAmount, Op, WireModel, WireOperation, WireTeam, WireUser};
 use crate::service::Together;
 
 /// The routes of this file.
@@ -79,6 +79,7 @@ struct SettleRow {
     /// Who held; needed where no team was named.
     member: Option<WireUser>,
     /// The real cost; `usage` may be there instead.
+    #[schema(value_type = Option<AskedAmount>)]
     credits: Option<Amount>,
     /// What the rate card prices, as it stood when the hold was given.
     usage: Option<UsageField>,
@@ -125,6 +126,7 @@ struct RefundRow {
     /// Who drew; needed where no team was named.
     member: Option<WireUser>,
     /// How much; all that is left when left out.
+    #[schema(value_type = Option<AskedAmount>)]
     credits: Option<Amount>,
 }
 

@@ -18,12 +18,15 @@ pub struct SettledBody {
     /// The real cost, all of it.
     pub charged: Amount,
     /// What of the hold was not needed; null while that is not known here.
+    #[schema(required)]
     pub returned: Option<Amount>,
     /// What of the cost the payer could not cover; null while that is not known here.
+    #[schema(required)]
     pub debt: Option<Amount>,
     /// Settled at or after the hold's expiry.
     pub late: bool,
     /// What is left now; null while that is not known here.
+    #[schema(required)]
     pub remaining: Option<Left>,
     /// It was settled just so before; there only when true.
     #[serde(skip_serializing_if = "is_false")]
@@ -38,8 +41,10 @@ pub struct SettledBody {
 #[schema(as = Released, example = json!({"returned": "1.25", "remaining": {"member": "50", "payer": "950"}}))]
 pub struct ReleasedBody {
     /// What was set aside; null while that is not known here.
+    #[schema(required)]
     pub returned: Option<Amount>,
     /// What is left now; null while that is not known here.
+    #[schema(required)]
     pub remaining: Option<Left>,
     /// It was released before; there only when true.
     #[serde(skip_serializing_if = "is_false")]
@@ -56,10 +61,13 @@ pub struct ReleasedBody {
 }))]
 pub struct ExtendedBody {
     /// What stays set aside; null while that is not known here.
+    #[schema(required)]
     pub held: Option<Amount>,
     /// From when on it counts as returned.
+    #[schema(required)]
     pub expires_at: Option<WireTime>,
     /// What is left now; null while that is not known here.
+    #[schema(required)]
     pub remaining: Option<Left>,
     /// Another sidecar has the hold or the debit and is told: once, with its next sync. There only when true.
     #[serde(skip_serializing_if = "is_false")]
@@ -71,8 +79,10 @@ pub struct ExtendedBody {
 #[schema(as = Refunded, example = json!({"refunded": "1.25", "remaining": {"member": "50", "payer": "950"}}))]
 pub struct RefundedBody {
     /// What is given back; null while that is not known here.
+    #[schema(required)]
     pub refunded: Option<Amount>,
     /// What is left now; null while that is not known here.
+    #[schema(required)]
     pub remaining: Option<Left>,
     /// It was refunded just so before; there only when true.
     #[serde(skip_serializing_if = "is_false")]

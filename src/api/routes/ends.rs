@@ -17,6 +17,7 @@ use crate::api::ids::InPath;
 use crate::api::json::Body;
 use crate::api::problem::Problem;
 use crate::api::state::App;
+use crate::api::wire::WireOperation;
 use crate::domain::OperationId;
 use crate::engine::{Ended, Settled};
 use crate::service::{EndError, Taken};
@@ -82,7 +83,7 @@ pub fn answer<T, B: From<Taken<T>>>(taken: Taken<T>) -> Answer<B> {
 /// the end of a draw: one that has not entered it answers `pending: true`, and who has it is told with its next sync.
 #[utoipa::path(
     post, path = "/v1/holds/{id}/settle", tag = "decisions", request_body = SettleBody,
-    params(("id" = String, Path, description = "The hold.")),
+    params(("id" = WireOperation, Path, description = "The hold.")),
     responses((status = 200, body = SettledBody, description = "Settled."))
 )]
 async fn settle_route(
@@ -99,7 +100,7 @@ async fn settle_route(
 /// Cancels it; all that was set aside returns.
 #[utoipa::path(
     post, path = "/v1/holds/{id}/release", tag = "decisions", request_body = ReleaseBody,
-    params(("id" = String, Path, description = "The hold.")),
+    params(("id" = WireOperation, Path, description = "The hold.")),
     responses((status = 200, body = ReleasedBody, description = "Released."))
 )]
 async fn release_route(
@@ -116,7 +117,7 @@ async fn release_route(
 /// A new expiry, counted from now.
 #[utoipa::path(
     post, path = "/v1/holds/{id}/extend", tag = "decisions", request_body = ExtendBody,
-    params(("id" = String, Path, description = "The hold.")),
+    params(("id" = WireOperation, Path, description = "The hold.")),
     responses((status = 200, body = ExtendedBody, description = "Extended."))
 )]
 async fn extend_route(
@@ -134,7 +135,7 @@ async fn extend_route(
 #[utoipa::path(
     post, path = "/v1/debits/{id}/refund", tag = "decisions", request_body = RefundBody,
     params(
-        ("id" = String, Path, description = "The debit."),
+        ("id" = WireOperation, Path, description = "The debit."),
         ("Idempotency-Key" = Option<String>, Header, description = "The refund's own id, instead of `id`."),
     ),
     responses((status = 200, body = RefundedBody, description = "Refunded."))

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
+use utoipa::openapi::schema::{AnyOf, ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -90,6 +90,7 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A service token or a JWT."));
     components.security_schemes.insert(BEARER.to_owned(), SecurityScheme::Http(bearer.build()).into());
+    accept_any_row(components);
     document.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in [
@@ -106,6 +107,14 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         }
     }
     document
+}
+
+/// The answer to a row of a batch has one of these forms; which one follows from the row, and not always from the answer.
+fn accept_any_row(components: &mut Components) {
+    if let Some(RefOr::T(Schema::OneOf(one))) = components.schemas.remove("RowAnswer") {
+        let any = AnyOf { items: one.items, description: one.description, ..AnyOf::new() };
+        components.schemas.insert("RowAnswer".to_owned(), Schema::AnyOf(any).into());
+    }
 }
 
 /// A name that no other operation has, whatever its handler is called: `post_holds_id_settle`.

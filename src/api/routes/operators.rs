@@ -95,6 +95,7 @@ struct SidecarBody {
     #[schema(value_type = String)]
     state: &'static str,
     /// When it last synced; null where that is not known.
+    #[schema(required)]
     last_sync: Option<WireTime>,
     /// Credits that it was lent and has free, as it last said.
     lent: Amount,

@@ -7,6 +7,7 @@ mod object;
 mod schema;
 
 pub use object::{Object, Op, Patch};
+pub use schema::AskedAmount;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -6,10 +6,13 @@
 use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, Object as Schema, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{KnownFormat, Object as Schema, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::{Amount, Object, Seconds, Text, Whole, Wire};
+
+/// An exact decimal.
+const AMOUNT: &str = r"^[0-9]+(\.[0-9]{1,6})?$";
 
 type AnySchema = RefOr<utoipa::openapi::schema::Schema>;
 
@@ -20,15 +23,32 @@ fn string(pattern: &str, description: &str) -> Schema {
 
 impl PartialSchema for Amount {
     fn schema() -> AnySchema {
-        let text = "Credits, exact, with at most 6 fraction digits; at most 9000000000. Always written as a string; a plain \
-                    JSON number without exponent is read as well.";
-        string(r"^[0-9]+(\.[0-9]{1,6})?$", text).into()
+        string(AMOUNT, "Credits, exact, with at most 6 fraction digits; at most 9000000000.").into()
     }
 }
 
 impl ToSchema for Amount {
     fn name() -> Cow<'static, str> {
         "Credits".into()
+    }
+}
+
+/// Credits as a request may say them: [`Amount`] in the document only.
+pub struct AskedAmount;
+
+impl PartialSchema for AskedAmount {
+    fn schema() -> AnySchema {
+        let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(9_000_000_000_u64));
+        let text = "Credits, exact, with at most 6 fraction digits; at most 9000000000. As a string, or as a plain JSON number \
+                    without exponent, which is read from its digits.";
+        let either = OneOfBuilder::new().item(string(AMOUNT, "Decimal.")).item(number);
+        either.description(Some(text)).into()
+    }
+}
+
+impl ToSchema for AskedAmount {
+    fn name() -> Cow<'static, str> {
+        "CreditsAsked".into()
     }
 }
 

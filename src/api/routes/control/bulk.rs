@@ -20,7 +20,7 @@ use crate::api::ids::InPath;
 use crate::api::json::Json;
 use crate::api::problem::{Code, PROBLEM_JSON, Problem};
 use crate::api::state::App;
-use crate::api::wire::{Amount, Object, Patch as Field, Wire, WireTeam, WireUser};
+use crate::api::wire::{Amount, AskedAmount, Object, Patch as Field, Wire, WireTeam, WireUser};
 use crate::domain::{TeamId, UserId};
 use crate::root::{Command, Outcome, Patch, Refusal, Selection};
 
@@ -52,7 +52,7 @@ struct Set {
     access: Option<AccessWord>,
     /// Null takes the limit away.
     #[serde(default)]
-    #[schema(value_type = Option<Amount>)]
+    #[schema(value_type = Option<AskedAmount>)]
     limit: Field<Amount>,
 }
 

@@ -19,7 +19,7 @@ use crate::api::json::Json;
 use crate::api::problem::Problem;
 use crate::api::routes::balances::LentBody;
 use crate::api::state::App;
-use crate::api::wire::{Amount, Patch as Field, Wire, WireTeam, WireUser};
+use crate::api::wire::{Amount, AskedAmount, Patch as Field, Wire, WireTeam, WireUser};
 use crate::domain::{Credits, Role, TeamId, UserId};
 use crate::engine::balance::{MemberBalance, Standing};
 use crate::root::{Command, Patch, Settings};
@@ -60,6 +60,7 @@ struct PutMember {
     /// Left out: `personal`.
     access: Option<AccessWord>,
     /// The most it may draw on the pool in one window. Left out or null: no limit.
+    #[schema(value_type = Option<AskedAmount>)]
     limit: Option<Amount>,
     /// Left out: false.
     opted_out: Option<bool>,
@@ -75,7 +76,7 @@ struct PatchMember {
     access: Option<AccessWord>,
     /// Null takes the limit away.
     #[serde(default)]
-    #[schema(value_type = Option<Amount>)]
+    #[schema(value_type = Option<AskedAmount>)]
     limit: Field<Amount>,
     /// Acts as `personal` by own choice, or no longer. Left out: stays.
     opted_out: Option<bool>,
@@ -104,6 +105,7 @@ pub struct MemberNow {
     /// What it acts as.
     effective_access: AccessWord,
     /// The most it may draw on the pool in one window; null: no limit.
+    #[schema(required)]
     pub limit: Option<Amount>,
     /// What it drew on the pool in this window.
     used: Amount,
@@ -137,6 +139,7 @@ struct Members {
     /// By user id.
     members: Vec<MemberNow>,
     /// Asks for the next page; null on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use crate::api::ids::{InPath, operation_id};
 use crate::api::json::Json;
 use crate::api::problem::{Code, Problem};
 use crate::api::state::App;
-use crate::api::wire::{Amount, Wire, WireOperation, WireSubscription, WireTime};
+use crate::api::wire::{Amount, AskedAmount, Wire, WireOperation, WireSubscription, WireTime};
 use crate::domain::SubscriptionId;
 use crate::root::{Command, Outcome};
 
@@ -30,6 +30,7 @@ struct Purchase {
     /// The purchase's id; granted once. May be sent as `Idempotency-Key` instead.
     id: Option<WireOperation>,
     /// How much.
+    #[schema(value_type = AskedAmount)]
     credits: Amount,
     /// Left out: never.
     expires_at: Option<WireTime>,
@@ -43,6 +44,7 @@ struct Purchased {
     /// How much was granted.
     credits: Amount,
     /// Null: never.
+    #[schema(required)]
     expires_at: Option<WireTime>,
     /// It was made before, by the same id; nothing was granted now.
     replayed: bool,

@@ -14,7 +14,7 @@ use crate::api::ids::InPath;
 use crate::api::json::Json;
 use crate::api::problem::{Code, Problem};
 use crate::api::state::App;
-use crate::api::wire::{Amount, Object, Whole, Wire, WireSubscription, WireTeam, WireTime, WireUser};
+use crate::api::wire::{Amount, AskedAmount, Object, Whole, Wire, WireSubscription, WireTeam, WireTime, WireUser};
 use crate::domain::{Features, SubscriptionId, Timestamp};
 use crate::root::subscription::{ROLLOVER_WINDOWS_MAX, SEATS_MAX};
 use crate::root::{Actor, Command, Grant, Outcome, Rollover, Row, Status, Subscription, Terms};
@@ -42,6 +42,7 @@ struct PutSubscription {
     /// Places it pays for. Left out: 0.
     seats: Option<Seats>,
     /// Monthly credits of one seat. Left out: 0.
+    #[schema(value_type = Option<AskedAmount>)]
     credits_per_seat: Option<Amount>,
     /// From where billing months are counted. Left out: as it stands; of a new one, the time of the request.
     billing_anchor: Option<WireTime>,
@@ -55,6 +56,7 @@ struct PutSubscription {
 #[serde(deny_unknown_fields)]
 struct PutRollover {
     /// The most that rolls from one window. Left out: one window's grant.
+    #[schema(value_type = Option<AskedAmount>)]
     cap: Option<Amount>,
     /// For how many further windows. Left out: 1; 0: nothing rolls.
     windows: Option<RolloverWindows>,
@@ -129,6 +131,7 @@ pub struct SubscriptionNow {
     /// What it unlocks for members with a seat.
     features: FeatureSet,
     /// The team whose pool it is.
+    #[schema(required)]
     team: Option<WireTeam>,
     /// What may still be spent or is in use, in the order in which it burns.
     grants: Vec<GrantNow>,
@@ -137,6 +140,7 @@ pub struct SubscriptionNow {
 #[derive(Serialize, ToSchema)]
 struct RolloverNow {
     /// The most that rolls from one window; null: one window's grant.
+    #[schema(required)]
     cap: Option<Amount>,
     /// For how many further windows it may be spent.
     windows: u32,
@@ -157,8 +161,10 @@ struct GrantNow {
     /// The start of the window that it is from, or the time of the purchase.
     from: WireTime,
     /// Null: never.
+    #[schema(required)]
     expires_at: Option<WireTime>,
     /// The purchase's id.
+    #[schema(required)]
     purchase: Option<String>,
 }
 

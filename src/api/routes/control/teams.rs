@@ -53,6 +53,7 @@ pub struct TeamNow {
     /// Who may do everything in it.
     owner: WireUser,
     /// The subscription whose credits are its pool.
+    #[schema(required)]
     subscription: Option<WireSubscription>,
     /// The models that its owner allows.
     whitelist: WhitelistNow,
@@ -82,6 +83,7 @@ struct Teams {
     /// By id.
     teams: Vec<TeamNow>,
     /// Asks for the next page; null on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

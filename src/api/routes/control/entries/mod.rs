@@ -48,6 +48,7 @@ struct Entries {
     /// The entries in the order asked.
     entries: Vec<EntryRow>,
     /// Asks for the next page; null on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
