@@ -31,13 +31,7 @@ fn start(scene: &Scene) -> Option<(Program, Caller)> {
 async fn caddy_asks_before_each_call() {
     let mut scene = Scene::open().await;
     let Some((_caddy, ana)) = start(&scene) else { return };
-    promises::a_call_is_charged_to_its_key(&scene, &ana).await;
-    promises::a_stream_is_not_held_back(&scene, &ana).await;
-    promises::an_error_of_the_model_is_its_own(&ana).await;
-    promises::a_denied_call_is_told_why(&scene, &ana, &ana.with_key(Some("key-of-eve"))).await;
-    let nobody = [ana.with_key(None), ana.with_key(Some("guessed"))];
-    promises::nothing_passes_unmetered(&mut scene, &ana, &nobody, &Manners { unknown_key: 401, purser_away: 503 })
-        .await;
+    promises::all_are_kept(&mut scene, &ana, &Manners { unknown_key: 401, purser_away: 503 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

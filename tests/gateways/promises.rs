@@ -15,8 +15,18 @@ pub struct Manners {
     pub purser_away: u16,
 }
 
+/// All that every proxy promises of one call after the other; at the end Purser is away.
+pub async fn all_are_kept(scene: &mut Scene, ana: &Caller, manners: &Manners) {
+    a_call_is_charged_to_its_key(scene, ana).await;
+    a_stream_is_not_held_back(scene, ana).await;
+    an_error_of_the_model_is_its_own(ana).await;
+    a_denied_call_is_told_why(scene, ana, &ana.with_key(Some("key-of-eve"))).await;
+    let nobody = [ana.with_key(None), ana.with_key(Some("guessed"))];
+    nothing_passes_unmetered(scene, ana, &nobody, manners).await;
+}
+
 /// A call is charged to whom its key names, once, before it reaches the model, whatever its headers say.
-pub async fn a_call_is_charged_to_its_key(scene: &Scene, ana: &Caller) {
+async fn a_call_is_charged_to_its_key(scene: &Scene, ana: &Caller) {
     let answer = ana.chat().await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let told = answer.json();
@@ -43,7 +53,7 @@ pub async fn a_call_is_charged_to_its_key(scene: &Scene, ana: &Caller) {
 }
 
 /// A denied call never reaches the model, and its caller reads why, with the denial's own status.
-pub async fn a_denied_call_is_told_why(scene: &Scene, ana: &Caller, eve: &Caller) {
+async fn a_denied_call_is_told_why(scene: &Scene, ana: &Caller, eve: &Caller) {
     let before = scene.upstream.calls();
     let seat = |limit: &str| json!({ "role": "member", "access": "seat", "limit": limit });
     let denial = |answer: &Answer, status: u16, reason: &str| {
@@ -102,7 +112,7 @@ pub async fn many_at_once_get_what_there_is(scene: &Scene, ana: &Caller) {
 }
 
 /// A stream's first part reaches the caller before its second is sent.
-pub async fn a_stream_is_not_held_back(scene: &Scene, ana: &Caller) {
+async fn a_stream_is_not_held_back(scene: &Scene, ana: &Caller) {
     let mut body = ana.open("GET", "/v1/stream", &[]).await.into_body();
     let mut read = async || {
         let frame = body.frame().await.expect("a part").expect("a whole part");
@@ -114,13 +124,13 @@ pub async fn a_stream_is_not_held_back(scene: &Scene, ana: &Caller) {
 }
 
 /// What the model answers is handed on as it is, an error too: it is not taken for a denial.
-pub async fn an_error_of_the_model_is_its_own(ana: &Caller) {
+async fn an_error_of_the_model_is_its_own(ana: &Caller) {
     let answer = ana.call("GET", "/v1/broken", &[]).await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (500, ""), "{answer:?}");
 }
 
 /// Without a known key, or without Purser, nothing reaches the model.
-pub async fn nothing_passes_unmetered(scene: &mut Scene, ana: &Caller, nobody: &[Caller], manners: &Manners) {
+async fn nothing_passes_unmetered(scene: &mut Scene, ana: &Caller, nobody: &[Caller], manners: &Manners) {
     let before = scene.upstream.calls();
     for caller in nobody {
         let claims = [("purser-team", "acme"), ("purser-member", "ana"), ("purser-credits", "1")];
