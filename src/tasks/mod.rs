@@ -2,6 +2,7 @@
 
 pub mod abandoned;
 pub mod audit;
+mod batches;
 pub mod sharer;
 pub mod sync;
 pub mod tend;

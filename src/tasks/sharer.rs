@@ -253,8 +253,8 @@ impl SyncLoop {
         let through = journal(&self.parts).sync()?;
         let mut telling = Some(telling);
         loop {
-            let (first, entries) = self.read(through)?;
-            let is_last = self.reader.next_seq() > through;
+            let (first, entries) = self.batches.read(through)?;
+            let is_last = self.batches.are_behind(through);
             if entries.is_empty() && !is_due {
                 return Ok(());
             }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 
+use super::batches::Batches;
 use super::sharer::{BEAT, Sharer, pushed, waits};
 use crate::domain::{Credits, Entry, SubscriptionId, Timestamp};
 use crate::engine::log::charged;
-use crate::journal::codec::{CodecError, decode};
-use crate::journal::{Failed, Journal, ReadError, Reader, Seq};
+use crate::journal::codec::CodecError;
+use crate::journal::{Failed, Journal, ReadError, Seq};
 use crate::metrics::Syncs;
 use crate::root::Shares;
 use crate::root::sync::{Batch, Reply, Request, SyncRefusal};
@@ -20,17 +21,11 @@ use crate::service::syncing::Ask;
 use crate::service::{Asks, Parts};
 use crate::store::StoreError;
 
-/// Payload bytes of one batch; with `batch_entries_max` this bounds the memory of one sync.
-const BATCH_BYTES_MAX: usize = 4 << 20;
-
 /// The longest pause between two tries while the store is away.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// The pause before what was called back is returned: another answer may be on its way.
 const CALLED_PAUSE: Duration = Duration::from_millis(2);
-
-/// The fewest entries that one batch is cut to while larger ones do not come through.
-const BATCH_ENTRIES_MIN: usize = 256;
 
 /// How finely the loop knows which entry was the last at a time.
 const MARK_MILLIS: u64 = 60_000;
@@ -86,10 +81,7 @@ pub struct SyncLoop {
     syncs: Syncs,
     asks: Asks,
     pub(super) confirmed: watch::Sender<u64>,
-    pub(super) reader: Reader,
-    /// Entries of the next batch: fewer after a failure. A store may be too slow for a large one, and in Redis
-    /// others may be faster every time.
-    batch_entries: usize,
+    pub(super) batches: Batches,
     /// Entries at or after which are remembered by time: when, and the last entry then.
     marks: std::collections::VecDeque<(Timestamp, u64)>,
     charged_micros: i64,
@@ -116,21 +108,19 @@ impl SyncLoop {
         let pushes = parts.store.pushes();
         let sharer = sharer.map(|sharer| sharer.remembering(options.retain_millis));
         let last = *confirmed.borrow();
-        let reader = journal(&parts).reader(Seq(last).after());
+        let batches = Batches::new(journal(&parts), Seq(last), options.entries_max);
         // Before the first mark nothing is old.
         let marks = if marks.is_empty() { vec![(Timestamp::MIN, 0)] } else { marks };
         let marks = marks.into();
         let syncs = parts.metrics.syncs(parts.store.name());
         let (charged_micros, behind_since, is_pushed, push_after) = (0, None, false, parts.clock.instant());
-        let batch_entries = options.entries_max;
         Self {
             parts,
             options,
             syncs,
             asks,
             confirmed,
-            reader,
-            batch_entries,
+            batches,
             marks,
             charged_micros,
             behind_since,
@@ -160,7 +150,7 @@ impl SyncLoop {
                 sharer.close();
             }
             let synced = self.step(first).await;
-            self.resize(synced.is_ok());
+            self.batches.resize(synced.is_ok());
             self.parts.health.synced(synced.is_ok());
             let instant = self.parts.clock.instant();
             self.parts.health.leases(self.sharer.as_ref().is_none_or(|sharer| sharer.may_spend(instant)));
@@ -183,13 +173,6 @@ impl SyncLoop {
                 }
             };
         }
-    }
-
-    /// Halves or doubles the batch.
-    fn resize(&mut self, came_through: bool) {
-        let (least, most) = (BATCH_ENTRIES_MIN.min(self.options.entries_max), self.options.entries_max);
-        let next = if came_through { self.batch_entries * 2 } else { self.batch_entries / 2 };
-        self.batch_entries = next.clamp(least, most);
     }
 
     /// Whether no later sync can come through. What the journal does not have any more and the store has lost
@@ -273,8 +256,8 @@ impl SyncLoop {
         journal(&self.parts).write()?;
         let through = journal(&self.parts).sync()?;
         loop {
-            let (first, batch) = self.read(through)?;
-            let is_last = self.reader.next_seq() > through;
+            let (first, batch) = self.batches.read(through)?;
+            let is_last = self.batches.are_behind(through);
             if batch.is_empty() && returns.is_empty() {
                 return Ok(());
             }
@@ -302,35 +285,7 @@ impl SyncLoop {
 
     /// Reads on behind the last entry that the store is known to have.
     pub(super) fn read_again(&mut self) {
-        self.reader = journal(&self.parts).reader(Seq(*self.confirmed.borrow()).after());
-    }
-
-    pub(super) fn read(&mut self, through: Seq) -> Result<(u64, Vec<Entry>), SyncError> {
-        let first = self.reader.next_seq().0;
-        let (mut entries, mut next, mut wrong) = (Vec::new(), first, None);
-        let last = through.0.min(first + self.batch_entries as u64 - 1);
-        while next <= last {
-            let taken = self.reader.read(Seq(last), BATCH_BYTES_MAX, |seq, bytes| {
-                // The reader passes over what the journal never had; a batch has no gaps.
-                let entry = match seq.0 == next {
-                    true => decode(bytes).map_err(|error| SyncError::Entry(seq, error)),
-                    false => Err(gone(next, seq)),
-                };
-                next = seq.after().0;
-                match entry {
-                    Ok(entry) => entries.push(entry),
-                    Err(error) => wrong = wrong.take().or(Some(error)),
-                }
-            })?;
-            wrong = wrong.or((taken == 0).then(|| gone(next, through.after())));
-            if let Some(error) = wrong {
-                return Err(error);
-            }
-            if entries.len() >= self.batch_entries {
-                break;
-            }
-        }
-        Ok((first, entries))
+        self.batches.read_again(journal(&self.parts), Seq(*self.confirmed.borrow()));
     }
 
     /// What is free in leases that have run out, of subscriptions that the batch draws on.
@@ -390,10 +345,6 @@ impl SyncLoop {
         flush.unflushed_credits.set(micros as f64 / 1e6);
         flush.lag_seconds.set(behind.map_or(0.0, |since| clock.since(since).as_secs_f64()));
     }
-}
-
-fn gone(asked: u64, first: Seq) -> SyncError {
-    SyncError::Read(ReadError::Gone { asked: Seq(asked), first })
 }
 
 pub(super) fn journal(parts: &Parts) -> &Journal {
