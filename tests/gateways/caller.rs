@@ -29,7 +29,9 @@ pub struct Answer {
 
 impl Caller {
     pub fn new(address: SocketAddr, key: Option<&'static str>) -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http(), address, key }
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self { client: Client::builder(TokioExecutor::new()).build(connector), address, key }
     }
 
     /// The same proxy, called with another key.
@@ -57,6 +59,22 @@ impl Caller {
 
     /// A call whose body is not read yet.
     pub async fn open(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> http::Response<Incoming> {
+        let body = if method == "POST" { r#"{"model":"gpt-4o"}"# } else { "" };
+        self.request(method, path, headers, body).await
+    }
+
+    /// A call that tells the model how it shall end, see [`Call`](crate::upstream::Call).
+    pub async fn ask(&self, call: &Value) -> http::Response<Incoming> {
+        self.request("POST", "/v1/calls", &[], &call.to_string()).await
+    }
+
+    async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> http::Response<Incoming> {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if let Some(key) = self.key {
             request = request.header("authorization", format!("Bearer {key}"));
@@ -64,8 +82,7 @@ impl Caller {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = if method == "POST" { r#"{"model":"gpt-4o"}"# } else { "" };
-        let request = request.body(Full::from(body)).expect("a request");
+        let request = request.body(Full::from(body.to_owned())).expect("a request");
         self.client.request(request).await.expect("the proxy answers")
     }
 }

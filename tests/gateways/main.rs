@@ -3,6 +3,7 @@
 //!
 //! A proxy that cannot be had is said to be left out, see [`program::find`].
 
+mod added;
 mod caddy;
 mod caller;
 #[path = "../support/client.rs"]
@@ -14,5 +15,6 @@ mod process;
 mod program;
 mod promises;
 mod scene;
+mod tokens;
 mod traefik;
 mod upstream;

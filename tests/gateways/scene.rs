@@ -28,9 +28,15 @@ impl Scene {
     /// Team `acme` has a pool of 1 000 credits. In it: `olga`, its owner, and `ana`, with a limit of 100.
     /// `eve` has a key of the proxy and is not a member.
     pub async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// The same, of a Purser with further arguments.
+    pub async fn open_with(args: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let grpc = format!("unix:{}", folder.path().join(GRPC).display());
-        let purser = Purser::start_with(folder.path(), "os", None, &["--grpc", &grpc]);
+        let args: Vec<&str> = ["--grpc", &grpc].into_iter().chain(args.iter().copied()).collect();
+        let purser = Purser::start_with(folder.path(), "os", None, &args);
         let scene = Self { purser, upstream: Upstream::start().await, folder };
         scene.put(
             "/v1/subscriptions/sub_1",
@@ -66,6 +72,12 @@ impl Scene {
         self.client().call("PUT", path, Some(body));
     }
 
+    /// More credits for the pool.
+    pub fn purchase(&self, credits: &str) {
+        let body = json!({ "id": format!("purchase-of-{credits}"), "credits": credits });
+        self.client().call("POST", "/v1/subscriptions/sub_1/purchases", Some(&body));
+    }
+
     /// What is used of the pool.
     pub fn used(&self) -> String {
         self.client().call("GET", "/v1/teams/acme/pool", None)["used"].as_str().expect("an amount").to_owned()
@@ -98,11 +110,16 @@ impl Scene {
         }
     }
 
+    /// The whole ledger of the team, oldest first.
+    pub fn entries(&self) -> Vec<Value> {
+        let lines = self.client().text("/v1/teams/acme/entries", "application/x-ndjson");
+        lines.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
+    }
+
     fn ledger(&self) -> Vec<(String, String, String)> {
-        let lines = self.client().text("/v1/teams/acme/entries?limit=500", "application/x-ndjson");
-        let entries = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("an entry"));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        entries
+        self.entries()
+            .iter()
             .filter(|entry| entry["kind"] == "debited")
             .map(|entry| (text(&entry["id"]), text(&entry["member"]), text(&entry["credits"])))
             .collect()

@@ -9,11 +9,40 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use http::{HeaderMap, StatusCode};
-use http_body_util::channel::Channel;
+use http_body_util::channel::{Channel, Sender};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+
+/// What a call shall use, and how it shall end.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Call {
+    pub end: End,
+    pub prompt: u64,
+    /// Those of the prompt that the model had cached.
+    pub cached: u64,
+    pub completion: u64,
+}
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub enum End {
+    /// Answered as a whole.
+    Json,
+    /// Answered in parts, of which the last but one tells what was used.
+    Stream,
+    /// Goes on for ever: its caller leaves.
+    Endless,
+    /// The same, but each part tells what was used until then.
+    Counted,
+    /// Fails at once.
+    Fails,
+    /// Breaks in mid-stream.
+    Breaks,
+}
 
 #[derive(Clone)]
 pub struct Upstream {
@@ -33,7 +62,10 @@ impl Upstream {
             .route("/v1/images/generations", post(tell))
             .route("/v1/stream", get(stream))
             .route("/v1/broken", get(broken))
+            .route("/v1/calls", post(call))
             .with_state(upstream.clone());
+        // Small parts leave at once, so that the time of a call is no timer's.
+        let listener = listener.tap_io(|connection| connection.set_nodelay(true).expect("a TCP option"));
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         upstream
     }
@@ -79,4 +111,48 @@ async fn stream(State(upstream): State<Upstream>) -> Response {
 async fn broken(State(upstream): State<Upstream>) -> StatusCode {
     upstream.count();
     StatusCode::INTERNAL_SERVER_ERROR
+}
+
+/// The id that reached the model goes back in the header `saw`.
+async fn call(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
+    upstream.count();
+    let call: Call = serde_json::from_slice(&body).expect("the body says how the call shall end");
+    let mut answer = match call.end {
+        End::Json => axum::Json(json!({ "choices": [], "usage": used(&call) })).into_response(),
+        End::Fails => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        _ => {
+            let (sender, body) = Channel::<Bytes, std::io::Error>::new(1);
+            // A caller that has gone away takes no more: nothing is left to do.
+            tokio::spawn(async move { parts(call, sender).await });
+            ([("content-type", "text/event-stream")], Body::new(body)).into_response()
+        }
+    };
+    if let Some(id) = headers.get("purser-id") {
+        answer.headers_mut().insert("saw", id.clone());
+    }
+    answer
+}
+
+async fn parts(call: Call, mut sender: Sender<Bytes, std::io::Error>) -> Option<()> {
+    let event = |value: Value| Bytes::from(format!("data: {value}\n\n"));
+    let delta = json!({ "choices": [{ "delta": { "content": "one" } }] });
+    let counted = json!({ "choices": [{ "delta": { "content": "one" } }], "usage": used(&call) });
+    sender.send_data(event(if call.end == End::Counted { counted } else { delta.clone() })).await.ok()?;
+    match call.end {
+        End::Breaks => sender.abort(std::io::Error::other("it breaks")),
+        End::Endless | End::Counted => std::future::pending().await,
+        _ => {
+            sender.send_data(event(delta)).await.ok()?;
+            sender.send_data(event(json!({ "choices": [], "usage": used(&call) }))).await.ok()?;
+            sender.send_data(Bytes::from_static(b"data: [DONE]\n\n")).await.ok()?;
+        }
+    }
+    Some(())
+}
+
+fn used(call: &Call) -> Value {
+    json!({
+        "prompt_tokens": call.prompt, "completion_tokens": call.completion,
+        "prompt_tokens_details": { "cached_tokens": call.cached }
+    })
 }

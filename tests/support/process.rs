@@ -1,4 +1,4 @@
-//! The real server as a process of its own.
+//! The real server as a process of its own: the one that was built with the tests, or the one that `PURSER_BIN` names.
 
 // Each test binary uses a part of it.
 #![allow(dead_code)]
@@ -28,7 +28,8 @@ impl Purser {
         let text = "[store]\ntimeout = \"15s\"\n[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\n\
                     queue_bytes_max = \"1MiB\"\n";
         std::fs::write(&config, text).expect("the folder can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_purser"));
+        let program = std::env::var_os("PURSER_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_purser").into());
+        let mut command = Command::new(program);
         if let Some(store) = store {
             command.env("PURSER_STORE", store);
         }
