@@ -226,8 +226,8 @@ fn a_connection_cut_at_any_phase_of_a_sync_costs_nothing() {
         let mut peers = two_peers(&store).await;
         let (mut entered, mut sprung) = (0, 0);
         for _ in 0..5 {
-            let fence = [Trap::Before("purser_3_fence"), Trap::After("purser_3_fence")];
-            let commit = [Trap::Before("purser_3_commit"), Trap::After("purser_3_commit")];
+            let fence = [Trap::Before("purser_4_fence"), Trap::After("purser_4_fence")];
+            let commit = [Trap::Before("purser_4_commit"), Trap::After("purser_4_commit")];
             for trap in fence.into_iter().chain(commit) {
                 entered += 1;
                 peers[0].engine.debit(&format!("d{entered}"), "0.5");
@@ -250,7 +250,7 @@ fn a_change_of_control_whose_answer_is_lost_is_made_once() {
         let proxy = Proxy::to(server.port()).await;
         let store = opened(proxy.port(), 5 * SECOND).await;
         control(&store, |rows| put_subscription(rows, "s", &terms("ana"), now())).await;
-        proxy.arm(Trap::After("purser_3_commit"));
+        proxy.arm(Trap::After("purser_4_commit"));
         control(&store, |rows| put_team(rows, "t", "s")).await;
         assert_eq!(proxy.sprung(), 1);
         let entries = store.entries(&Filter::default(), None, 100).await.expect("the ledger is read");

@@ -1,13 +1,7 @@
-//! Entries of the ledger as streams keep them: one JSON object, without what says nothing. A team's entries are
-//! in a stream of its own; the one of all has the team's name and the first position of each run of them in their
-//! place. Earlier versions wrote each value as a field, and a place for each entry: both are read.
+//! Entries of the ledger as streams keep them: a JSON object each, without what says nothing.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::{Arguments, Display};
 use std::io::Write;
-
-use serde_json::value::RawValue;
 
 use super::failure::Failure;
 use super::text::Text;
@@ -103,57 +97,9 @@ impl Object<'_> {
     }
 }
 
-/// Entries in a team's stream that stand for one in the stream of all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The team.
-    pub team: TeamId,
-    /// The position of the first of them; none is left out up to the last.
-    pub first: u64,
-    /// The position of the last of them.
-    pub last: u64,
-}
-
-/// The run of which a stream has the place under an id, where it is not an entry.
-pub fn run(id: &str, fields: &[String]) -> Result<Option<Run>, Failure> {
-    let (team, first) = match fields {
-        [name, team] if name == "team" => (team, None),
-        [name, team, from, first] if (name.as_str(), from.as_str()) == ("team", "from") => (team, Some(first)),
-        _ => return Ok(None),
-    };
-    let last = position(id)?;
-    let first = first.map_or(Some(last), |first| first.parse().ok()).filter(|first| *first <= last);
-    let run = TeamId::of_text(team).zip(first).map(|(team, first)| Run { team, first, last });
-    run.map(Some).ok_or_else(|| Failure::value(&format!("ledger {id}"), "names no run of entries"))
-}
-
-/// The position that an id of a stream names.
-pub fn position(id: &str) -> Result<u64, Failure> {
-    let position = id.split_once('-').and_then(|(position, _)| position.parse().ok());
-    position.ok_or_else(|| Failure::value(&format!("ledger {id}"), "is no position"))
-}
-
-/// Names and values in turns, out of the one object of an entry.
-fn flat(json: &str) -> Result<Vec<String>, serde_json::Error> {
-    let values: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(json)?;
-    let mut flat = Vec::with_capacity(2 * values.len());
-    for (name, value) in values {
-        let json = value.get();
-        flat.push(name.into_owned());
-        flat.push(if json.starts_with('"') { serde_json::from_str(json)? } else { json.to_owned() });
-    }
-    Ok(flat)
-}
-
-/// Reads an entry back.
-pub fn entry(id: &str, fields: &[String]) -> Result<LedgerEntry, Failure> {
-    let place = format!("ledger {id}");
-    let fields = match fields {
-        [name, json] if name == "entry" => flat(json).map_err(|error| Failure::value(&place, error.to_string()))?,
-        fields => fields.to_vec(),
-    };
-    let from = Reader { place: &place, fields: &fields };
-    let position = position(id)?;
+/// Reads an entry back from names and values in turns.
+pub fn entry(place: &str, position: u64, fields: &[String]) -> Result<LedgerEntry, Failure> {
+    let from = Reader { place, fields };
     let mut entry = LedgerEntry { position, ..LedgerEntry::new(from.must("kind")?, from.must("at")?) };
     (entry.team, entry.member, entry.payer) = (from.get("team")?, from.get("member")?, from.get("payer")?);
     (entry.subscription, entry.id) = (from.get("subscription")?, from.get("id")?);
@@ -249,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_one_object_and_is_read_back() {
+    fn an_entry_is_one_object() {
         let mut json = Vec::new();
         write(&settled(), &mut json);
         let json = String::from_utf8(json).expect("JSON is UTF-8");
@@ -260,11 +206,10 @@ mod tests {
             r#""detail":{"why":"\"","n":[1,2]}}"#
         );
         assert_eq!(json, expected);
-        assert_eq!(entry("7-0", &texts(&["entry", &json])).expect("it is one"), settled());
     }
 
     #[test]
-    fn an_entry_of_plain_fields_is_read_as_well() {
+    fn an_entry_is_read_back_from_names_and_values() {
         let fields = [
             ["kind", "settled"],
             ["at", "60"],
@@ -283,19 +228,6 @@ mod tests {
             ["seq", "3"],
             ["detail", r#"{"why":"\"","n":[1,2]}"#],
         ];
-        assert_eq!(entry("7-0", &texts(fields.as_flattened())).expect("it is one"), settled());
-    }
-
-    #[test]
-    fn a_place_names_a_run_or_one_entry() {
-        let of = |id: &str, fields: &[&str]| run(id, &texts(fields));
-        let team = TeamId::new("t").expect("an id");
-        let named = |first, last| Some(Run { team: team.clone(), first, last });
-        assert_eq!(of("9-0", &["team", "t"]).expect("it is one"), named(9, 9));
-        assert_eq!(of("9-0", &["team", "t", "from", "4"]).expect("it is one"), named(4, 9));
-        assert_eq!(of("9-0", &["entry", "{}"]).expect("it is none"), None);
-        for from in ["10", "x"] {
-            assert!(of("9-0", &["team", "t", "from", from]).is_err(), "{from}");
-        }
+        assert_eq!(entry("ledger 7-0", 7, &texts(fields.as_flattened())).expect("it is one"), settled());
     }
 }

@@ -1,6 +1,6 @@
-#!lua name=purser_3
+#!lua name=purser_4
 -- What Purser does inside of Redis: compare what was read, then write, all at once. No rule is here.
--- Amounts are texts that only pass through. The only numbers are counters below 2^53.
+-- Amounts and entries are texts that only pass through. The only numbers are counters below 2^53.
 
 -- By the name of the key: what `meta` held after the last commit of this process, "FENCE COMMITS POSITION".
 -- It is neither saved nor replicated, so that a restart, a failover, a restored or emptied database and a
@@ -124,15 +124,15 @@ local function write(p)
     end
 end
 
--- Appends runs of entries of one team, or of none. The stream of all names a run of a team once, under the
--- position of its last entry.
+-- Appends runs of entries of one team, or of none: messages, of which each is how many entries it has, and these as
+-- one text. The stream of all names a run of a team once, under the position of its last entry.
 local function append(ledger, runs, position)
     for _, run in ipairs(runs) do
-        local team, first = run[1], position + 1
+        local team, messages, first = run[1], run[2], position + 1
         local stream = team == '' and ledger or ledger .. ':' .. team
-        for _, entry in ipairs(run[2]) do
-            position = position + 1
-            redis.call('XADD', stream, id(position), 'entry', entry)
+        for at = 1, #messages, 2 do
+            position = position + messages[at]
+            redis.call('XADD', stream, id(position), 'entries', messages[at + 1])
         end
         if team ~= '' then
             redis.call('XADD', ledger, id(position), 'team', team, 'from', number(first))
@@ -208,6 +208,6 @@ local function rows(keys, args)
     return found
 end
 
-redis.register_function { function_name = 'purser_3_rows', callback = rows, flags = { 'no-writes' } }
-redis.register_function { function_name = 'purser_3_fence', callback = fence, flags = { 'no-writes' } }
-redis.register_function { function_name = 'purser_3_commit', callback = commit }
+redis.register_function { function_name = 'purser_4_rows', callback = rows, flags = { 'no-writes' } }
+redis.register_function { function_name = 'purser_4_fence', callback = fence, flags = { 'no-writes' } }
+redis.register_function { function_name = 'purser_4_commit', callback = commit }

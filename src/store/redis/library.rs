@@ -37,7 +37,7 @@ pub enum Committed {
 /// Asks for the fence; goes first in a pipeline of reads.
 pub fn ask_fence(meta: &str) -> Cmd {
     let mut command = redis::cmd("FCALL_RO");
-    command.arg("purser_3_fence").arg(1).arg(meta);
+    command.arg("purser_4_fence").arg(1).arg(meta);
     command
 }
 
@@ -55,7 +55,7 @@ pub fn fence(answer: Value) -> Result<Fence, Failure> {
 /// Asks for all rows that an audit compares, as of one instant.
 pub fn ask_rows(names: &Keys) -> Cmd {
     let mut command = redis::cmd("FCALL_RO");
-    command.arg("purser_3_rows").arg(1).arg(names.meta()).arg(names.sidecars()).arg(names.holds_of());
+    command.arg("purser_4_rows").arg(1).arg(names.meta()).arg(names.sidecars()).arg(names.holds_of());
     command.arg(names.subscriptions()).arg(names.funds());
     command
 }
@@ -63,7 +63,7 @@ pub fn ask_rows(names: &Keys) -> Cmd {
 /// Commits. Sent once more, the same payload does no harm.
 pub async fn commit(link: &Link, meta: &str, payload: &[u8]) -> Result<Committed, Failure> {
     let mut command = redis::cmd("FCALL");
-    command.arg("purser_3_commit").arg(1).arg(meta).arg(payload);
+    command.arg("purser_4_commit").arg(1).arg(meta).arg(payload);
     let words: Vec<String> = link.one(command).await?;
     match words.first().map(String::as_str) {
         Some("DONE") => Ok(Committed::Done),

@@ -11,7 +11,7 @@ use super::keys::Keys;
 use super::library;
 use super::link::Link;
 use super::lists::{ask, row, rows};
-use super::pages::{Scanned, scan};
+use super::pages::Scan;
 use super::rows::{Json, hold_of};
 use crate::domain::{Member, Team, TeamId};
 use crate::root::{Key, MemberFunds, Root, Sidecar, Subscription};
@@ -64,14 +64,12 @@ pub async fn audit(link: &Link, keys: &Keys) -> Result<Audit, Failure> {
         still => still?,
     };
     let mut recount = Recount::default();
-    let mut after = None;
-    loop {
-        let Scanned { entries, next } = scan(link, keys, &keys.ledger(), false, after, SCAN).await?;
+    let mut scan = Scan::new(keys.ledger(), false, None);
+    while let Some(entries) = scan.next(link, keys, SCAN).await? {
         entries.iter().filter(|entry| entry.position <= still.position).for_each(|entry| recount.take(entry));
-        if next.is_none_or(|next| next >= still.position) {
+        if scan.after.is_some_and(|after| after >= still.position) {
             break;
         }
-        after = next;
     }
     still.sidecars.iter().for_each(|sidecar| recount.check_sidecar(sidecar.id, Some(sidecar)));
     still.rows.iter().for_each(|row| recount.check(row));

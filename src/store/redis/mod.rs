@@ -13,6 +13,7 @@ mod library;
 mod link;
 mod lists;
 mod load;
+mod message;
 mod pages;
 mod payload;
 mod pending;

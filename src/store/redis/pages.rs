@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use super::failure::Failure;
 use super::fetch::of_value;
 use super::keys::Keys;
-use super::ledger::{self, Run};
 use super::link::Link;
+use super::message::{self, Run};
 use crate::domain::TeamId;
 use crate::store::LedgerEntry;
 use crate::store::read::{Filter, Scope, page};
 
 /// Entries that are read at once while a page is looked for.
 const SCAN: usize = 1_000;
+
+/// Messages that are asked for first: each may have a hundred entries, or one.
+const MESSAGES_MIN: usize = 10;
 
 /// A page of the ledger. What the scope's stream does not tell apart is sieved while reading on.
 pub async fn entries(
@@ -26,93 +29,109 @@ pub async fn entries(
         Scope::Team(team) => keys.team_ledger(team),
         _ => keys.ledger(),
     };
-    let (limit, mut after, mut found) = (page(limit), after, Vec::new());
+    let (limit, mut found) = (page(limit), Vec::new());
     let count = match filter {
         Filter {
             member: None, kind: None, id: None, from: None, to: None, scope: Scope::All | Scope::Team(_), ..
         } => limit,
         _ => SCAN,
     };
-    loop {
-        let Scanned { entries, next } = scan(link, keys, &stream, filter.newest_first, after, count).await?;
+    let mut scan = Scan::new(stream, filter.newest_first, after);
+    while let Some(entries) = scan.next(link, keys, count).await? {
         found.extend(entries.into_iter().filter(|entry| filter.admits(entry)));
-        if next.is_none() || found.len() >= limit {
-            found.truncate(limit);
-            return Ok(found);
+        if found.len() >= limit {
+            break;
         }
-        after = next;
     }
+    found.truncate(limit);
+    Ok(found)
 }
 
-/// What one look into a stream of the ledger found.
-pub struct Scanned {
-    /// The entries, in the order asked for.
-    pub entries: Vec<LedgerEntry>,
-    /// Where the next look begins; `None`: there is nothing more.
-    pub next: Option<u64>,
+/// Looks into a stream of the ledger one after the other, in either direction.
+pub struct Scan {
+    stream: String,
+    newest_first: bool,
+    /// What has been looked at ends here; `None`: nothing has.
+    pub after: Option<u64>,
+    messages: usize,
+    is_over: bool,
 }
 
 /// What a stream keeps under one id: the id, and names and values in turns.
 type Message = (String, Vec<String>);
 
-/// At most `count` entries of a stream after a position, in either direction.
-pub async fn scan(
-    link: &Link,
-    keys: &Keys,
-    stream: &str,
-    newest_first: bool,
-    after: Option<u64>,
-    count: usize,
-) -> Result<Scanned, Failure> {
-    let (mut entries, mut runs, mut edge) = (Vec::new(), Vec::new(), after);
-    let mut room = count as u64;
-    for (id, fields) in messages(link, stream, newest_first, after, count).await? {
-        let Some(run) = ledger::run(&id, &fields)? else {
-            let entry = ledger::entry(&id, &fields)?;
-            if room > 0 && is_after(entry.position, after, newest_first) {
-                edge = Some(entry.position);
-                room -= 1;
-                entries.push(entry);
-            }
-            continue;
-        };
-        if let Some(run) = cut(run, newest_first, after, room) {
-            edge = Some(if newest_first { run.first } else { run.last });
-            room -= run.last - run.first + 1;
-            runs.push(run);
+impl Scan {
+    /// A scan that begins after a position.
+    pub const fn new(stream: String, newest_first: bool, after: Option<u64>) -> Self {
+        Self { stream, newest_first, after, messages: MESSAGES_MIN, is_over: false }
+    }
+
+    /// At most `count` further entries, in the order asked for; `None`: there is nothing more.
+    pub async fn next(&mut self, link: &Link, keys: &Keys, count: usize) -> Result<Option<Vec<LedgerEntry>>, Failure> {
+        if self.is_over {
+            return Ok(None);
         }
+        let (newest_first, after) = (self.newest_first, self.after);
+        let asked = self.messages.min(count);
+        let (messages, is_last) = messages(link, &self.stream, newest_first, after, asked).await?;
+        // Where messages are small, more of them.
+        self.messages = self.messages.saturating_mul(4);
+        let (mut entries, mut runs, mut room) = (Vec::new(), Vec::new(), count as u64);
+        for (id, fields) in messages {
+            if let Some(run) = message::run(&id, &fields)? {
+                if let Some(run) = cut(run, newest_first, after, room) {
+                    self.after = Some(if newest_first { run.first } else { run.last });
+                    room -= run.last - run.first + 1;
+                    runs.push(run);
+                }
+                continue;
+            }
+            let mut found = message::entries(&id, &fields)?;
+            if newest_first {
+                found.reverse();
+            }
+            found.retain(|entry| is_after(entry.position, after, newest_first));
+            found.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            room -= found.len() as u64;
+            self.after = found.last().map(|entry| entry.position).or(self.after);
+            entries.extend(found);
+        }
+        self.is_over = is_last && room > 0;
+        entries.extend(of_teams(link, keys, runs).await?);
+        entries.sort_unstable_by_key(|entry| entry.position);
+        if newest_first {
+            entries.reverse();
+        }
+        Ok(Some(entries))
     }
-    entries.extend(of_teams(link, keys, runs).await?);
-    entries.sort_unstable_by_key(|entry| entry.position);
-    if newest_first {
-        entries.reverse();
-    }
-    Ok(Scanned { entries, next: edge.filter(|_| room == 0) })
 }
 
+/// Messages after a position, and whether these are the last.
 async fn messages(
     link: &Link,
     stream: &str,
     newest_first: bool,
     after: Option<u64>,
     count: usize,
-) -> Result<Vec<Message>, Failure> {
+) -> Result<(Vec<Message>, bool), Failure> {
     let mut commands = redis::pipe();
     let edge = |open: &str| after.map_or_else(|| open.to_owned(), |after| format!("({after}-0"));
     if newest_first {
         if let Some(after) = after {
-            // The run in which the position is has a later one's name.
+            // The run or the message in which the position is has a later one's name.
             commands.cmd("XRANGE").arg(stream).arg(format!("{after}-0")).arg("+").arg("COUNT").arg(1);
         }
         commands.cmd("XREVRANGE").arg(stream).arg(edge("+")).arg("-").arg("COUNT").arg(count);
     } else {
         commands.cmd("XRANGE").arg(stream).arg(edge("-")).arg("+").arg("COUNT").arg(count);
     }
-    let mut found = Vec::new();
+    let (mut found, mut is_last) = (Vec::new(), true);
     for answer in link.read(&commands).await? {
-        found.extend(of_value::<Vec<Message>>(answer)?);
+        let messages = of_value::<Vec<Message>>(answer)?;
+        is_last = messages.len() < count;
+        found.extend(messages);
     }
-    Ok(found)
+    Ok((found, is_last))
 }
 
 const fn is_after(position: u64, after: Option<u64>, newest_first: bool) -> bool {
@@ -152,12 +171,18 @@ async fn of_teams(link: &Link, keys: &Keys, runs: Vec<Run>) -> Result<Vec<Ledger
     }
     let mut commands = redis::pipe();
     for (team, (first, last)) in &teams {
-        commands.cmd("XRANGE").arg(keys.team_ledger(team)).arg(format!("{first}-0")).arg(format!("{last}-0"));
+        let stream = keys.team_ledger(team);
+        commands.cmd("XRANGE").arg(&stream).arg(format!("{first}-0")).arg(format!("{last}-0"));
+        // The message in which the last position is may go on behind it.
+        commands.cmd("XRANGE").arg(&stream).arg(format!("({last}-0")).arg("+").arg("COUNT").arg(1);
     }
-    let mut entries = Vec::new();
-    for answer in link.read(&commands).await? {
-        for (id, fields) in of_value::<Vec<Message>>(answer)? {
-            entries.push(ledger::entry(&id, &fields)?);
+    let (mut entries, mut answers) = (Vec::new(), link.read(&commands).await?.into_iter());
+    for (first, last) in teams.values() {
+        for answer in answers.by_ref().take(2) {
+            for (id, fields) in of_value::<Vec<Message>>(answer)? {
+                let found = message::entries(&id, &fields)?.into_iter();
+                entries.extend(found.filter(|entry| (*first..=*last).contains(&entry.position)));
+            }
         }
     }
     Ok(entries)

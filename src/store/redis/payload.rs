@@ -1,5 +1,8 @@
 //! What one commit hands to the function inside of Redis: a list of lists of texts in MessagePack, one
 //! argument however much is written. The order is the one that `library.lua` reads.
+//!
+//! Entries that follow each other in one stream go there as one text, a JSON array: all that the function does takes
+//! its time by the text and not by the byte.
 
 use super::begun::Begins;
 use super::keys::Slot;
@@ -25,7 +28,7 @@ pub struct Payload {
     pub named: Vec<(String, String, String)>,
     /// Members of sorted sets to take out.
     pub unnamed: Vec<(String, String)>,
-    /// Entries, of which each is a text.
+    /// Entries, of which many are one text.
     pub entries: Entries,
     /// The stream of all entries.
     pub ledger: String,
@@ -96,7 +99,13 @@ impl Payload {
     }
 }
 
-/// Entries as the function reads them, each written once: runs of one team, or of none, and their texts.
+/// The most entries of one message: a reader of the stream gets them together.
+const MESSAGE_ENTRIES_MAX: u32 = 100;
+
+/// From how many bytes on a message takes no further entry.
+const MESSAGE_BYTES: usize = 32 * 1024;
+
+/// Entries as the function reads them, each written once: runs of one team, or of none, as messages of the stream.
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
     runs: usize,
@@ -104,6 +113,16 @@ pub struct Entries {
     team: String,
     /// Where the length of the last run stands, and what it is.
     run: (usize, u32),
+    message: Message,
+}
+
+/// A message that takes further entries.
+#[derive(Clone, Copy, Debug, Default)]
+struct Message {
+    /// Where the number of its entries stands, and what it is.
+    count: (usize, u32),
+    /// Where the length of its text stands; the text begins behind it.
+    length: usize,
 }
 
 impl Entries {
@@ -112,20 +131,34 @@ impl Entries {
         self.bytes.0.reserve(400 * entries);
     }
 
-    /// Adds an entry, whose text `fill` writes.
+    /// Adds an entry, whose JSON `fill` writes.
     pub fn push(&mut self, team: &str, fill: impl FnOnce(&mut Vec<u8>)) {
         if self.runs == 0 || self.team != team {
             team.clone_into(&mut self.team);
             self.runs += 1;
             self.run = (self.bytes.list(2).text(team).length(0xdd), 0);
         }
-        let (at, entries) = self.run;
-        self.run.1 = entries + 1;
-        self.bytes.set_length(at, self.run.1);
-        let begin = self.bytes.length(0xdb);
+        let is_full = self.message.count.1 >= MESSAGE_ENTRIES_MAX || self.message_bytes() >= MESSAGE_BYTES;
+        if self.run.1 == 0 || is_full {
+            self.run.1 += 2;
+            self.bytes.set_length(self.run.0, self.run.1);
+            self.message = Message { count: (self.bytes.length(0xce), 0), length: self.bytes.length(0xdb) };
+            self.bytes.0.push(b'[');
+        } else {
+            let end = self.bytes.0.last_mut().expect("a message has been begun");
+            *end = b',';
+        }
         fill(&mut self.bytes.0);
-        let length = self.bytes.0.len() - begin - 4;
-        self.bytes.set_length(begin, u32::try_from(length).expect("no entry has four thousand million bytes"));
+        self.bytes.0.push(b']');
+        self.message.count.1 += 1;
+        let (at, entries) = self.message.count;
+        self.bytes.set_length(at, entries);
+        let length = u32::try_from(self.message_bytes()).expect("no entry has four thousand million bytes");
+        self.bytes.set_length(self.message.length, length);
+    }
+
+    const fn message_bytes(&self) -> usize {
+        self.bytes.0.len() - self.message.length - 4
     }
 }
 
@@ -149,7 +182,7 @@ impl Pack {
         self
     }
 
-    /// Begins what has a length of four bytes that is set later; answers where it stands.
+    /// Writes a mark and four bytes that are set later, a length or a number; answers where they stand.
     fn length(&mut self, mark: u8) -> usize {
         self.0.extend([mark, 0, 0, 0, 0]);
         self.0.len() - 4
@@ -209,13 +242,24 @@ mod tests {
     #[test]
     fn entries_of_one_team_in_a_row_are_one_run() {
         let mut entries = Entries::default();
-        for (team, entry) in [("t", "one"), ("t", "two"), ("", "three")] {
+        for (team, entry) in [("t", "1"), ("t", "2"), ("", "3")] {
             entries.push(team, |text| text.extend(entry.bytes()));
         }
         assert_eq!(entries.runs, 2);
-        let first = b"\x92\xa1t\xdd\0\0\0\x02\xdb\0\0\0\x03one\xdb\0\0\0\x03two";
-        let second = b"\x92\xa0\xdd\0\0\0\x01\xdb\0\0\0\x05three";
+        let first = b"\x92\xa1t\xdd\0\0\0\x02\xce\0\0\0\x02\xdb\0\0\0\x05[1,2]";
+        let second = b"\x92\xa0\xdd\0\0\0\x02\xce\0\0\0\x01\xdb\0\0\0\x03[3]";
         assert_eq!(entries.bytes.0, [&first[..], second].concat());
+    }
+
+    #[test]
+    fn a_message_that_is_full_is_followed_by_another() {
+        for (size, count, messages) in [(1, 100, 1), (1, 101, 2), (MESSAGE_BYTES, 2, 2), (MESSAGE_BYTES / 2, 3, 2)] {
+            let mut entries = Entries::default();
+            for _ in 0..count {
+                entries.push("t", |text| text.extend(std::iter::repeat_n(b'1', size)));
+            }
+            assert_eq!((entries.runs, entries.run.1), (1, 2 * messages), "{count} entries of {size} bytes");
+        }
     }
 
     #[test]
