@@ -1,10 +1,12 @@
 //! `[envoy]`: where in a request that Envoy asks about each part of a draw is found.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::descriptors::Descriptor;
 use super::reader::Reader;
 use super::{show, value};
 
@@ -92,9 +94,27 @@ pub struct Envoy {
     /// How long a hold stays open, in milliseconds.
     #[serde(serialize_with = "show::texts")]
     pub ttl_ms: Vec<Source>,
+    /// In place of `credits`: tokens of the prompt.
+    #[serde(serialize_with = "show::texts")]
+    pub input_tokens: Vec<Source>,
+    /// Those of them that the model has cached.
+    #[serde(serialize_with = "show::texts")]
+    pub cached_input_tokens: Vec<Source>,
+    /// Tokens that the answer may have; nowhere: as many as the rate card says.
+    #[serde(serialize_with = "show::texts")]
+    pub output_tokens: Vec<Source>,
+    /// Images.
+    #[serde(serialize_with = "show::texts")]
+    pub images: Vec<Source>,
+    /// Seconds of sound or film.
+    #[serde(serialize_with = "show::texts")]
+    pub seconds: Vec<Source>,
     /// The operation's id; nowhere: a new one is made for each.
     #[serde(serialize_with = "show::texts", skip_serializing_if = "Vec::is_empty")]
     pub id: Vec<Source>,
+    /// What descriptors of the filter `ratelimit` mean that name no hold; the first that fits counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub descriptors: BTreeMap<String, Descriptor>,
 }
 
 impl Default for Envoy {
@@ -108,7 +128,13 @@ impl Default for Envoy {
             credits: extension("credits"),
             min_credits: extension("min_credits"),
             ttl_ms: extension("ttl_ms"),
+            input_tokens: extension("input_tokens"),
+            cached_input_tokens: extension("cached_input_tokens"),
+            output_tokens: extension("output_tokens"),
+            images: extension("images"),
+            seconds: extension("seconds"),
             id: Vec::new(),
+            descriptors: BTreeMap::new(),
         }
     }
 }
@@ -125,7 +151,13 @@ pub(super) fn envoy(from: &mut Reader) -> Envoy {
         credits: sources("envoy.credits", d.credits),
         min_credits: sources("envoy.min_credits", d.min_credits),
         ttl_ms: sources("envoy.ttl_ms", d.ttl_ms),
+        input_tokens: sources("envoy.input_tokens", d.input_tokens),
+        cached_input_tokens: sources("envoy.cached_input_tokens", d.cached_input_tokens),
+        output_tokens: sources("envoy.output_tokens", d.output_tokens),
+        images: sources("envoy.images", d.images),
+        seconds: sources("envoy.seconds", d.seconds),
         id: sources("envoy.id", d.id),
+        descriptors: super::descriptors::descriptors(from),
     }
 }
 

@@ -11,6 +11,7 @@
 mod address;
 mod check;
 mod choices;
+mod descriptors;
 mod envoy;
 mod error;
 mod live;
@@ -26,6 +27,7 @@ mod value;
 
 pub use address::{Listen, StoreUrl};
 pub use choices::{Durability, LogFormat, LogLevel};
+pub use descriptors::{Descriptor, Part, Unit};
 pub use envoy::{Envoy, Source};
 pub use error::{ConfigError, Fault, Place};
 pub use live::Live;

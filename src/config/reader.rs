@@ -85,6 +85,12 @@ impl Reader {
         entry.or_else(|| self.sections.get(key)).cloned().unwrap_or(Place::Default)
     }
 
+    /// The names of the sections right below this one, in alphabetical order.
+    pub(super) fn sections_of(&self, section: &str) -> Vec<String> {
+        let below = self.sections.keys().filter(|key| split(key).0 == section);
+        below.map(|key| split(key).1.to_owned()).collect()
+    }
+
     /// Whether a source wrote this section.
     pub(super) fn has_section(&self, section: &str) -> bool {
         self.sections.contains_key(section)

@@ -116,6 +116,10 @@ fn faults_name_place_key_and_what_is_allowed() {
     for (text, fault) in [
         ("[server]\nhtpt = \"127.0.0.1:1\"", "p.toml:2:1: unknown key server.htpt; did you mean server.http?"),
         ("[server]\n\n  colour = 1", "p.toml:3:3: unknown key server.colour"),
+        (
+            "[envoy.descriptors.a]\nunit = \"credits\"",
+            "p.toml:1:20: [envoy.descriptors.a] needs entries, member and unit",
+        ),
         ("durability = \"os\"", "p.toml:1:1: unknown key durability; did you mean journal.durability?"),
         ("[jurnal]\nx = 1", "p.toml:1:2: unknown section [jurnal]; did you mean [journal]?"),
         ("server = 3", "p.toml:1:1: server is a section; write [server] and its keys below"),
@@ -246,7 +250,8 @@ holds = { ttl_default = "1s", ttl_max = "2s", expire_interval = "1s", per_team_m
 lease = { wait = "1s" }
 whitelist = { on_pool_spend = true }
 envoy = { decision = "text:debit", team = "text:t", member = "text:m", model = "text:x", credits = "text:1",
-  min_credits = "text:1", ttl_ms = "text:1000", id = "header:x-request-id" }
+  min_credits = "text:1", ttl_ms = "text:1000", input_tokens = "text:1", cached_input_tokens = "text:1", output_tokens = "text:1",
+  images = "text:1", seconds = "text:1", id = "header:x-request-id" }
 rates = { file = "r" }
 audit = { interval = "1s" }
 log = { level = "trace", format = "json" }

@@ -127,9 +127,7 @@ pub fn decide_within<'a>(
     if !model_allowed(asker, rights, ask.model.as_ref()) {
         return denied.by(Reason::ModelNotAllowed, NextStep::ChooseAnotherModel);
     }
-    let Some(book) = book.filter(|book| asker.payer() == Payer::Pool || book.team.is_none()) else {
-        return denied.exhausted(None, now);
-    };
+    let Some(book) = payers(asker, book) else { return denied.exhausted(None, now) };
     let Some(funds) = book.current(now) else { return Err(Refused::Short) };
     let may_ask = matches!(reach, Reach::Part { is_asked: false, .. });
     let debt = book.debt(now);
@@ -167,6 +165,19 @@ pub fn decide_within<'a>(
     assert!(credits >= ask.needed(), "no less is granted than will do");
     assert!(credits <= free, "no more is granted than is lent (I2)");
     Ok(Granted { credits, window: funds.window.start })
+}
+
+/// Begins to record what was used already: a hold of nothing, whose settle then charges it in full, above every limit too. So
+/// neither model nor debt, limit or funds refuse it; it is denied only where nobody could be charged.
+pub fn record(asker: &Asker<'_>, book: Option<&Book>, ask: &Ask, now: Timestamp) -> Result<Granted, Refused> {
+    let Some(book) = payers(asker, book) else { return Draft { asker, ask }.exhausted(None, now) };
+    let Some(funds) = book.current(now) else { return Err(Refused::Short) };
+    Ok(Granted { credits: Credits::ZERO, window: funds.window.start })
+}
+
+/// The payer's book. A user's own credits are the pool's alone while their subscription is assigned to a team.
+fn payers<'a>(asker: &Asker<'_>, book: Option<&'a Book>) -> Option<&'a Book> {
+    book.filter(|book| asker.payer() == Payer::Pool || book.team.is_none())
 }
 
 /// Whether the whitelist that applies to the asker, if any, has the model (rule 6).

@@ -29,6 +29,8 @@ enum Mode {
     /// Enter; it was asked before, and has been counted.
     Again,
     Check,
+    /// Enter what nobody but a stranger is refused.
+    Record,
     /// Enter without deciding under the locks: a mistake that the exploration must find.
     #[cfg(feature = "shuttle")]
     EnterUnasked,
@@ -48,6 +50,12 @@ impl<L: Log> Meter<L> {
     /// Answers what a debit or a hold would be answered; changes nothing.
     pub fn check(&self, draw: &Draw, now: Timestamp) -> Result<Drawn, DrawFault> {
         self.decide_draw(draw, Mode::Check, now)
+    }
+
+    /// Begins to record what was used already: a hold of nothing, to be settled with it.
+    pub fn record(&self, draw: &Draw, now: Timestamp) -> Result<Drawn, DrawFault> {
+        assert!(draw.ask.credits.is_zero() && draw.ttl_millis.is_some(), "a record begins with a hold of nothing");
+        self.decide_draw(draw, Mode::Record, now)
     }
 
     /// The denial of a sidecar that could not get a lease in time.
@@ -197,7 +205,10 @@ impl<L: Log> Meter<L> {
         if draw.ttl_millis.is_some() && operations.open_holds() >= self.options.open_holds_max {
             return Ok(self.unavailable(draw));
         }
-        let decision = case.decide(book.as_deref(), member.as_deref());
+        let decision = match mode {
+            Mode::Record => case.record(book.as_deref()),
+            _ => case.decide(book.as_deref(), member.as_deref()),
+        };
         #[cfg(feature = "shuttle")]
         let decision = decision.or_else(|refused| unasked(case, mode, book.as_deref()).ok_or(refused));
         let granted = match decision {

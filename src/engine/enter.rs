@@ -3,7 +3,7 @@
 
 use super::drawn::{Draw, Remaining, remaining};
 use super::log::{Log, NoRoom};
-use crate::domain::decide::decide_within;
+use crate::domain::decide::{decide_within, record};
 use crate::domain::hold::{debited, held};
 use crate::domain::{
     Asker, Book, DrawerView, EntryView, Fact, Granted, MemberDraws, Posting, Reach, Refused, Rights, Scopes, Timestamp,
@@ -33,6 +33,11 @@ impl Case<'_> {
         let share = || member?.share(book?.current(self.now)?.window.start);
         let reach = self.is_asked.map_or(Reach::All, |is_asked| Reach::Part { share: share(), is_asked });
         decide_within(reach, &self.asker, &self.rights, book, draws, &self.draw.ask, self.now)
+    }
+
+    /// Begins to record what was used already.
+    pub fn record(&self, book: Option<&Book>) -> Result<Granted, Refused> {
+        record(&self.asker, book, &self.draw.ask, self.now)
     }
 
     /// What becomes of what was granted, and what that moves, without the sums after it.

@@ -270,7 +270,7 @@ impl Service {
     }
 
     /// Waits a little for a new lease; who asks again sees whether it came.
-    async fn lease(&self, subscription: SubscriptionId) {
+    pub(super) async fn lease(&self, subscription: SubscriptionId) {
         self.metrics.leases.waited.increment(1);
         if let Err(unable) = self.syncing.sync(Some(subscription), self.options.lease_wait).await {
             tracing::debug!(%unable, "no lease in time");

@@ -13,6 +13,7 @@ pub mod health;
 pub mod job;
 pub mod operators;
 pub mod pricing;
+pub mod recording;
 pub mod records;
 mod refollow;
 pub mod syncing;
@@ -40,6 +41,7 @@ pub use job::Progress;
 use operators::Jobs;
 pub use operators::{Forgiven, Held, SidecarNow};
 pub use pricing::{Cost, Quote};
+pub use recording::{Unrecorded, Used};
 pub use syncing::{Asks, Syncing};
 
 /// The engine over the journal.

@@ -48,7 +48,7 @@ fn percentile(times: &[Duration], percent: usize) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_takes_a_little_longer_with_purser() {
-    let scene = Scene::open_with(&["--rates", CARD]).await;
+    let scene = Scene::open_with(&["--rates", CARD], "").await;
     scene.purchase("100000");
     scene.set_ana(&json!({ "role": "member", "access": "seat", "limit": Value::Null }));
     let Some((_envoy, with)) = envoy::start(&scene, "tokens.yaml") else { return };

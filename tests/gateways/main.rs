@@ -9,6 +9,7 @@ mod caller;
 #[path = "../support/client.rs"]
 mod client;
 mod envoy;
+mod limits;
 mod nginx;
 #[path = "../support/process.rs"]
 mod process;

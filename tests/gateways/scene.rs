@@ -28,15 +28,15 @@ impl Scene {
     /// Team `acme` has a pool of 1 000 credits. In it: `olga`, its owner, and `ana`, with a limit of 100.
     /// `eve` has a key of the proxy and is not a member.
     pub async fn open() -> Self {
-        Self::open_with(&[]).await
+        Self::open_with(&[], "").await
     }
 
-    /// The same, of a Purser with further arguments.
-    pub async fn open_with(args: &[&str]) -> Self {
+    /// The same, of a Purser with further arguments and sections of its configuration.
+    pub async fn open_with(args: &[&str], sections: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         let grpc = format!("unix:{}", folder.path().join(GRPC).display());
         let args: Vec<&str> = ["--grpc", &grpc].into_iter().chain(args.iter().copied()).collect();
-        let purser = Purser::start_with(folder.path(), "os", None, &args);
+        let purser = Purser::start_from(folder.path(), "os", None, &args, sections);
         let scene = Self { purser, upstream: Upstream::start().await, folder };
         scene.put(
             "/v1/subscriptions/sub_1",
@@ -62,6 +62,16 @@ impl Scene {
     /// Where Purser listens for gRPC.
     pub fn grpc_path(&self) -> PathBuf {
         self.folder.path().join(GRPC)
+    }
+
+    /// Waits until so much is used of the pool.
+    pub async fn used_is(&self, credits: &str) {
+        let clock = Clock::system();
+        let deadline = clock.instant() + REACHES_THE_LEDGER;
+        while self.used() != credits {
+            assert!(clock.instant() < deadline, "{} is used and not {credits}", self.used());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub fn set_ana(&self, member: &Value) {

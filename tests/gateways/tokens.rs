@@ -150,7 +150,7 @@ fn micros(credits: &Value) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_through_envoy_ends_as_the_ledger_says() {
-    let scene = Scene::open_with(&["--rates", CARD]).await;
+    let scene = Scene::open_with(&["--rates", CARD], "").await;
     let Some((_envoy, ana)) = envoy::start(&scene, "tokens.yaml") else { return };
     scene.purchase("100000");
     let seat = |limit: &Value| json!({ "role": "member", "access": "seat", "limit": limit });

@@ -152,7 +152,8 @@ async fn parts(call: Call, mut sender: Sender<Bytes, std::io::Error>) -> Option<
 
 fn used(call: &Call) -> Value {
     json!({
-        "prompt_tokens": call.prompt, "completion_tokens": call.completion,
-        "prompt_tokens_details": { "cached_tokens": call.cached }
+        "prompt_tokens": call.prompt, "completion_tokens": call.completion, "total_tokens": call.prompt + call.completion,
+        "prompt_tokens_details": { "cached_tokens": call.cached },
+        "completion_tokens_details": { "reasoning_tokens": call.completion / 2 }
     })
 }

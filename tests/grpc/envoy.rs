@@ -12,9 +12,11 @@ use purser::api::grpc::wire::envoy::service::auth::v3::{
     AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
 use purser::api::grpc::wire::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use purser::config::{Flags, Live, load};
 use serde_json::Value;
 use tonic::{Code, Status};
 
+use crate::sidecar::Sidecar;
 use crate::support::{Client, closed, cost, open, problem, start};
 
 async fn ask(client: &Client, extensions: &[(&str, &str)], headers: &[(&str, &str)]) -> Result<CheckResponse, Status> {
@@ -143,6 +145,29 @@ async fn the_configuration_says_where_to_look() {
 }
 
 #[tokio::test]
+async fn an_estimate_may_be_told_as_what_may_be_used() {
+    let (_sidecar, client) = start(|config| {
+        config.rates.file = Live(Some(concat!(env!("CARGO_MANIFEST_DIR"), "/config/rates.toml").into()));
+        config.envoy.output_tokens = vec!["header:x-max-tokens".parse().expect("a place")];
+    })
+    .await;
+    let extensions = [("team", "acme"), ("member", "ana"), ("model", "gpt-4o"), ("input_tokens", "812")];
+    for (max_tokens, credits) in [(None, "2.203"), (Some("400"), "0.603")] {
+        let headers: Vec<_> = max_tokens.map(|tokens| ("x-max-tokens", tokens)).into_iter().collect();
+        let response = ask(&client, &extensions, &headers).await.expect("answers");
+        assert_eq!(facts(&response)["credits"], credits);
+    }
+    let second = [("team", "acme"), ("member", "ana"), ("model", "whisper-1"), ("seconds", "12.34")];
+    assert_eq!(facts(&ask(&client, &second, &[]).await.expect("answers"))["credits"], "0.1234");
+    for (more, pointer) in
+        [(("seconds", "-1"), "/seconds"), (("images", "1.5"), "/images"), (("credits", "1"), "/usage")]
+    {
+        let response = ask(&client, &[&extensions[..], &[more]].concat(), &[]).await.expect("answers");
+        assert_eq!(denied(&response).2["pointer"], pointer);
+    }
+}
+
+#[tokio::test]
 async fn envoy_says_who_it_is_too() {
     let (_sidecar, client) = closed().await;
     let refused = ask(&client, &ANA, &[]).await.expect_err("is not known");
@@ -183,7 +208,70 @@ async fn a_call_that_is_over_settles_its_hold_above_the_limit_too_or_releases_it
     assert!(sidecar.get("/metrics").await.body.contains("purser_holds_untold_total 1\n"));
     let nobody = RateLimitDescriptor { entries: vec![], hits_addend: Some(1) };
     let refused = over(&client, vec![nobody]).await.expect_err("names no hold");
-    assert_eq!(problem(&refused).field.as_deref(), Some("descriptors.0.id"));
+    assert_eq!(problem(&refused).field.as_deref(), Some("descriptors.0.id"), "no section says what it means");
     let unknown = over(&client, vec![descriptor("none", ("unit", "micro_credits"), Some(1))]).await;
     assert_eq!(unknown.expect_err("there is none").code(), Code::NotFound);
+}
+
+/// A sidecar that takes descriptors `user`, counted as `unit` says.
+async fn recording(unit: &str) -> (Sidecar, Client) {
+    let file = format!(
+        "[envoy.descriptors.a]\nentries = [\"user\"]\nteam = [\"entry:group\", \"text:acme\"]\nmember = [\"entry:user\"]\n\
+         model = [\"entry:model\"]\nunit = \"{unit}\""
+    );
+    start(|config| {
+        let path = config.data.with_file_name("envoy.toml");
+        std::fs::write(&path, file).expect("writes");
+        let flags = Flags { config: Some(path), values: vec![] };
+        config.envoy = load(&flags, []).expect("is good").config.envoy;
+    })
+    .await
+}
+
+fn of_user(user: &str, hits_addend: Option<u64>) -> RateLimitDescriptor {
+    let entry = Entry { key: "user".to_owned(), value: user.to_owned() };
+    RateLimitDescriptor { entries: vec![entry], hits_addend }
+}
+
+#[tokio::test]
+async fn hits_without_a_hold_are_charged_above_the_limit_and_in_debt_and_then_deny_who_asks() {
+    let (sidecar, client) = recording("credits").await;
+    let ask = async || over(&client, vec![of_user("ana", Some(0)), of_user("ana", None)]).await.expect("answers");
+    assert_eq!((ask().await.overall_code, ask().await.response_headers_to_add.len()), (1, 0));
+    let used = |answer: &crate::sidecar::Answer| answer.json()["used"].clone();
+    for (hits, used_then, reason) in [
+        (9, "9", None),
+        (2, "11", Some("member_limit")),
+        (2_000, "2011", Some("in_debt")),
+        (1, "2012", Some("in_debt")),
+    ] {
+        let answer = over(&client, vec![of_user("ana", Some(hits))]).await.expect("answers");
+        assert_eq!(answer.overall_code, 1, "what was used is never over a limit");
+        assert_eq!(used(&sidecar.get("/v1/teams/acme/pool").await), used_then);
+        let answer = ask().await;
+        let codes: Vec<i32> = answer.statuses.iter().map(|status| status.code).collect();
+        assert_eq!((answer.overall_code, codes), if reason.is_some() { (2, vec![2, 2]) } else { (1, vec![1, 1]) });
+        let told = answer.response_headers_to_add.iter().find(|header| header.key == "purser-denial-reason");
+        assert_eq!(told.map(|header| header.value.as_str()), reason);
+        let body: Value = serde_json::from_slice(&answer.raw_body).unwrap_or_default();
+        assert_eq!(body["reason"].as_str(), reason);
+    }
+    let held = sidecar.get("/v1/teams/acme/pool").await.json()["held"].clone();
+    assert_eq!(held, "0");
+}
+
+#[tokio::test]
+async fn hits_of_nobody_or_without_a_price_are_refused_and_charge_nothing() {
+    let (_sidecar, client) = recording("micro_credits").await;
+    let stranger = over(&client, vec![of_user("eve", Some(5))]).await.expect_err("is not a member");
+    assert_eq!((stranger.code(), problem(&stranger).code.as_str()), (Code::NotFound, "not_found"));
+    let (sidecar, client) = recording("output_tokens").await;
+    let unpriced = over(&client, vec![of_user("ana", Some(5))]).await.expect_err("there is no rate card");
+    assert_eq!(problem(&unpriced).code, "no_rate");
+    let wrong = over(&client, vec![of_user("", Some(5))]).await.expect_err("is no user");
+    assert_eq!(problem(&wrong).field.as_deref(), Some("descriptors.0.member"));
+    let eve = over(&client, vec![of_user("eve", Some(0))]).await.expect("answers");
+    assert_eq!(eve.overall_code, 2);
+    let pool = sidecar.get("/v1/teams/acme/pool").await.json();
+    assert_eq!((&pool["used"], &pool["held"]), (&Value::from("0"), &Value::from("0")));
 }

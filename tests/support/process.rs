@@ -23,11 +23,16 @@ impl Purser {
 
     /// The same with further arguments.
     pub fn start_with(data: &Path, durability: &str, store: Option<&str>, args: &[&str]) -> Self {
+        Self::start_from(data, durability, store, args, "")
+    }
+
+    /// The same with further sections of its configuration.
+    pub fn start_from(data: &Path, durability: &str, store: Option<&str>, args: &[&str], sections: &str) -> Self {
         let config = data.join("test.toml");
         // A machine on which many tests run at once may take long for a call to the store.
         let text = "[store]\ntimeout = \"15s\"\n[journal]\nsegment_bytes = \"1MiB\"\nbytes_max = \"256MiB\"\n\
                     queue_bytes_max = \"1MiB\"\n";
-        std::fs::write(&config, text).expect("the folder can be written");
+        std::fs::write(&config, format!("{text}{sections}")).expect("the folder can be written");
         let program = std::env::var_os("PURSER_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_purser").into());
         let mut command = Command::new(program);
         if let Some(store) = store {

@@ -8,10 +8,11 @@ use prost_types::value::Kind;
 use crate::api::grpc::wire::envoy::service::auth::v3::AttributeContext;
 use crate::api::json::Fault;
 use crate::api::problem::Code;
-use crate::api::routes::asks::{DrawBody, TtlMillis};
+use crate::api::routes::asks::{Count, DrawBody, TtlMillis, Usage, UsageField};
 use crate::api::routes::authorize::new_id;
-use crate::api::wire::{Amount, Text, Wire};
+use crate::api::wire::{Amount, Object, Seconds, Text, Wire};
 use crate::config::{Envoy, Source};
+use crate::rates::COUNT_MAX;
 
 /// What is to be done with a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +47,12 @@ impl Found<'_> {
             team: self.named("team", &config.team)?,
             member: self.named("member", &config.member)?.ok_or_else(|| missing("member", &config.member))?,
             credits: self.amount("credits", &config.credits)?,
-            usage: None,
+            usage: self.usage()?,
             model: self.named("model", &config.model)?,
             ttl_ms: self.ttl()?,
             min_credits: self.amount("min_credits", &config.min_credits)?,
         };
-        if body.credits.is_none() {
+        if body.credits.is_none() && body.usage.is_none() {
             return Err(missing("credits", &config.credits));
         }
         Ok((wish, body))
@@ -78,6 +79,35 @@ impl Found<'_> {
         let read = |text: Cow<'_, str>| text.parse().map(Amount);
         let read = self.text(sources).map(read).transpose();
         read.map_err(|error: crate::domain::CreditsError| Fault::invalid(error.to_string()).in_field(part))
+    }
+
+    /// What may be used, where any of it is found.
+    fn usage(&self) -> Result<Option<UsageField>, Fault> {
+        let config = self.config;
+        let seconds = |text: Cow<'_, str>| {
+            let wrong = || Fault::invalid("must be from 0 to 1000000000 with at most 6 fraction digits");
+            Seconds::of(&text).ok_or_else(|| wrong().in_field("seconds"))
+        };
+        let usage = Usage {
+            input_tokens: self.count("input_tokens", &config.input_tokens)?,
+            cached_input_tokens: self.count("cached_input_tokens", &config.cached_input_tokens)?,
+            output_tokens: self.count("output_tokens", &config.output_tokens)?,
+            reasoning_tokens: None,
+            images: self.count("images", &config.images)?,
+            seconds: self.text(&config.seconds).map(seconds).transpose()?,
+        };
+        let Usage { input_tokens, cached_input_tokens, output_tokens, images, seconds, .. } = usage;
+        let counts = [input_tokens, cached_input_tokens, output_tokens, images];
+        let is_found = seconds.is_some() || counts.iter().any(Option::is_some);
+        Ok(is_found.then_some(Object(usage)))
+    }
+
+    fn count(&self, part: &'static str, sources: &[Source]) -> Result<Option<Count>, Fault> {
+        let read = |text: Cow<'_, str>| {
+            let wrong = || Fault::invalid(format!("must be a whole number from 0 to {COUNT_MAX}")).in_field(part);
+            text.parse().ok().and_then(Count::new).ok_or_else(wrong)
+        };
+        self.text(sources).map(read).transpose()
     }
 
     fn ttl(&self) -> Result<Option<TtlMillis>, Fault> {

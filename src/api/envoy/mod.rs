@@ -1,11 +1,14 @@
 //! What Envoy asks, served beside the gRPC interface: whether a request may go on (`ext_authz`), and what it came to
-//! (`ratelimit`, at its end).
+//! (`ratelimit`).
 //!
 //! Which draw a request means is found as the configuration says (`[envoy]`); it is decided as over HTTP, and what its caller is
 //! answered is what `GET /v1/authorize` would answer.
 
 mod found;
-mod settle;
+mod limits;
+mod over;
+mod record;
+mod used;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response as Answer};
@@ -32,7 +35,7 @@ use super::routes::decisions::{self, Turn};
 use super::state::App;
 use crate::config;
 use found::{Found, Wish};
-pub use settle::Settling;
+pub use limits::Limits;
 
 /// The id of the operation that let a request through.
 const ID: &str = "purser-id";

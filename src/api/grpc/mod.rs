@@ -10,7 +10,7 @@ mod decide;
 mod faults;
 mod guard;
 mod health;
-mod read;
+pub(super) mod read;
 pub mod wire;
 mod write;
 
@@ -21,7 +21,7 @@ use tonic::Status;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 
-use super::envoy::{Envoy, Settling};
+use super::envoy::{Envoy, Limits};
 use super::state::App;
 use crate::config;
 use calls::Calls;
@@ -38,8 +38,9 @@ pub fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) ->
     let bytes_max = app.bodies.body_bytes_max;
     let calls = PurserServer::new(Calls::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
     let health = HealthServer::new(Health::new(app.clone(), closing)).max_decoding_message_size(bytes_max);
+    let limits = Limits::new(app.clone(), envoy.descriptors.clone());
+    let limits = RateLimitServiceServer::new(limits).max_decoding_message_size(bytes_max);
     let envoy = AuthorizationServer::new(Envoy::new(app.clone(), envoy)).max_decoding_message_size(bytes_max);
-    let settling = RateLimitServiceServer::new(Settling::new(app.clone())).max_decoding_message_size(bytes_max);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(wire::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -50,7 +51,7 @@ pub fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) ->
         .route_service(&path_of(&calls), calls)
         .route_service(&path_of(&health), health)
         .route_service(&path_of(&envoy), envoy)
-        .route_service(&path_of(&settling), settling)
+        .route_service(&path_of(&limits), limits)
         .route_service(&path_of(&reflection), reflection)
         .fallback(unknown)
         .layer(guard::Guards::new(app))

@@ -85,7 +85,8 @@ fn missing(field: &'static str) -> Fault {
     Fault::new(Code::MissingField, "is missing").in_field(field)
 }
 
-fn amount(field: &'static str, micros: Option<i64>) -> Result<Option<Amount>, Fault> {
+/// Micro-credits that may be left out.
+pub fn amount(field: &'static str, micros: Option<i64>) -> Result<Option<Amount>, Fault> {
     let read = |micros| {
         let wrong = || Fault::invalid(format!("must be from 0 to {}", Credits::MAX.micros())).in_field(field);
         Credits::from_micros(micros).map(Amount).ok_or_else(wrong)
@@ -101,7 +102,8 @@ fn whole<const MIN: u64, const MAX: u64>(
     number.map(|number| Whole::new(number).ok_or_else(wrong)).transpose()
 }
 
-fn usage(used: UsageMessage) -> Result<UsageField, Fault> {
+/// What was used.
+pub fn usage(used: UsageMessage) -> Result<UsageField, Fault> {
     let UsageMessage { input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, images, second_micros } =
         used;
     let wrong = || Fault::invalid(format!("must be from 0 to {SECOND_MICROS_MAX}")).in_field("second_micros");

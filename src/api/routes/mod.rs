@@ -14,7 +14,7 @@ mod direct;
 mod docs;
 mod ended;
 pub mod ends;
-mod faults;
+pub mod faults;
 pub mod guard;
 mod health;
 pub mod openapi;

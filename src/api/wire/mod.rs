@@ -66,7 +66,8 @@ impl Seconds {
         (micros <= SECOND_MICROS_MAX).then_some(Self(micros))
     }
 
-    fn of(literal: &str) -> Option<Self> {
+    /// Reads a number, quoted or not.
+    pub fn of(literal: &str) -> Option<Self> {
         let text = literal.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(literal);
         let (micros, is_exact) = Decimal::parse(text).ok()?.in_units(6)?;
         u64::try_from(micros).ok().filter(|_| is_exact).and_then(Self::from_micros)
