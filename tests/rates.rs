@@ -52,6 +52,7 @@ fn an_import_prints_a_card_that_check_takes() {
     let (code, card, told) = rates(&["import", sample, "--credits-per-dollar", "100"]);
     assert_eq!(code, Some(0), "{told}");
     assert!(card.contains("\"gpt-4o\" = { input = 250, cached_input = 125, output = 1000, output_tokens = 4096 }"));
+    assert!(told.contains("left out prices from some length on: of 1 models\n"), "{told}");
     assert!(told.contains("left out azure/ocr: has no price") && told.contains(", 8 models\n"), "{told}");
     let folder = tempfile::tempdir().expect("a folder");
     let version = check(folder.path(), &card);

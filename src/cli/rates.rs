@@ -103,10 +103,10 @@ fn import(file: &Path, credits_per_dollar: Decimal, output_tokens_max: u64) -> a
 
 /// What the import did and left out.
 fn told(imported: &Imported) -> String {
-    let Imported { card, skipped, rounded, tiered } = imported;
+    let Imported { card, skipped, rounded, left_out } = imported;
     let mut text = format!("version {}, {} models\n", card.version(), card.named().len() + card.patterns().len());
-    if *tiered > 0 {
-        text += &format!("{tiered} cost more from some length of the prompt on; the card has the price below it\n");
+    for (kind, models) in left_out {
+        text += &format!("left out prices {kind}: of {models} models\n");
     }
     if *rounded > 0 {
         text += &format!("{rounded} prices had more than 12 fraction digits and were rounded to the nearest\n");

@@ -81,6 +81,8 @@ pub struct HoldKnown {
     pub above: (Timestamp, Credits),
     /// What its settle is priced by, where there was a rate card.
     pub terms: Option<Box<Terms>>,
+    /// Its own entry is no longer in the journal, and its end was entered before the restart.
+    pub is_known_by_end: bool,
 }
 
 impl HoldKnown {
@@ -146,8 +148,8 @@ pub(super) fn ended(key: Key, entry: EntryView<'_>, by: By, seq: u64, how: End) 
     let set = posting.unheld.unwrap_or(Set { credits: Credits::ZERO, expires_at: entry.at });
     let hold = Hold { window: posting.window, set };
     let above = above(entry, hold.window);
-    let known =
-        HoldKnown { id: entry.id.clone(), hold, first_expiry: set.expires_at, end: Some(how), above, terms: None };
+    let (id, first_expiry, end) = (entry.id.clone(), set.expires_at, Some(how));
+    let known = HoldKnown { id, hold, first_expiry, end, above, terms: None, is_known_by_end: true };
     let kind = Kind::Hold(Box::new(known));
     Known { key, at: entry.at, seq, content: 0, by, kind }
 }
@@ -161,7 +163,8 @@ pub(super) fn begun(key: Key, entry: EntryView<'_>, by: By, seq: u64) -> Known {
             let hold = Hold { window, set: Set { credits: *credits, expires_at: *expires_at } };
             let (id, above) = (entry.id.clone(), Default::default());
             let terms = Terms::of(entry.rates, model.as_ref());
-            let known = HoldKnown { id, hold, first_expiry: *expires_at, end: None, above, terms };
+            let first_expiry = *expires_at;
+            let known = HoldKnown { id, hold, first_expiry, end: None, above, terms, is_known_by_end: false };
             (Kind::Hold(Box::new(known)), *content)
         }
         Fact::Refunded { credits, content, .. } => (Kind::Refund { credits: *credits, is_asked: false }, *content),

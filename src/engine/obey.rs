@@ -7,7 +7,7 @@ use super::log::Log;
 use super::meter::Meter;
 use super::work::Work;
 use crate::domain::hold::voided;
-use crate::domain::{AskedEnd, Entry, Fact, OperationId, Posting, Scope, Timestamp};
+use crate::domain::{AskedEnd, Entry, Fact, OperationId, Posting, Priced, Scope, Timestamp};
 use crate::root::pending::{Outcome, Pending, What};
 
 impl<L: Log> Meter<L> {
@@ -22,7 +22,10 @@ impl<L: Log> Meter<L> {
         let (scope, id) = (&pending.operation.scope, &pending.operation.id);
         let done = match &pending.what {
             What::Void { reused } => self.undo(scope, id, *reused, now),
-            What::End(AskedEnd::Settle { credits }) => self.settle(scope, id, *credits, true, now).map(drop),
+            What::End(AskedEnd::Settle { credits }) => {
+                let priced = Priced { credits: *credits, rates: pending.rates };
+                self.settle(scope, id, priced, true, now).map(drop)
+            }
             What::End(AskedEnd::Release) => self.release(scope, id, now).map(drop),
             What::End(AskedEnd::Extend { expires_at }) => {
                 self.on(scope, id, now, |work| work.extend_to(id, *expires_at)).map(drop)

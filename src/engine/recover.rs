@@ -140,7 +140,7 @@ impl<L: Log> Meter<L> {
                 let (id, hold) = (open.id.clone(), open.hold.clone());
                 let (first_expiry, above) = (hold.set.expires_at, Default::default());
                 let terms = open.terms.clone();
-                let known = HoldKnown { id, first_expiry, hold, end: None, above, terms };
+                let known = HoldKnown { id, first_expiry, hold, end: None, above, terms, is_known_by_end: false };
                 let kind = Kind::Hold(Box::new(known));
                 operations.remember(Known { key, at: open.at, seq: 0, content: open.content, by, kind });
             }

@@ -32,6 +32,8 @@ pub enum HoldTerms {
     Priced(Terms),
     /// It was given here, without a rate card.
     Unpriced,
+    /// It has ended, and after a restart no more than that is known here.
+    Ended,
     /// No hold is known here under this id.
     Unknown,
 }
@@ -65,6 +67,7 @@ impl<L: Log> Meter<L> {
 
 fn of(known: Option<&Known>) -> HoldTerms {
     match known.map(|known| &known.kind) {
+        Some(Kind::Hold(hold)) if hold.is_known_by_end => HoldTerms::Ended,
         Some(Kind::Hold(hold)) => hold.terms.as_deref().map_or(HoldTerms::Unpriced, |t| HoldTerms::Priced(t.clone())),
         _ => HoldTerms::Unknown,
     }

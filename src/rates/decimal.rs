@@ -72,6 +72,11 @@ impl Decimal {
         Self { digits: 1, exponent }
     }
 
+    /// Whether it is 0.
+    pub const fn is_zero(self) -> bool {
+        self.digits == 0
+    }
+
     /// The number in units of ten to the power of minus `places`, rounded to the nearest, and whether that is exact; `None`
     /// where it does not fit.
     pub fn in_units(self, places: i32) -> Option<(u128, bool)> {

@@ -3,7 +3,7 @@
 //! Prices are read from their literals and multiplied exactly; only what has more digits than a price is rounded, to the
 //! nearest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
@@ -30,8 +30,8 @@ pub struct Imported {
     pub skipped: Vec<Skipped>,
     /// Prices that were rounded.
     pub rounded: usize,
-    /// Models that cost more from some length on: the card has the price below it.
-    pub tiered: usize,
+    /// Kinds of prices for which a card has no place, and how many of its models have such.
+    pub left_out: BTreeMap<&'static str, usize>,
 }
 
 /// A model that was left out.
@@ -65,7 +65,7 @@ type Values<'a> = BTreeMap<String, &'a RawValue>;
 pub fn import(text: &str, credits_per_dollar: Decimal, output_tokens_max: u64) -> Result<Imported, ImportError> {
     let list: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
     let (mut models, mut skipped) = (BTreeMap::new(), Vec::new());
-    let (mut rounded, mut tiered) = (0, 0);
+    let (mut rounded, mut left_out) = (0, BTreeMap::new());
     for (model, values) in list.into_iter().filter(|(model, _)| model != SAMPLE) {
         let values: Values<'_> = serde_json::from_str(values.get())?;
         let mut from = Prices { values: &values, credits_per_dollar, rounded: 0 };
@@ -73,7 +73,8 @@ pub fn import(text: &str, credits_per_dollar: Decimal, output_tokens_max: u64) -
         match rate {
             Ok(rate) => {
                 rounded += from.rounded;
-                tiered += usize::from(values.keys().any(|key| key.starts_with("input_cost_per_token_above")));
+                let kinds: BTreeSet<_> = values.iter().filter_map(|(key, value)| left_out_as(key, value)).collect();
+                kinds.into_iter().for_each(|kind| *left_out.entry(kind).or_default() += 1);
                 let output_tokens = from.whole("max_output_tokens").map(|tokens| tokens.min(output_tokens_max));
                 let output_tokens = output_tokens.or((!rate.output.is_zero()).then_some(output_tokens_max));
                 models.insert(model, Some(Rate { output_tokens, ..rate }));
@@ -81,7 +82,43 @@ pub fn import(text: &str, credits_per_dollar: Decimal, output_tokens_max: u64) -
             Err(why) => skipped.push(Skipped { model, why }),
         }
     }
-    Ok(Imported { card: Card::new(models, None)?, skipped, rounded, tiered })
+    Ok(Imported { card: Card::new(models, None)?, skipped, rounded, left_out })
+}
+
+/// Prices that a card has a place for.
+const TAKEN: [&str; 12] = [
+    "input_cost_per_request",
+    "input_cost_per_query",
+    "input_cost_per_token",
+    "cache_read_input_token_cost",
+    "input_cost_per_token_cache_hit",
+    "output_cost_per_token",
+    "output_cost_per_reasoning_token",
+    "output_cost_per_image",
+    "input_cost_per_image",
+    "output_cost_per_second",
+    "input_cost_per_second",
+    "cost_per_second",
+];
+
+/// Kinds of prices that a card has no place for, by what their names have in them; the first that fits counts.
+const LEFT_OUT: [(&str, &[&str]); 5] = [
+    ("from some length on", &["_above_"]),
+    ("of writing into the model's cache", &["cache_creation"]),
+    ("of audio", &["audio"]),
+    ("of other service levels", &["_batches", "_priority", "_flex", "_ultrafast", "_balanced", "_decisions"]),
+    ("of images and films by size or token", &["image", "video", "pixel", "per_second_"]),
+];
+
+/// The kind of a price that is not nothing and for which a card has no place; `None` for any other value.
+fn left_out_as(key: &str, value: &RawValue) -> Option<&'static str> {
+    // What is no number is a price of several parts.
+    let is_nothing = || value.get() == "null" || Decimal::parse(value.get()).is_ok_and(Decimal::is_zero);
+    if !key.contains("cost") || TAKEN.contains(&key) || is_nothing() {
+        return None;
+    }
+    let kind = LEFT_OUT.iter().find(|(_, parts)| parts.iter().any(|part| key.contains(part)));
+    Some(kind.map_or("of something else, such as a search or a page", |(kind, _)| *kind))
 }
 
 struct Prices<'a> {

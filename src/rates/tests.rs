@@ -181,7 +181,7 @@ fn a_list_of_prices_in_dollars_becomes_a_card_to_the_last_digit() {
 "whisper-1" = { second = 0.01 }
 "#;
     assert_eq!(imported.card.to_toml().replace(", output_tokens = 0", ""), wanted);
-    assert_eq!((imported.rounded, imported.tiered), (1, 1));
+    assert_eq!((imported.rounded, imported.left_out), (1, [("from some length on", 1)].into()));
     let skipped: Vec<_> = imported.skipped.iter().map(|s| format!("{}: {}", s.model, s.why)).collect();
     assert_eq!(
         skipped,

@@ -9,7 +9,7 @@ use super::rows::{Key, Missing, Rows};
 use super::share::Shares;
 use super::sidecar::{Sidecar, State};
 use super::sync::Request;
-use crate::domain::{AskedEnd, Entry, Fact, Operation, Timestamp};
+use crate::domain::{AskedEnd, Entry, Fact, Operation, RateVersion, Timestamp};
 
 /// The owner of what nobody is known to have entered yet.
 pub const NOBODY: u128 = 0;
@@ -75,6 +75,8 @@ pub struct Pending {
     pub operation: Operation,
     /// What is to be done.
     pub what: What,
+    /// The version of the rate card that priced it, where it is a settle that told what was used.
+    pub rates: Option<RateVersion>,
     /// When it was asked for.
     pub at: Timestamp,
     /// While the owner is not known: who may yet tell that it entered the operation.
@@ -172,7 +174,7 @@ pub(super) fn sync(
     for (at, reused) in contested(me, new, rows.all_begun(), shares) {
         let (entry, what) = (&new[at], What::Void { reused });
         changes.contested.push(new_from + at);
-        changes.put.push(Pending { what, ..filed(entry, seq_of(at), me) });
+        changes.put.push(Pending { what, rates: None, ..filed(entry, seq_of(at), me) });
     }
     let asked = new.iter().enumerate().filter(|(_, entry)| matches!(entry.fact, Fact::EndAsked { .. }));
     for (at, entry) in asked {
@@ -190,7 +192,7 @@ pub(super) fn sync(
 
 fn filed(entry: &Entry, key: PendingKey, owner: u128) -> Pending {
     let what = What::Void { reused: false };
-    Pending { owner, key, operation: operation(entry), what, at: entry.at, heard: Vec::new() }
+    Pending { owner, key, operation: operation(entry), what, rates: entry.rates, at: entry.at, heard: Vec::new() }
 }
 
 fn owner_of(begun: &BTreeMap<Operation, Begun>, operation: &Operation) -> Option<u128> {

@@ -111,7 +111,7 @@ impl Service {
             HoldTerms::Unknown if self.store.sharing() == Sharing::Sole => {
                 return Err(EndError::Fault(EndFault::NotFound));
             }
-            HoldTerms::Unknown => self.terms_elsewhere(scope, id).await?,
+            HoldTerms::Unknown | HoldTerms::Ended => self.terms_told(scope, id).await?,
         };
         let (card, model) = match &terms {
             Some(terms) => (self.card_of(terms), terms.model.as_ref().or(model)),
@@ -132,8 +132,8 @@ impl Service {
         self.cards.current()
     }
 
-    /// The terms of a hold that another sidecar has, as far as it has told.
-    async fn terms_elsewhere(&self, scope: &Scope, id: &OperationId) -> Result<Option<Terms>, Unable> {
+    /// The terms of a hold that another sidecar has, as far as it has told, or of one that has long ended here.
+    async fn terms_told(&self, scope: &Scope, id: &OperationId) -> Result<Option<Terms>, Unable> {
         let scope = match scope {
             Scope::Team(team) => store::Scope::Team(team.clone()),
             Scope::User(user) => store::Scope::User(user.clone()),

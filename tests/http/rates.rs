@@ -200,3 +200,36 @@ async fn a_restart_with_another_card_settles_open_holds_by_the_one_that_they_nam
     let entries = entries(&sidecar, "h").await;
     assert!(entries.len() == 2 && entries.iter().all(|entry| entry["rates"] == entries[0]["rates"]), "{entries:?}");
 }
+
+#[tokio::test]
+async fn a_settle_sent_again_gets_its_first_answer_where_the_journal_has_no_more_than_that() {
+    let mut config = Config::default();
+    let sidecar = Sidecar::start(|own| {
+        own.store.url = StoreUrl::SqliteInData;
+        with_card(own, CARD);
+        config = own.clone();
+    })
+    .await;
+    sidecar.post("/v1/holds", &asked("h", "gpt-4o", json!({"input_tokens": 812}))).await.ok();
+    let Sidecar { server, clock, folder } = sidecar;
+    assert!(server.stop(Duration::from_secs(20)).await.flushed);
+    // As if the hold had been confirmed long ago.
+    for file in std::fs::read_dir(&config.data).expect("it is there").flatten() {
+        if file.file_name().to_string_lossy().starts_with("journal-") {
+            std::fs::remove_file(file.path()).expect("it can go");
+        }
+    }
+    let server = Server::start(&config, clock.clock()).await.expect("starts");
+    let sidecar = Sidecar { server, clock, folder };
+    let settle = json!({"team": "acme", "usage": {"input_tokens": 812, "output_tokens": 400}}).to_string();
+    assert_eq!(sidecar.post("/v1/holds/h/settle", &settle).await.ok()["charged"], "0.603");
+    let Sidecar { server, clock, folder } = sidecar;
+    assert!(server.stop(Duration::from_secs(20)).await.flushed);
+    with_card(&mut config, DEARER);
+    let server = Server::start(&config, clock.clock()).await.expect("starts");
+    let sidecar = Sidecar { server, clock, folder };
+    let again = sidecar.post("/v1/holds/h/settle", &settle).await.ok();
+    assert_eq!((&again["charged"], &again["replayed"]), (&json!("0.603"), &json!(true)));
+    let other = json!({"team": "acme", "usage": {"input_tokens": 812, "output_tokens": 401}}).to_string();
+    assert_eq!(sidecar.post("/v1/holds/h/settle", &other).await.problem().1, "hold_ended");
+}

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use purser::domain::{Ask, Credits, OperationId};
+use purser::domain::{Ask, Credits, Model, OperationId};
 use purser::engine::{Draw, Drawn, EndFault, Scope};
-use purser::service::{EndError, Taken};
+use purser::rates::Usage;
+use purser::service::{Cost, EndError, Quote, Taken};
+use purser::store::{self, Filter, Kind};
 
 use crate::operating::{metric, soon};
 use crate::world::{Place, Sidecar, World, credits, subscription, team, user};
@@ -63,6 +65,32 @@ async fn the_same_id_through_two_sidecars_is_charged_once() {
         }
         soon("the hold is settled once", async || taken(&world).await == (credits(55), Credits::ZERO)).await;
         world.stop(credits(55)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_settle_that_tells_what_was_used_is_priced_by_the_card_of_the_hold_wherever_it_comes() {
+    for place in Place::ALL {
+        let world = World::start(place, 2).await;
+        world.team(1_000, &[("ana", None)]).await;
+        let [first, second] = &world.sidecars[..] else { unreachable!("two were started") };
+        let service = first.service();
+        let used = Usage { input_tokens: 812, cached_input_tokens: 512, output_tokens: Some(400), ..Usage::default() };
+        let model = Some(Model::new("gpt-4o").expect("a name"));
+        let Quote { pricing, .. } = service.quote(model.as_ref(), &Cost::Usage(used), true);
+        let ask = Ask { credits: credits(2), min_credits: None, model };
+        let hold =
+            Draw { id: op("h"), team: Some(team()), member: user("ana"), ask, ttl_millis: Some(60_000), pricing };
+        soon("it is held", async || matches!(service.draw(&hold, None).await, Ok(Drawn::Allowed(_)))).await;
+        service.flush().await.expect("the store is there");
+        let settled = second.service().settle_cost(&acme(), &op("h"), &Cost::Usage(used), None, None).await;
+        assert!(matches!(settled, Ok(Taken::Elsewhere(_))), "{settled:?}");
+        let filter = Filter { scope: store::Scope::Team(team()), kind: Some(Kind::Settled), ..Filter::default() };
+        let entries = async || service.entries(&filter, None, 2).await.expect("the store is there");
+        soon("its sidecar settles it", async || !entries().await.is_empty()).await;
+        let entry = entries().await.remove(0);
+        assert_eq!((entry.credits, entry.rates), ("0.539".parse().ok(), pricing.rates));
+        world.stop("0.539".parse().expect("credits")).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use purser::clock::Clock;
-use purser::config::{Config, Listen};
+use purser::config::{Config, Listen, Live};
 use purser::domain::{Access, Ask, Credits, Denial, Features, OperationId, SubscriptionId, TeamId, Timestamp, UserId};
 use purser::engine::{Draw, Drawn, Scope};
 use purser::root::{Actor, Command, Patch, Rollover, Settings, Status, Terms};
@@ -292,6 +292,7 @@ impl Sidecar {
 async fn start(folder: &TempDir, store: Arc<dyn Store>) -> Result<Server, StartError> {
     let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
     config.server.http = vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
+    config.rates.file = Live(Some(concat!(env!("CARGO_MANIFEST_DIR"), "/config/rates.toml").into()));
     // A machine that is busy with other tests takes its time for a sync.
     config.lease.wait = Duration::from_secs(1);
     Server::start_on(&config, Clock::system(), Some(store)).await

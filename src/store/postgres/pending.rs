@@ -33,6 +33,7 @@ const TABLE: Table = Table {
         ("refund", Text),
         ("at", At),
         ("heard", Json),
+        ("rates", Text),
     ],
     key: 3,
 };
@@ -99,7 +100,8 @@ fn read(row: &PgRow) -> Result<Pending, Failure> {
     };
     let wrong = || Failure::Value { column: "what".to_owned(), cause: format!("{word:?} lacks what belongs to it") };
     let what = Flat::read(word, flat).ok_or_else(wrong)?;
-    Ok(Pending { owner, key, operation, what, at: row.time()?, heard: row.word_by(heard)? })
+    let (at, heard, rates) = (row.time()?, row.word_by(heard)?, row.maybe(Reader::word)?);
+    Ok(Pending { owner, key, operation, what, rates, at, heard })
 }
 
 /// Writes what becomes of them. What is done with must still be there: of two that find so one begins again.
@@ -127,6 +129,7 @@ pub async fn save(conn: &mut PgConnection, changes: &PendingChanges) -> Result<(
         arrays.put(&rows, |(_, flat)| flat.expires_at.map(Time::from));
         arrays.put(&rows, |(_, flat)| flat.refund.as_ref().map(OperationId::as_str));
         arrays.put(&rows, |(row, _)| Time::from(row.at)).put(&rows, |(row, _)| heard_json(&row.heard));
+        arrays.put(&rows, |(row, _)| row.rates.map(|version| version.to_string()));
     });
     put.await
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::rows::{Json, is_none_said};
 use super::text;
-use crate::domain::{Credits, Operation, OperationId, Timestamp};
+use crate::domain::{Credits, Operation, OperationId, RateVersion, Timestamp};
 use crate::root::pending::{Pending, PendingKey};
 use crate::store::pending::{Flat, heard, heard_json, scope};
 
@@ -29,6 +29,8 @@ struct PendingRow {
     expires_at: Option<Timestamp>,
     #[serde(with = "text::maybe", default, skip_serializing_if = "is_none_said")]
     refund: Option<OperationId>,
+    #[serde(with = "text::maybe", default, skip_serializing_if = "is_none_said")]
+    rates: Option<RateVersion>,
     #[serde(with = "text::time")]
     at: Timestamp,
     heard: String,
@@ -40,19 +42,19 @@ impl Json for Pending {
         let Self { owner, key: PendingKey { by, seq }, operation, at, .. } = self;
         let (scope, id, what) = (operation.scope.to_string(), operation.id.clone(), what.to_owned());
         let heard = heard_json(&self.heard);
-        let (owner, by, seq, at) = (*owner, *by, *seq, *at);
-        let row = PendingRow { owner, by, seq, scope, id, what, reused, credits, expires_at, refund, at, heard };
+        let (owner, by, seq, rates, at) = (*owner, *by, *seq, self.rates, *at);
+        let row = PendingRow { owner, by, seq, scope, id, what, reused, credits, expires_at, refund, rates, at, heard };
         serde_json::to_string(&row).expect("texts and numbers are JSON")
     }
 
     fn of_json(text: &str, place: &str) -> Result<Self, Failure> {
         let row: PendingRow = serde_json::from_str(text).map_err(|error| Failure::value(place, error.to_string()))?;
         let wrong = || Failure::value(place, "does not say what is pending");
-        let PendingRow { owner, by, seq, id, reused, credits, expires_at, refund, at, .. } = row;
+        let PendingRow { owner, by, seq, id, reused, credits, expires_at, refund, rates, at, .. } = row;
         let flat = Flat { what: "", reused, credits, expires_at, refund };
         let what = Flat::read(&row.what, flat).ok_or_else(wrong)?;
         let operation = Operation { scope: scope(&row.scope).ok_or_else(wrong)?, id };
         let heard = heard(&row.heard).ok_or_else(wrong)?;
-        Ok(Self { owner, key: PendingKey { by, seq }, operation, what, at, heard })
+        Ok(Self { owner, key: PendingKey { by, seq }, operation, what, rates, at, heard })
     }
 }
