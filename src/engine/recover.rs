@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::cells::{BookCell, Pool, Source, TeamCell};
 use super::known::{By, HoldKnown, Kind, Known};
+use super::lock::Mutex;
 use super::log::Log;
 use super::meter::Meter;
 use super::operations::Operations;
@@ -117,7 +118,7 @@ impl<L: Log> Meter<L> {
     pub fn recover_hold(&self, open: &OpenHold) -> Result<(), Disagreement> {
         let Hold { window, set } = open.hold;
         let disagree = |why| Disagreement { seq: 0, why };
-        self.in_scope(&open.drawer, |Scope { mut scopes, .. }| {
+        let recovered = self.in_scope(&open.drawer, |mut scopes| {
             let posting = Posting { held: Some(set), ..Posting::new(window) };
             if posting.moves_nothing() {
                 return Ok(());
@@ -128,14 +129,15 @@ impl<L: Log> Meter<L> {
                 member.of_mut(window).apply(&posting);
             }
             Ok(())
-        })
-        .ok_or(disagree("a hold's team, member or book is gone"))?
+        });
+        recovered.ok_or(disagree("a hold's team, member or book is gone"))?.0
     }
 
     /// Remembers a hold that was open and whose own entry is no longer in the journal.
     pub fn remember_hold(&self, open: &OpenHold) {
         let key = self.key(&open.id);
-        self.in_scope(&open.drawer, |Scope { operations, by, .. }| {
+        let Some(((), Home { cell, by })) = self.in_scope(&open.drawer, |_| ()) else { return };
+        cell.change(|operations| {
             if operations.get(key).is_none() {
                 let (id, hold) = (open.id.clone(), open.hold.clone());
                 let (first_expiry, above) = (hold.set.expires_at, Default::default());
@@ -149,48 +151,70 @@ impl<L: Log> Meter<L> {
 
     /// Notes an entry that the store has: its id only.
     pub fn recover_id(&self, entry: &Entry, seq: u64) {
+        let home = self.home(entry);
+        self.remember(entry, seq, home.as_ref());
+    }
+
+    /// Applies an entry that the store lacks, and notes its id.
+    pub fn recover_entry(&self, entry: &Entry, seq: u64) -> Result<(), Disagreement> {
+        let home = self.apply(entry, seq)?;
+        self.remember(entry, seq, home.as_ref());
+        Ok(())
+    }
+
+    /// Where the id of an entry that the store has is to be noted.
+    pub fn home(&self, entry: &Entry) -> Option<Home> {
+        let is_asked = matches!(entry.fact, Fact::EndAsked { .. });
+        if is_asked { None } else { self.in_scope(&entry.drawer, |_| ()).map(|((), home)| home) }
+    }
+
+    /// Applies an entry that the store lacks. Answers where its id is to be noted with [`Meter::remember`], in the order of
+    /// entries, by any thread: that moves no credits, and this looks at no ids.
+    pub fn apply(&self, entry: &Entry, seq: u64) -> Result<Option<Home>, Disagreement> {
+        let disagree = |why| Disagreement { seq, why };
+        if matches!(entry.fact, Fact::EndAsked { .. }) {
+            return Ok(None);
+        }
+        let applied = self.in_scope(&entry.drawer, |mut scopes| {
+            fits(&scopes, entry).map_err(disagree)?;
+            scopes.apply(entry);
+            Ok(())
+        });
+        let (applied, home) = applied.ok_or(disagree("its team, member or book is unknown"))?;
+        applied.map(|()| Some(home))
+    }
+
+    /// Notes the id of an entry where it belongs.
+    pub fn remember(&self, entry: &Entry, seq: u64, home: Option<&Home>) {
         self.note(seq);
         if matches!(entry.fact, Fact::EndAsked { .. }) {
             return self.recover_asked(entry, seq);
         }
-        self.in_scope(&entry.drawer, |scope| self.remember(scope, entry, seq));
-    }
-
-    /// Applies an entry that the store lacks.
-    pub fn recover_entry(&self, entry: &Entry, seq: u64) -> Result<(), Disagreement> {
-        let disagree = |why| Disagreement { seq, why };
-        self.note(seq);
-        if matches!(entry.fact, Fact::EndAsked { .. }) {
-            self.recover_asked(entry, seq);
-            return Ok(());
-        }
-        let recovered = self.in_scope(&entry.drawer, |mut scope| {
-            fits(&scope.scopes, entry).map_err(disagree)?;
-            scope.scopes.apply(entry);
-            self.remember(scope, entry, seq);
-            Ok(())
-        });
-        recovered.ok_or(disagree("its team, member or book is unknown"))?
-    }
-
-    fn remember(&self, Scope { operations, by, .. }: Scope<'_>, entry: &Entry, seq: u64) {
+        let Some(Home { cell, by }) = home else { return };
         let own = self.key(&entry.id);
-        operations.forget(self.horizon(entry.at), usize::MAX);
-        operations.supersede(own, entry.view());
-        operations.note(|id| if *id == entry.id { own } else { self.key(id) }, entry.view(), by, seq);
+        cell.change(|operations| {
+            operations.forget(self.horizon(entry.at), usize::MAX);
+            operations.supersede(own, entry.view());
+            operations.note(|id| if *id == entry.id { own } else { self.key(id) }, entry.view(), *by, seq);
+        });
     }
 
-    fn in_scope<T>(&self, drawer: &Drawer, act: impl FnOnce(Scope<'_>) -> T) -> Option<T> {
+    /// Does something to what an entry of this drawer moves; answers where the entry's id is noted.
+    fn in_scope<T>(&self, drawer: &Drawer, act: impl FnOnce(Scopes<'_>) -> T) -> Option<(T, Home)> {
         match &drawer.team {
             None => {
-                let book = self.book_cell(&drawer.subscription)?;
-                let BookCell { book, owners, operations, .. } = &mut *book.lock();
+                let cell = self.book_cell(&drawer.subscription)?;
+                let mut locked = cell.lock();
+                let BookCell { book, owners, .. } = &mut *locked;
                 let by = By { member: owners.number(&drawer.member).0, source: 0 };
-                Some(act(Scope { scopes: Scopes { book, member: None }, operations, by }))
+                let done = act(Scopes { book, member: None });
+                drop(locked);
+                Some((done, Home { cell: Cell::Book(cell), by }))
             }
             Some(team) => {
                 let cell = self.team_cell(team)?;
-                let TeamCell { pool, members, sources, operations, .. } = &mut *cell.lock();
+                let mut locked = cell.lock();
+                let TeamCell { pool, members, sources, .. } = &mut *locked;
                 let member = members.find(&drawer.member)?;
                 let (payer, subscription) = (drawer.payer, drawer.subscription.clone());
                 let source = Source { payer, subscription };
@@ -198,21 +222,36 @@ impl<L: Log> Meter<L> {
                     Some(pool) if sources[pool.source] == source => pool.clone(),
                     _ => Pool { book: self.book_cell(&source.subscription)?, source: sources.number(&source).0 },
                 };
-                let by = By { member, source };
                 let draws = &mut members.cell_mut(member).draws;
-                let scopes = Scopes { book: &mut book.lock().book, member: Some(draws) };
-                Some(act(Scope { scopes, operations, by }))
+                let done = act(Scopes { book: &mut book.lock().book, member: Some(draws) });
+                drop(locked);
+                Some((done, Home { cell: Cell::Team(cell), by: By { member, source } }))
             }
         }
     }
 }
 
-/// What an entry moves and where it is remembered, under the locks.
-struct Scope<'a> {
-    scopes: Scopes<'a>,
-    operations: &'a mut Operations,
-    /// Who draws, and on what, by number.
+/// Where an entry's id is noted, and of whom.
+#[derive(Debug)]
+pub struct Home {
+    cell: Cell,
     by: By,
+}
+
+/// Who has the operations.
+#[derive(Debug)]
+enum Cell {
+    Team(Arc<Mutex<TeamCell>>),
+    Book(Arc<Mutex<BookCell>>),
+}
+
+impl Cell {
+    fn change(&self, act: impl FnOnce(&mut Operations)) {
+        match self {
+            Self::Team(cell) => act(&mut cell.lock().operations),
+            Self::Book(cell) => act(&mut cell.lock().operations),
+        }
+    }
 }
 
 /// Whether the sums that an entry names follow from those that stand.

@@ -1,12 +1,13 @@
-//! The fold of the journal over the engine: one thread reads and decodes, while this one applies what it has read.
+//! The fold of the journal over the engine: one thread reads and decodes, this one applies what it has read, and a third
+//! remembers the ids of what has been applied.
 
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use uuid::Uuid;
 
 use crate::domain::{Entry, Timestamp};
-use crate::engine::recover::{Disagreement, OpenHold};
+use crate::engine::recover::{Disagreement, Home, OpenHold};
 use crate::journal::codec::{CodecError, decode};
 use crate::journal::{Claim, Journal, OpenError, Options, Recovered, Seq};
 use crate::service::JournalMeter;
@@ -17,7 +18,7 @@ const MARK_MILLIS: u64 = 60_000;
 /// Entries that are handed over at once.
 const TOGETHER: usize = 256;
 
-/// How many times so many may wait to be applied.
+/// How many times so many may wait for the next thread.
 const WAITING: usize = 8;
 
 /// Why an entry of the journal cannot be taken over.
@@ -34,7 +35,10 @@ pub enum EntryError {
     Stopped,
 }
 
-/// The fold of the journal over the engine.
+/// An entry, and where its id is noted.
+type Applied = (Seq, Entry, Option<Home>);
+
+/// The fold of the journal over the engine: one thread reads, one applies, one remembers ids, each in the order of entries.
 pub struct Replay<'a> {
     meter: &'a JournalMeter,
     last: u64,
@@ -58,48 +62,85 @@ impl<'a> Replay<'a> {
         options: Options,
         sidecar: Uuid,
     ) -> Result<(Journal, Recovered), OpenError<EntryError>> {
-        let (send, read) = sync_channel::<Vec<(Seq, Entry)>>(WAITING);
-        let (opened, applied) = thread::scope(|scope| {
-            let opening = scope.spawn(move || {
-                let mut entries = Vec::with_capacity(TOGETHER);
-                let opened = Journal::open(claim, options, sidecar, |seq, bytes| {
-                    entries.push((seq, decode(bytes)?));
-                    if entries.len() < TOGETHER {
-                        return Ok(());
-                    }
-                    let full = std::mem::replace(&mut entries, Vec::with_capacity(TOGETHER));
-                    send.send(full).map_err(|_| EntryError::Stopped)
-                });
-                // Nobody takes them where one before them does not fit.
-                let _ = send.send(entries);
-                opened
-            });
-            let applied = self.take_all(read.into_iter().flatten());
-            (opening.join().expect("reading does not panic"), applied)
+        let (hand_on, read) = sync_channel(WAITING);
+        let (pass, applied) = sync_channel(WAITING);
+        let ids = Ids { meter: self.meter, last: self.last, holds: std::mem::take(&mut self.holds) };
+        let (opened, outcome) = thread::scope(|scope| {
+            let reading = scope.spawn(move || read_all(claim, options, sidecar, &hand_on));
+            scope.spawn(move || ids.remember_all(applied));
+            let outcome = self.apply_all(read, &pass);
+            drop(pass);
+            (reading.join().expect("reading does not panic"), outcome)
         });
-        applied?;
-        self.remember_holds();
+        outcome?;
         opened
     }
 
-    fn take_all(&mut self, mut entries: impl Iterator<Item = (Seq, Entry)>) -> Result<(), OpenError<EntryError>> {
-        entries.try_for_each(|(seq, entry)| {
-            self.take(seq, &entry).map_err(|error| OpenError::Visit { seq, error: error.into() })
-        })
+    fn apply_all(
+        &mut self,
+        read: Receiver<Vec<(Seq, Entry)>>,
+        pass: &SyncSender<Vec<Applied>>,
+    ) -> Result<(), OpenError<EntryError>> {
+        for entries in read {
+            let apply = |(seq, entry): (Seq, Entry)| match self.apply(seq, &entry) {
+                Ok(home) => Ok((seq, entry, home)),
+                Err(error) => Err(OpenError::Visit { seq, error: error.into() }),
+            };
+            let applied = entries.into_iter().map(apply).collect::<Result<_, _>>()?;
+            pass.send(applied).expect("ids are remembered as long as there are any");
+        }
+        Ok(())
     }
 
-    fn take(&mut self, seq: Seq, entry: &Entry) -> Result<(), Disagreement> {
+    fn apply(&mut self, seq: Seq, entry: &Entry) -> Result<Option<Home>, Disagreement> {
         self.newest = self.newest.max(entry.at);
         if self.marks.last().is_none_or(|(at, _)| entry.at.millis_since(*at) >= MARK_MILLIS) {
             self.marks.push((entry.at, seq.0));
         }
         if seq.0 <= self.last {
-            self.meter.recover_id(entry, seq.0);
+            return Ok(self.meter.home(entry));
+        }
+        self.meter.log().count(entry.view());
+        self.meter.apply(entry, seq.0)
+    }
+}
+
+fn read_all(
+    claim: Claim,
+    options: Options,
+    sidecar: Uuid,
+    hand_on: &SyncSender<Vec<(Seq, Entry)>>,
+) -> Result<(Journal, Recovered), OpenError<EntryError>> {
+    let mut entries = Vec::with_capacity(TOGETHER);
+    let opened = Journal::open(claim, options, sidecar, |seq, bytes| {
+        entries.push((seq, decode(bytes)?));
+        if entries.len() < TOGETHER {
             return Ok(());
         }
+        let full = std::mem::replace(&mut entries, Vec::with_capacity(TOGETHER));
+        hand_on.send(full).map_err(|_| EntryError::Stopped)
+    });
+    // Nobody takes them where one before them does not fit.
+    let _ = hand_on.send(entries);
+    opened
+}
+
+/// Remembers ids.
+struct Ids<'a> {
+    meter: &'a JournalMeter,
+    last: u64,
+    holds: Vec<OpenHold>,
+}
+
+impl Ids<'_> {
+    fn remember_all(mut self, applied: Receiver<Vec<Applied>>) {
+        for (seq, entry, home) in applied.into_iter().flatten() {
+            if seq.0 > self.last {
+                self.remember_holds();
+            }
+            self.meter.remember(&entry, seq.0, home.as_ref());
+        }
         self.remember_holds();
-        self.meter.log().count(entry.view());
-        self.meter.recover_entry(entry, seq.0)
     }
 
     /// Holds whose own entries the journal no longer has; once, before the first later entry.
