@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 
+use serde::Deserialize;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
@@ -74,29 +75,44 @@ const MEMBERS: &str = "SELECT json_group_array(json_array(\
 type PackedMember<'a> = (&'a str, &'a str, &'a str, &'a str, i64, Option<i64>, i64, u64);
 
 async fn visit_members(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<(), Failure> {
-    let mut members = member_page(conn, None).await?;
-    while let Some((team, member)) = members.last() {
-        let after = (team.clone(), member.user.clone());
-        let visit_all = async { members.drain(..).for_each(|(team, member)| visit(Loaded::Member(team, member))) };
-        // SQLite's thread packs the next page meanwhile.
-        let (next, ()) = tokio::join!(member_page(conn, Some(after)), visit_all);
-        members = next?;
+    let mut after = Place::default();
+    let mut page = member_page(conn, &after).await?;
+    while let Some(last) = last_of(&page, &after)? {
+        // SQLite's thread packs the next page while this one is read.
+        let read = async { read_members(&page, &after, visit) };
+        let (next, read) = tokio::join!(member_page(conn, &last), read);
+        read?;
+        (page, after) = (next?, last);
     }
     Ok(())
 }
 
-async fn member_page(
-    conn: &mut SqliteConnection,
-    after: Option<(TeamId, UserId)>,
-) -> Result<Vec<(TeamId, Member)>, Failure> {
-    let (team, user) = after.as_ref().map_or(("", ""), |(team, user)| (team.as_str(), user.as_str()));
-    let page: String = sqlx::query_scalar(MEMBERS).bind(team).bind(user).fetch_one(conn).await?;
-    let packed: Vec<PackedMember<'_>> = serde_json::from_str(&page).map_err(|error| Failure::Value {
-        column: "members".to_owned(),
-        cause: format!("{error}, of the members after {user:?} of team {team:?}"),
-    })?;
+/// A team and a user of it, in the order of which members come.
+type Place = (String, String);
+
+async fn member_page(conn: &mut SqliteConnection, (team, user): &Place) -> Result<String, Failure> {
+    Ok(sqlx::query_scalar(MEMBERS).bind(team).bind(user).fetch_one(conn).await?)
+}
+
+/// Where a page ends, unless it is empty. No text of it has brackets.
+fn last_of(page: &str, after: &Place) -> Result<Option<Place>, Failure> {
+    let Some(at) = page.rfind('[').filter(|at| *at > 0) else { return Ok(None) };
+    let (team, user, ..): PackedMember<'_> = unpack(&page[at..page.len() - 1], after)?;
+    Ok(Some((team.to_owned(), user.to_owned())))
+}
+
+fn read_members(page: &str, after: &Place, visit: Visitor<'_>) -> Result<(), Failure> {
     let mut team = None;
-    packed.iter().map(|packed| unpack_member(packed, &mut team)).collect()
+    for packed in unpack::<Vec<PackedMember<'_>>>(page, after)? {
+        let (team, member) = unpack_member(&packed, &mut team)?;
+        visit(Loaded::Member(team, member));
+    }
+    Ok(())
+}
+
+fn unpack<'a, T: Deserialize<'a>>(text: &'a str, (team, user): &Place) -> Result<T, Failure> {
+    let cause = |error| format!("{error}, of the members after {user:?} of team {team:?}");
+    serde_json::from_str(text).map_err(|error| Failure::Value { column: "members".to_owned(), cause: cause(error) })
 }
 
 fn unpack_member(packed: &PackedMember<'_>, known: &mut Option<TeamId>) -> Result<(TeamId, Member), Failure> {
