@@ -58,10 +58,12 @@ fmt: ## format the code
 bench: ## measure, some minutes; results in target/criterion
 	$(CARGO) bench --locked
 
-campaign: ## kill the real server CAMPAIGN_CYCLES times, sidecars and their stores too, simulate 200 000 seeds; hours
+campaign: ## kill the real server CAMPAIGN_CYCLES times, sidecars and their stores too, 10 000 calls through Envoy, 200 000 seeds; hours
 	CAMPAIGN_CYCLES=$(CAMPAIGN_CYCLES) $(CARGO) test --locked --release --test kill -- --nocapture
 # The rows are for docs/campaigns.md; what the sidecars logged is in target/fleet.log.
 	FLEET_CAMPAIGN=$(FLEET_CAMPAIGN) $(CARGO) test --locked --release --test fleet -- --nocapture --test-threads 1 2>target/fleet.log
+	@scripts/gateways $(TOOLS)
+	GATEWAYS_CAMPAIGN=1 $(CARGO) test --locked --release --test gateways -- --nocapture --test-threads 1 every_call a_call_takes
 	SIM_SEEDS=200000 $(CARGO) test --locked --release --test simulator -- --nocapture
 
 # Writes nothing, and says why, where promtool cannot be had: only its test is then left out.

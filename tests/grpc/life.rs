@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use purser::api::grpc::wire::purser::DecideRequest;
 use purser::api::grpc::wire::purser::decide_request::Request;
+use purser::api::grpc::wire::purser::decide_response::Answer;
+use purser::clock::Clock;
 use purser::server::Stopped;
+use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
@@ -12,7 +15,11 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
+use crate::process::Purser;
 use crate::support::{Client, HANGS, closed, draw, is_allowed, next, open, problem, start};
+
+/// How long a program waits for its callers by default.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 
 async fn health(client: &Client, service: &str) -> Result<ServingStatus, Status> {
     let request = HealthCheckRequest { service: service.to_owned() };
@@ -115,4 +122,58 @@ async fn reflection_lists_every_service_and_shows_its_messages() {
     for answer in &shown[1..] {
         assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{answer:?}");
     }
+}
+
+/// Some requests of a stream have been answered when the program is asked to stop; others wait, or are not sent yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_told_to_stop_ends_open_streams_and_keeps_what_it_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("grpc.sock");
+    let start = || Purser::start_with(folder.path(), "os", None, &["--grpc", &format!("unix:{}", socket.display())]);
+    let purser = start();
+    let put = |path: &str, body: Value| drop(purser.client().call("PUT", path, Some(&body)));
+    let terms = json!({ "owner": "olga", "plan": "team", "status": "active", "seats": 1, "credits_per_seat": "1000000",
+        "billing_anchor": "2026-01-01T00:00:00Z" });
+    put("/v1/subscriptions/sub_1", terms);
+    put("/v1/teams/acme", json!({ "name": "Acme", "owner": "olga" }));
+
+    let client = Client::connect(&format!("unix:{}", socket.display()).parse().expect("an address")).await;
+    let (sender, mut answers) = client.decide().await.expect("opens");
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let (open, mut reflected) =
+        client.stream::<ServerReflectionRequest, ServerReflectionResponse>(path).await.expect("opens");
+    let sending = tokio::spawn(async move {
+        for number in 0.. {
+            let request = Some(Request::Debit(draw(&format!("d{number}"), "olga", 1)));
+            if sender.send(DecideRequest { number, request }).await.is_err() {
+                return number;
+            }
+        }
+        unreachable!("the stream ends")
+    });
+    for number in 0..100 {
+        let answer = next(&mut answers).await.expect("goes on").expect("an answer");
+        assert_eq!(answer.number, number);
+    }
+    let clock = Clock::system();
+    let told = clock.instant();
+    let stopping = tokio::task::spawn_blocking(move || purser.stop());
+    // What comes too late to be decided is denied, and not charged.
+    let (mut answered, mut allowed) = (100, 100);
+    while let Ok(Some(answer)) = next(&mut answers).await {
+        assert_eq!(answer.number, answered);
+        answered += 1;
+        allowed += u64::from(matches!(&answer.answer, Some(Answer::Decision(decision)) if is_allowed(decision)));
+    }
+    assert!(matches!(reflected.message().await, Ok(None)), "it ends as if its caller had no more");
+    assert!(stopping.await.expect("it ends"), "it exits with 0");
+    let took = clock.since(told);
+    assert!(took < DRAIN_DEADLINE, "no stream is waited for: {took:?}");
+    drop((answers, open));
+    let sent = sending.await.expect("it ends");
+
+    let purser = start();
+    let used = purser.client().call("GET", "/v1/teams/acme/pool", None)["used"].clone();
+    let used: u64 = used.as_str().and_then(|used| used.parse().ok()).expect("whole credits");
+    assert!((allowed..=sent).contains(&used), "{allowed} of {answered} allowed, {used} charged, {sent} sent");
 }

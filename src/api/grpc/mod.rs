@@ -11,6 +11,7 @@ mod faults;
 mod guard;
 mod health;
 pub(super) mod read;
+mod until;
 pub mod wire;
 mod write;
 
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use tonic::Status;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
+use tower::ServiceExt;
 
 use super::envoy::{Envoy, Limits};
 use super::state::App;
@@ -37,7 +39,7 @@ pub(super) const GUARDED: &str = "the guard lets in only whom it knows";
 pub fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) -> Router {
     let bytes_max = app.bodies.body_bytes_max;
     let calls = PurserServer::new(Calls::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
-    let health = HealthServer::new(Health::new(app.clone(), closing)).max_decoding_message_size(bytes_max);
+    let health = HealthServer::new(Health::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
     let limits = Limits::new(app.clone(), envoy.descriptors.clone());
     let limits = RateLimitServiceServer::new(limits).max_decoding_message_size(bytes_max);
     let envoy = AuthorizationServer::new(Envoy::new(app.clone(), envoy)).max_decoding_message_size(bytes_max);
@@ -47,12 +49,14 @@ pub fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) ->
         .build_v1()
         .expect("the descriptors were made by the compiler that made the code")
         .max_decoding_message_size(bytes_max);
+    let reflection_path = path_of(&reflection);
+    let reflection = reflection.map_request(move |request| until::closing(request, closing.clone()));
     Router::new()
         .route_service(&path_of(&calls), calls)
         .route_service(&path_of(&health), health)
         .route_service(&path_of(&envoy), envoy)
         .route_service(&path_of(&limits), limits)
-        .route_service(&path_of(&reflection), reflection)
+        .route_service(&reflection_path, reflection)
         .fallback(unknown)
         .layer(guard::Guards::new(app))
 }
