@@ -20,13 +20,14 @@ Who pays is in the key's metadata: `purser_team` and `purser_member`; where they
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import uuid
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import httpx
+import aiohttp
 import litellm
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
@@ -38,6 +39,9 @@ DECISION_SECONDS = 2.0
 
 TRIES = 3
 """Sending again is safe: the same id is charged once."""
+
+AWAY = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError)
+"""Purser cannot be reached, or what answers is not Purser."""
 
 STATE = "purser"
 """Where a request's metadata has its open hold."""
@@ -58,13 +62,11 @@ class Purser(CustomLogger):
         self.unmetered = 0
         """How many calls were made without Purser, where that is allowed."""
         self._ending: set[asyncio.Task[None]] = set()
-        socket = url.removeprefix("unix:") if url.startswith("unix:") else None
-        self._http = httpx.AsyncClient(
-            base_url="http://purser" if socket else url,
-            transport=httpx.AsyncHTTPTransport(uds=socket),
-            headers={"authorization": f"Bearer {token}"} if token else {},
-            timeout=DECISION_SECONDS,
-        )
+        self._socket = url.removeprefix("unix:") if url.startswith("unix:") else None
+        self._url = "http://purser" if self._socket else url.rstrip("/")
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        # Not httpx, which takes several times as long for a request, and each call of a model waits for one.
+        self._http: aiohttp.ClientSession | None = None
 
     # Before the call.
 
@@ -83,14 +85,13 @@ class Purser(CustomLogger):
             "ttl_ms": self._ttl_ms,
         }
         try:
-            response = await self._send("/v1/holds", body)
-        except httpx.TransportError as error:
+            status, answer = await self._send("/v1/holds", body)
+        except AWAY as error:
             return self._without_purser(data, f"{type(error).__name__} {error}".rstrip())
-        answer = response.json()
-        if response.status_code == 422 and answer["code"] == "no_rate":
+        if status == 422 and answer["code"] == "no_rate":
             raise refusal(400, "no_rate", answer["detail"])
-        if response.status_code != 200:
-            raise refusal(503, "unavailable", f"Purser refused the request: {response.status_code} {response.text}")
+        if status != 200:
+            raise refusal(503, "unavailable", f"Purser refused the request: {status} {answer}")
         denial = answer.get("denial")
         if denial and denial["reason"] == "unavailable":
             return self._without_purser(data, denial["detail"])
@@ -150,24 +151,33 @@ class Purser(CustomLogger):
     async def _end(self, hold: dict, how: str, body: dict) -> None:
         scope = {name: hold[name] for name in ("team", "member")}
         try:
-            response = await self._send(f"/v1/holds/{hold['id']}/{how}", scope | body)
-        except httpx.TransportError as error:
+            status, answer = await self._send(f"/v1/holds/{hold['id']}/{how}", scope | body)
+        except AWAY as error:
             log.error("hold %s could not be ended, it expires by itself: %s %s", hold["id"], type(error).__name__, error)
             return
         # 409: it has ended already, by the other of two hooks.
-        if response.status_code not in (200, 409):
-            log.error("hold %s could not be ended: %d %s", hold["id"], response.status_code, response.text)
+        if status not in (200, 409):
+            log.error("hold %s could not be ended: %d %s", hold["id"], status, answer)
 
-    async def _send(self, path: str, body: dict) -> httpx.Response:
+    async def _send(self, path: str, body: dict) -> tuple[int, dict]:
         present = {name: value for name, value in body.items() if value is not None}
         for attempt in range(1, TRIES + 1):
             try:
-                return await self._http.post(path, json=present)
-            except httpx.TransportError:
+                async with self._session().post(f"{self._url}{path}", json=present) as response:
+                    return response.status, json.loads(await response.read())
+            except AWAY:
                 if attempt == TRIES:
                     raise
             await asyncio.sleep(0.05 * attempt)
         raise AssertionError("the last try returns or raises")
+
+    def _session(self) -> aiohttp.ClientSession:
+        """The connections, made with the first request: only then is there a loop to make them in."""
+        if self._http is None or self._http.closed:
+            connector = aiohttp.UnixConnector(path=self._socket) if self._socket else aiohttp.TCPConnector()
+            timeout = aiohttp.ClientTimeout(total=DECISION_SECONDS)
+            self._http = aiohttp.ClientSession(connector=connector, headers=self._headers, timeout=timeout)
+        return self._http
 
 
 def payer(key: Any) -> tuple[str | None, str]:

@@ -47,7 +47,7 @@ async def stream(words: list[str], usage: dict | None):
             raise RuntimeError("the connection breaks here")
         delta = {"role": "assistant", "content": ("" if number == 0 else " ") + word}
         yield chunk(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
     yield chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
     if usage:
         yield chunk(usage=usage)
