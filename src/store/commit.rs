@@ -126,7 +126,7 @@ pub fn new_entries(
     request: &Request,
     new_from: usize,
     sharing: Sharing,
-) -> impl ExactSizeIterator<Item = Result<LedgerEntry, StoreError>> {
+) -> impl ExactSizeIterator<Item = Result<LedgerEntry, StoreError>> + Clone {
     let sidecar = reporter(request, sharing);
     request.batch.entries.iter().enumerate().skip(new_from).map(move |(index, entry)| {
         let entry = LedgerEntry::of_entry(entry, request.incarnation, request.batch.first + index as u64);

@@ -59,6 +59,33 @@ fn the_second_draw_under_an_id_is_to_be_undone_until_its_sidecar_says_that_it_is
 }
 
 #[test]
+fn of_large_reports_under_the_same_ids_at_the_same_time_each_id_is_charged_once() {
+    on_every_shared_store(async |store| {
+        let [mut one, mut two] = two(&*store).await;
+        for n in 0..600 {
+            one.engine.debit(&format!("d{n}"), "0.001");
+            two.engine.debit(&format!("d{}", 599 - n), "0.001");
+        }
+        let (of_one, of_two) = tokio::join!(one.sync_soon(&*store, "10"), two.sync_soon(&*store, "10"));
+        let mut undone: Vec<_> = of_one.pending.iter().chain(&of_two.pending).map(|p| p.operation.id.clone()).collect();
+        undone.sort();
+        undone.dedup();
+        assert_eq!((of_one.pending.len() + of_two.pending.len(), undone.len()), (600, 600));
+        for (peer, shared) in [(&mut one, of_one), (&mut two, of_two)] {
+            for pending in &shared.pending {
+                peer.engine.void(pending.operation.id.as_str(), "0.001");
+            }
+            obey(peer, &shared, Outcome::Entered);
+        }
+        let (of_one, of_two) = tokio::join!(one.sync_soon(&*store, "10"), two.sync_soon(&*store, "10"));
+        assert_eq!((asked(&of_one), asked(&of_two)), (vec![], vec![]));
+        let s = store.subscription(&sub("s")).await.expect("it is read").expect("it is there");
+        assert_eq!(s.open_account().spent().minus(s.open_account().refunded()), credits("0.6"));
+        assert_eq!(store.audit().await.expect("it is audited").listed, []);
+    });
+}
+
+#[test]
 fn the_second_draw_is_told_apart_when_it_asked_for_something_else() {
     on_every_shared_store(async |store| {
         let [mut one, mut two] = two(&*store).await;

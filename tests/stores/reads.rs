@@ -53,6 +53,46 @@ fn entries_are_filtered_and_paged() {
 }
 
 #[test]
+fn what_many_reports_entered_of_two_teams_is_paged_in_both_directions() {
+    on_every_store(async |store| {
+        let mut engine = seeded(&*store).await;
+        control(&*store, |rows| put_team(rows, "u", "s")).await;
+        // Long and short stretches of one team, within a report and over several.
+        for (team, count) in [("t", 230), ("u", 1), ("t", 30), ("u", 120), ("t", 3), ("u", 60)] {
+            engine.drawer.team = Some(team_id(team));
+            for _ in 0..count {
+                engine.debit(&format!("d{}", engine.entries.len()), "0.001");
+            }
+        }
+        let entries = engine.entries.len();
+        for first in (1..=entries).step_by(150) {
+            report(&*store, &engine.request(first, entries.min(first + 149))).await;
+        }
+        for team in [Some("t"), Some("u"), None] {
+            let is_of = |entry: &&purser::domain::Entry| team.is_none() || entry.drawer.team == team.map(team_id);
+            let wanted: Vec<_> = engine.entries.iter().filter(is_of).map(|entry| entry.id.to_string()).collect();
+            let scope = team.map_or(Scope::Subscription(sub("s")), |team| Scope::Team(team_id(team)));
+            for (newest_first, limit) in [(false, 37), (true, 37), (false, 150), (true, 150), (true, 1_000)] {
+                let filter =
+                    Filter { scope: scope.clone(), kind: Some(Kind::Debited), newest_first, ..Filter::default() };
+                let (mut found, mut after) = (Vec::new(), None);
+                loop {
+                    let page = store.entries(&filter, after, limit).await.expect("the ledger is read");
+                    let Some(last) = page.last() else { break };
+                    after = Some(last.position);
+                    found.extend(page.iter().filter_map(|entry| entry.id.as_ref()).map(ToString::to_string));
+                }
+                if newest_first {
+                    found.reverse();
+                }
+                assert_eq!(found, wanted, "{filter:?}, {limit} at once");
+            }
+        }
+        assert_eq!(store.audit().await.expect("it is audited").listed, []);
+    });
+}
+
+#[test]
 fn teams_and_members_are_paged_by_id() {
     on_every_store(async |store| {
         for id in ["t3", "t1", "t2"] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use purser::domain::Member;
 use purser::root::Rows;
 use purser::store::postgres::Options;
-use purser::store::{Filter, Postgres, Store, StoreError};
+use purser::store::{Filter, Postgres, Scope, Store, StoreError};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::postgres::{Server, server};
@@ -43,7 +43,53 @@ fn many_that_start_at_once_migrate_once() {
             let store = opening.await.expect("it does not panic").expect("the store opens");
             assert_eq!(store.team(&team_id("t")).await, Ok(None));
         }
-        assert_eq!(ask::<i64>(&database, "SELECT version FROM migrations ORDER BY 1").await, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(ask::<i64>(&database, "SELECT version FROM migrations ORDER BY 1").await, [1, 2, 3, 4, 5, 6, 7, 8]);
+    });
+}
+
+#[test]
+fn entries_of_before_runs_were_kept_are_found_and_an_older_sidecar_adds_none() {
+    const BEFORE: [&str; 6] = [
+        include_str!("../../src/store/postgres/migrations/0001_tables.sql"),
+        include_str!("../../src/store/postgres/migrations/0002_ledger.sql"),
+        include_str!("../../src/store/postgres/migrations/0003_pending.sql"),
+        include_str!("../../src/store/postgres/migrations/0004_blocks.sql"),
+        include_str!("../../src/store/postgres/migrations/0005_rates.sql"),
+        include_str!("../../src/store/postgres/migrations/0006_heard.sql"),
+    ];
+    // Every third entry is of team u, every fifth of no team.
+    const ENTRIES: &str = "
+        CREATE TABLE migrations (version bigint PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now());
+        INSERT INTO migrations SELECT generate_series(1, 6);
+        SELECT ledger_months(now());
+        INSERT INTO ledger (at, kind, team, member, subscription, id, late)
+        SELECT now(), 'debited', CASE WHEN n % 5 = 0 THEN NULL WHEN n % 3 = 0 THEN 'u' ELSE 't' END, 'ana', 's', 'd' || n, false
+        FROM generate_series(1, 12000) AS n";
+    block_on(async {
+        let database = server().empty_database().await;
+        for sql in BEFORE.into_iter().chain([ENTRIES]) {
+            server().run(&database, sql).await;
+        }
+        let store = open_postgres(server(), &database).await;
+        for (scope, count) in [
+            (Scope::Team(team_id("t")), 6_400),
+            (Scope::Team(team_id("u")), 3_200),
+            (Scope::User(user("ana")), 2_400),
+            (Scope::Subscription(sub("s")), 12_000),
+        ] {
+            let filter = Filter { scope, ..Filter::default() };
+            let (mut after, mut found) = (None, 0);
+            loop {
+                let page = store.entries(&filter, after, 1_000).await.expect("the ledger is read");
+                assert!(page.is_sorted_by(|one, next| one.position < next.position), "{filter:?}");
+                let Some(last) = page.last() else { break };
+                (after, found) = (Some(last.position), found + page.len());
+            }
+            assert_eq!(found, count, "{filter:?}");
+        }
+        let mut older = PgConnection::connect(&server().url(&database)).await.expect("a connection");
+        let answer = sqlx::raw_sql("SELECT ledger_begin()").execute(&mut older).await;
+        assert!(answer.expect_err("it is refused").to_string().contains("run the newer purser"));
     });
 }
 
@@ -348,7 +394,8 @@ fn a_reader_that_follows_the_ledger_misses_nothing() {
         };
         assert_eq!(positions(None).await, [1, 2, 3]);
         // A transaction draws 4 and stays open, another draws 5 to 7 and commits.
-        let open = "BEGIN; SELECT ledger_begin(); INSERT INTO ledger (at, kind, late) VALUES (now(), 'held', false)";
+        let open = "BEGIN; INSERT INTO ledger (position, at, kind, late) \
+                    SELECT first, now(), 'held', false FROM ledger_begin(1, now(), now())";
         sqlx::raw_sql(open).execute(&mut late).await.expect(open);
         control(&*store, |rows| put_team(rows, "u", "s")).await;
         assert_eq!(positions(Some(3)).await, [0; 0]);

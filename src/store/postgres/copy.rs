@@ -1,5 +1,5 @@
 //! Rows in the binary form of `COPY`. It takes half the server's work of an `INSERT` with as many
-//! arrays. See <https://www.postgresql.org/docs/15/sql-copy.html>.
+//! arrays, and less again without the columns of which no row has a value. See <https://www.postgresql.org/docs/15/sql-copy.html>.
 
 use std::borrow::Cow;
 
@@ -17,28 +17,40 @@ const CHUNK_BYTES: usize = 256 * 1024;
 pub struct Copy<'c> {
     to: PgCopyIn<&'c mut PgConnection>,
     row: Buffer,
-    columns: i16,
 }
 
 /// Values one after the other, as the server reads them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
-    columns: i16,
+    columns: Vec<bool>,
+    next: usize,
+    sent: i16,
+}
+
+/// The columns of which a row has a value.
+#[derive(Debug, Default)]
+pub struct Used {
+    columns: Vec<bool>,
+    next: usize,
 }
 
 impl<'c> Copy<'c> {
-    /// Begins to copy into all columns of a table.
-    pub async fn begin(conn: &'c mut PgConnection, table: &Table) -> Result<Self, Failure> {
+    /// Begins to copy rows of a table's columns into one of its partitions, or itself; no row has a value of a
+    /// column that is not in use.
+    pub async fn begin(conn: &'c mut PgConnection, table: &Table, part: &str, used: Used) -> Result<Self, Failure> {
         let names = table.names();
-        let statement = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, names.join(", "));
+        assert_eq!(names.len(), used.columns.len(), "the columns are the table's");
+        let names: Vec<_> =
+            names.into_iter().zip(&used.columns).filter_map(|(name, used)| used.then_some(name)).collect();
+        let statement = format!("COPY {part} ({}) FROM STDIN (FORMAT binary)", names.join(", "));
         let to = conn.copy_in_raw(&statement).await?;
-        let mut row = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES + 4_096), columns: 0 };
+        let mut bytes = Vec::with_capacity(CHUNK_BYTES + 4_096);
         // The signature, then no flags and no extension.
-        row.bytes.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
-        let columns = i16::try_from(names.len()).expect("a table has at most 1 600 columns");
-        row.bytes.extend_from_slice(&columns.to_be_bytes());
-        Ok(Self { to, row, columns })
+        bytes.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+        let sent = i16::try_from(names.len()).expect("a table has at most 1 600 columns");
+        bytes.extend_from_slice(&sent.to_be_bytes());
+        Ok(Self { to, row: Buffer { bytes, columns: used.columns, next: 0, sent } })
     }
 
     /// The row that is next.
@@ -48,12 +60,12 @@ impl<'c> Copy<'c> {
 
     /// Ends a row.
     pub async fn next(&mut self) -> Result<(), Failure> {
-        assert_eq!(self.row.columns, self.columns, "every column has a value");
-        self.row.columns = 0;
+        assert_eq!(self.row.next, self.row.columns.len(), "every column has a value");
+        self.row.next = 0;
         if self.row.bytes.len() >= CHUNK_BYTES {
             self.send().await?;
         }
-        self.row.bytes.extend_from_slice(&self.columns.to_be_bytes());
+        self.row.bytes.extend_from_slice(&self.row.sent.to_be_bytes());
         Ok(())
     }
 
@@ -76,8 +88,10 @@ impl<'c> Copy<'c> {
 
 impl Buffer {
     fn value(&mut self, value: Option<&[u8]>) {
-        self.columns += 1;
+        let is_used = self.columns[self.next];
+        self.next += 1;
         match value {
+            _ if !is_used => assert!(value.is_none(), "a column with a value is in use"),
             Some(value) => {
                 let length = i32::try_from(value.len()).expect("texts are far shorter than 2 GiB");
                 self.bytes.extend_from_slice(&length.to_be_bytes());
@@ -107,5 +121,42 @@ impl<'a> Row<'a> for Buffer {
 
     fn uuid(&mut self, value: Option<u128>) {
         self.value(value.map(u128::to_be_bytes).as_ref().map(<[u8; 16]>::as_slice));
+    }
+}
+
+impl Used {
+    /// Ends a row.
+    pub const fn end_row(&mut self) {
+        self.next = 0;
+    }
+
+    fn value(&mut self, is_there: bool) {
+        match self.columns.get_mut(self.next) {
+            Some(used) => *used |= is_there,
+            None => self.columns.push(is_there),
+        }
+        self.next += 1;
+    }
+}
+
+impl<'a> Row<'a> for Used {
+    fn text(&mut self, value: Option<Cow<'a, str>>) {
+        self.value(value.is_some());
+    }
+
+    fn int(&mut self, value: Option<i64>) {
+        self.value(value.is_some());
+    }
+
+    fn time(&mut self, value: Option<Time>) {
+        self.value(value.is_some());
+    }
+
+    fn flag(&mut self, _: bool) {
+        self.value(true);
+    }
+
+    fn uuid(&mut self, value: Option<u128>) {
+        self.value(value.is_some());
     }
 }

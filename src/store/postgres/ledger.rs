@@ -9,6 +9,7 @@ use sqlx::{QueryBuilder, Row};
 
 use super::failure::Failure;
 use super::holders::uuid;
+use super::runs;
 use super::values::{Reader, Time};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, OperationId, Payer, Set, SubscriptionId, TeamId, Timestamp, UserId};
@@ -110,47 +111,93 @@ pub async fn page(
     limit: usize,
     horizon: Option<i64>,
 ) -> Result<Vec<LedgerEntry>, Failure> {
-    let mut query = select(filter, after);
-    if let Some(horizon) = horizon {
-        query.push(" AND position <= ").push_bind(horizon);
-    }
-    query.push(if filter.newest_first { " ORDER BY position DESC" } else { " ORDER BY position" });
-    query.push(" LIMIT ").push_bind(limit as i64);
-    query.build().fetch_all(conn).await?.iter().map(read).collect()
-}
-
-fn select(filter: &Filter, after: Option<u64>) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new(
-        "SELECT position, at, kind, team, member, payer, subscription, id, credits, window_start, spent, refunded, \
-         held, unheld, unheld_until, above_window, above, expires_at, returned, debt, late, refers_to, model, \
-         grant_number, actor, incarnation, seq, detail::text, sidecar::text, rates FROM ledger WHERE true",
-    );
-    match &filter.scope {
-        Scope::All => {}
-        Scope::Team(team) => drop(query.push(" AND team = ").push_bind(team.as_str().to_owned())),
-        Scope::Subscription(id) => drop(query.push(" AND subscription = ").push_bind(id.as_str().to_owned())),
-        Scope::User(user) => {
-            query.push(" AND team IS NULL AND member = ").push_bind(user.as_str().to_owned());
+    let none = if filter.newest_first { i64::MAX } else { 0 };
+    let mut page = Page {
+        filter,
+        after: after.map_or(none, |after| i64::try_from(after).unwrap_or(i64::MAX)),
+        horizon: horizon.unwrap_or(i64::MAX),
+        limit,
+    };
+    let Some(scope) = runs::scope(filter) else { return page.read(conn, None).await };
+    let mut found = Vec::new();
+    loop {
+        let (runs, end) = runs::after(conn, &scope, filter, page.after).await?;
+        found.extend(page.read(conn, Some(runs)).await?);
+        page.limit = limit.saturating_sub(found.len());
+        match end {
+            Some(end) if page.limit > 0 => page.after = end,
+            _ => return Ok(found),
         }
     }
-    if let Some(member) = &filter.member {
-        query.push(" AND member = ").push_bind(member.as_str().to_owned());
+}
+
+/// What is asked for next.
+struct Page<'a> {
+    filter: &'a Filter,
+    after: i64,
+    horizon: i64,
+    limit: usize,
+}
+
+impl Page<'_> {
+    /// The entries, of these runs where any are named.
+    async fn read(&self, conn: &mut PgConnection, runs: Option<Vec<(i64, i64)>>) -> Result<Vec<LedgerEntry>, Failure> {
+        let mut query = QueryBuilder::new(
+            "SELECT position, at, kind, team, member, payer, subscription, id, credits, window_start, spent, refunded, \
+             held, unheld, unheld_until, above_window, above, expires_at, returned, debt, late, refers_to, model, \
+             grant_number, actor, incarnation, seq, detail::text, sidecar::text, rates FROM ",
+        );
+        match runs {
+            None => {
+                query.push("ledger WHERE true");
+                self.admit(&mut query);
+            }
+            Some(runs) => {
+                let (firsts, lasts): (Vec<i64>, Vec<i64>) = runs.into_iter().unzip();
+                query.push("unnest(").push_bind(firsts).push(", ").push_bind(lasts).push(") AS run (first, last) ");
+                query.push("CROSS JOIN LATERAL (SELECT * FROM ledger WHERE position BETWEEN run.first AND run.last");
+                self.admit(&mut query);
+                self.order(&mut query);
+                query.push(") AS entry");
+            }
+        }
+        self.order(&mut query);
+        query.build().fetch_all(conn).await?.iter().map(read).collect()
     }
-    if let Some(kind) = filter.kind {
-        query.push(" AND kind = ").push_bind(kind.as_str());
+
+    fn order(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push(if self.filter.newest_first { " ORDER BY position DESC" } else { " ORDER BY position" });
+        query.push(" LIMIT ").push_bind(self.limit as i64);
     }
-    if let Some(id) = &filter.id {
-        query.push(" AND id = ").push_bind(id.as_str().to_owned());
+
+    fn admit(&self, query: &mut QueryBuilder<Postgres>) {
+        let filter = self.filter;
+        match &filter.scope {
+            Scope::All => {}
+            Scope::Team(team) => drop(query.push(" AND team = ").push_bind(team.as_str().to_owned())),
+            Scope::Subscription(id) => drop(query.push(" AND subscription = ").push_bind(id.as_str().to_owned())),
+            Scope::User(user) => {
+                query.push(" AND team IS NULL AND member = ").push_bind(user.as_str().to_owned());
+            }
+        }
+        if let Some(member) = &filter.member {
+            query.push(" AND member = ").push_bind(member.as_str().to_owned());
+        }
+        if let Some(kind) = filter.kind {
+            query.push(" AND kind = ").push_bind(kind.as_str());
+        }
+        if let Some(id) = &filter.id {
+            query.push(" AND id = ").push_bind(id.as_str().to_owned());
+        }
+        if let Some(from) = filter.from {
+            query.push(" AND at >= ").push_bind(Time::from(from));
+        }
+        if let Some(to) = filter.to {
+            query.push(" AND at < ").push_bind(Time::from(to));
+        }
+        query.push(if filter.newest_first { " AND position < " } else { " AND position > " }).push_bind(self.after);
+        if self.horizon < i64::MAX {
+            query.push(" AND position <= ").push_bind(self.horizon);
+        }
     }
-    if let Some(from) = filter.from {
-        query.push(" AND at >= ").push_bind(Time::from(from));
-    }
-    if let Some(to) = filter.to {
-        query.push(" AND at < ").push_bind(Time::from(to));
-    }
-    if let Some(after) = after {
-        query.push(if filter.newest_first { " AND position < " } else { " AND position > " });
-        query.push_bind(i64::try_from(after).unwrap_or(i64::MAX));
-    }
-    query
 }

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::failure::Failure;
 use super::holders::text;
+use super::pool::run;
 use crate::domain::{SubscriptionId, TeamId, UserId};
 use crate::root::Key;
 
@@ -99,9 +100,21 @@ impl Locks {
     pub async fn take_all(&mut self, conn: &mut PgConnection, guards: &BTreeSet<Guard>) -> Result<String, Failure> {
         assert!(self.held.is_empty(), "guards are taken in order");
         let identity = lock_root(conn, guards.contains(&Guard::RootAlone)).await?;
+        self.held.insert(Guard::Root);
+        self.take_rest(conn, guards, true).await?;
+        Ok(identity)
+    }
+
+    /// Takes the guards that come after those that are held, in order.
+    pub async fn take_rest(
+        &mut self,
+        conn: &mut PgConnection,
+        guards: &BTreeSet<Guard>,
+        wait: bool,
+    ) -> Result<(), Failure> {
         let mut kinds: BTreeMap<&str, Vec<&Guard>> = BTreeMap::new();
         let mut order = Vec::new();
-        for guard in guards.iter().filter(|guard| !guard.is_of_root()) {
+        for guard in guards.iter().filter(|guard| !guard.is_of_root() && !self.held.contains(guard)) {
             let (find, _) = guard.rows();
             if order.last() != Some(&find) {
                 order.push(find);
@@ -109,11 +122,29 @@ impl Locks {
             kinds.entry(find).or_default().push(guard);
         }
         for find in order {
-            lock(conn, &kinds[find], true).await?;
+            lock(conn, &kinds[find], wait).await?;
         }
-        self.held = guards.clone();
-        self.held.insert(Guard::Root);
-        Ok(identity)
+        self.held.extend(guards.iter().cloned());
+        Ok(())
+    }
+
+    /// Takes the same guards where nobody has any of them; answers whether it has them all, or none. The savepoint ends
+    /// here: what is written later is the transaction's own.
+    pub async fn try_rest(&mut self, conn: &mut PgConnection, guards: &BTreeSet<Guard>) -> Result<bool, Failure> {
+        run(conn, "SAVEPOINT guards").await?;
+        let held = self.held.clone();
+        match self.take_rest(conn, guards, false).await {
+            Ok(()) => {
+                run(conn, "RELEASE SAVEPOINT guards").await?;
+                Ok(true)
+            }
+            Err(failure) if failure.is_passing() => {
+                self.held = held;
+                run(conn, "ROLLBACK TO SAVEPOINT guards; RELEASE SAVEPOINT guards").await?;
+                Ok(false)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Takes one more guard. One that comes before another that is held is not waited for.

@@ -24,6 +24,7 @@ mod pool;
 mod purchases;
 mod pushes;
 mod row;
+mod runs;
 mod save;
 mod sidecars;
 mod subscriptions;

@@ -80,4 +80,5 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_rates.sql"),
     include_str!("migrations/0006_heard.sql"),
     include_str!("migrations/0007_pending_rates.sql"),
+    include_str!("migrations/0008_runs.sql"),
 ];

@@ -103,15 +103,17 @@ impl<R, F> Verb<'_, R, F> {
         A: Send,
         B: Send,
     {
-        let mut locks = Locks::default();
-        let identity = locks.take_all(conn, guards).await?;
+        let (mut locks, identity, is_appended) = self.guard(conn, guards).await?;
         let mut loaded = prefetch(conn, &self.first).await?;
         let run = |loaded: &Rows| {
             let mut rows = loaded.clone();
             let answer = identify(&mut rows, &identity).and_then(|_| (self.rule)(&mut rows))?;
             Ok((self.finish)(answer, loaded, &rows))
         };
-        let mut finished = self.append(conn, &loaded, || run(&loaded)).await?;
+        let mut finished = match is_appended {
+            true => run(&loaded),
+            false => self.append(conn, &loaded, || run(&loaded)).await?,
+        };
         for runs in 0..RULE_RUNS_MAX {
             match finished {
                 Ok(finished) => {
@@ -141,6 +143,28 @@ impl<R, F> Verb<'_, R, F> {
         }
         let cause = format!("it asked for more than {RULE_RUNS_MAX} rows");
         Err(StoreError::rejected("running a rule", "the store", cause).into())
+    }
+
+    /// Takes the guards. Where others have one of those that a large report needs, its entries go to the ledger first and
+    /// the guards come after: so reports of many sidecars on one pool are copied at the same time, and the guards are held
+    /// for the rules alone. Answers whether the entries are there.
+    async fn guard(&self, conn: &mut PgConnection, guards: &BTreeSet<Guard>) -> Result<(Locks, String, bool), Failure> {
+        let mut locks = Locks::default();
+        let large = self.report.filter(|request| request.batch.entries.len() >= append::COPIED_FROM as usize);
+        let Some(request) = large else {
+            let identity = locks.take_all(conn, guards).await?;
+            return Ok((locks, identity, false));
+        };
+        let own = Guard::Sidecar(request.sidecar);
+        let first = guards.iter().filter(|guard| **guard <= own).cloned().collect();
+        let identity = locks.take_all(conn, &first).await?;
+        if locks.try_rest(conn, guards).await? {
+            return Ok((locks, identity, false));
+        }
+        let known = prefetch(conn, &[Key::Root, Key::Sidecar(request.sidecar)]).await?;
+        self.append(conn, &known, || Ok(())).await?.expect("what tells whether a report is taken has been read");
+        locks.take_rest(conn, guards, true).await?;
+        Ok((locks, identity, true))
     }
 
     /// Does `run` while the server takes the entries of the report, where there are any. They come before all
