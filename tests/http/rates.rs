@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use purser::clock::ManualClock;
 use purser::config::{Config, Live, StoreUrl};
 use purser::server::Server;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::Sidecar;
 
@@ -177,8 +179,8 @@ async fn a_wrong_card_leaves_the_last_good_one_in_force() {
     assert_eq!(sidecar.post("/v1/checks", &debit).await.problem().1, "no_rate");
 }
 
-#[tokio::test]
-async fn a_restart_with_another_card_settles_open_holds_by_the_one_that_they_name() {
+/// A sidecar over SQLite that has given the hold `h`, and its configuration.
+async fn held() -> (Sidecar, Config) {
     let mut config = Config::default();
     let sidecar = Sidecar::start(|own| {
         own.store.url = StoreUrl::SqliteInData;
@@ -187,14 +189,36 @@ async fn a_restart_with_another_card_settles_open_holds_by_the_one_that_they_nam
     })
     .await;
     sidecar.post("/v1/holds", &asked("h", "gpt-4o", json!({"input_tokens": 812}))).await.ok();
-    let Sidecar { server, clock, folder } = sidecar;
+    (sidecar, config)
+}
+
+/// What is left of a sidecar that has stopped.
+struct Stopped {
+    clock: ManualClock,
+    folder: TempDir,
+}
+
+impl Stopped {
+    async fn start(self, config: &Config) -> Sidecar {
+        let server = Server::start(config, self.clock.clock()).await.expect("starts");
+        Sidecar { server, clock: self.clock, folder: self.folder }
+    }
+}
+
+/// Stops a sidecar once its store has everything.
+async fn stop(Sidecar { server, clock, folder }: Sidecar) -> Stopped {
     assert!(server.stop(Duration::from_secs(20)).await.flushed);
+    Stopped { clock, folder }
+}
+
+#[tokio::test]
+async fn a_restart_with_another_card_settles_open_holds_by_the_one_that_they_name() {
+    let (sidecar, mut config) = held().await;
+    let stopped = stop(sidecar).await;
     with_card(&mut config, DEARER);
-    let server = Server::start(&config, clock.clock()).await.expect("starts");
-    assert!(server.stop(Duration::from_secs(20)).await.flushed);
+    let stopped = stop(stopped.start(&config).await).await;
     config.rates.file = Live(None);
-    let server = Server::start(&config, clock.clock()).await.expect("starts");
-    let sidecar = Sidecar { server, clock, folder };
+    let sidecar = stopped.start(&config).await;
     let settle = json!({"team": "acme", "usage": {"input_tokens": 812, "output_tokens": 400}}).to_string();
     assert_eq!(sidecar.post("/v1/holds/h/settle", &settle).await.ok()["charged"], "0.603");
     let entries = entries(&sidecar, "h").await;
@@ -203,31 +227,20 @@ async fn a_restart_with_another_card_settles_open_holds_by_the_one_that_they_nam
 
 #[tokio::test]
 async fn a_settle_sent_again_gets_its_first_answer_where_the_journal_has_no_more_than_that() {
-    let mut config = Config::default();
-    let sidecar = Sidecar::start(|own| {
-        own.store.url = StoreUrl::SqliteInData;
-        with_card(own, CARD);
-        config = own.clone();
-    })
-    .await;
-    sidecar.post("/v1/holds", &asked("h", "gpt-4o", json!({"input_tokens": 812}))).await.ok();
-    let Sidecar { server, clock, folder } = sidecar;
-    assert!(server.stop(Duration::from_secs(20)).await.flushed);
+    let (sidecar, mut config) = held().await;
+    let stopped = stop(sidecar).await;
     // As if the hold had been confirmed long ago.
     for file in std::fs::read_dir(&config.data).expect("it is there").flatten() {
         if file.file_name().to_string_lossy().starts_with("journal-") {
             std::fs::remove_file(file.path()).expect("it can go");
         }
     }
-    let server = Server::start(&config, clock.clock()).await.expect("starts");
-    let sidecar = Sidecar { server, clock, folder };
+    let sidecar = stopped.start(&config).await;
     let settle = json!({"team": "acme", "usage": {"input_tokens": 812, "output_tokens": 400}}).to_string();
     assert_eq!(sidecar.post("/v1/holds/h/settle", &settle).await.ok()["charged"], "0.603");
-    let Sidecar { server, clock, folder } = sidecar;
-    assert!(server.stop(Duration::from_secs(20)).await.flushed);
+    let stopped = stop(sidecar).await;
     with_card(&mut config, DEARER);
-    let server = Server::start(&config, clock.clock()).await.expect("starts");
-    let sidecar = Sidecar { server, clock, folder };
+    let sidecar = stopped.start(&config).await;
     let again = sidecar.post("/v1/holds/h/settle", &settle).await.ok();
     assert_eq!((&again["charged"], &again["replayed"]), (&json!("0.603"), &json!(true)));
     let other = json!({"team": "acme", "usage": {"input_tokens": 812, "output_tokens": 401}}).to_string();

@@ -8,11 +8,10 @@ use prost_types::value::Kind;
 use crate::api::grpc::wire::envoy::service::auth::v3::AttributeContext;
 use crate::api::json::Fault;
 use crate::api::problem::Code;
-use crate::api::routes::asks::{Count, DrawBody, TtlMillis, Usage, UsageField};
+use crate::api::routes::asks::{DrawBody, Usage, UsageField};
 use crate::api::routes::authorize::new_id;
-use crate::api::wire::{Amount, Object, Seconds, Text, Wire};
+use crate::api::wire::{Amount, Object, Seconds, Text, Whole, Wire};
 use crate::config::{Envoy, Source};
-use crate::rates::COUNT_MAX;
 
 /// What is to be done with a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl Found<'_> {
             credits: self.amount("credits", &config.credits)?,
             usage: self.usage()?,
             model: self.named("model", &config.model)?,
-            ttl_ms: self.ttl()?,
+            ttl_ms: self.whole("ttl_ms", &config.ttl_ms)?,
             min_credits: self.amount("min_credits", &config.min_credits)?,
         };
         if body.credits.is_none() && body.usage.is_none() {
@@ -89,11 +88,11 @@ impl Found<'_> {
             Seconds::of(&text).ok_or_else(|| wrong().in_field("seconds"))
         };
         let usage = Usage {
-            input_tokens: self.count("input_tokens", &config.input_tokens)?,
-            cached_input_tokens: self.count("cached_input_tokens", &config.cached_input_tokens)?,
-            output_tokens: self.count("output_tokens", &config.output_tokens)?,
+            input_tokens: self.whole("input_tokens", &config.input_tokens)?,
+            cached_input_tokens: self.whole("cached_input_tokens", &config.cached_input_tokens)?,
+            output_tokens: self.whole("output_tokens", &config.output_tokens)?,
             reasoning_tokens: None,
-            images: self.count("images", &config.images)?,
+            images: self.whole("images", &config.images)?,
             seconds: self.text(&config.seconds).map(seconds).transpose()?,
         };
         let Usage { input_tokens, cached_input_tokens, output_tokens, images, seconds, .. } = usage;
@@ -102,21 +101,13 @@ impl Found<'_> {
         Ok(is_found.then_some(Object(usage)))
     }
 
-    fn count(&self, part: &'static str, sources: &[Source]) -> Result<Option<Count>, Fault> {
-        let read = |text: Cow<'_, str>| {
-            let wrong = || Fault::invalid(format!("must be a whole number from 0 to {COUNT_MAX}")).in_field(part);
-            text.parse().ok().and_then(Count::new).ok_or_else(wrong)
-        };
+    fn whole<const MIN: u64, const MAX: u64>(
+        &self,
+        part: &'static str,
+        sources: &[Source],
+    ) -> Result<Option<Whole<MIN, MAX>>, Fault> {
+        let read = |text: Cow<'_, str>| Whole::read(&text).map_err(|why| Fault::invalid(why).in_field(part));
         self.text(sources).map(read).transpose()
-    }
-
-    fn ttl(&self) -> Result<Option<TtlMillis>, Fault> {
-        let read = |text: Cow<'_, str>| {
-            let millis = text.parse().ok().and_then(TtlMillis::new);
-            let wrong = || Fault::invalid("must be a whole number from 1000 to 86400000").in_field("ttl_ms");
-            millis.ok_or_else(wrong)
-        };
-        self.text(&self.config.ttl_ms).map(read).transpose()
     }
 
     /// What is at the first of these places that has anything. An empty text is there, and wrong later.

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use uuid::Builder;
 
 use super::answers::{Allow, Answer, Decision, DenialBody};
-use super::asks::Asked;
+use super::asks::{Asked, Count};
 use super::decisions::{self, Turn};
 use crate::api::auth::Caller;
 use crate::api::problem::{Code, PROBLEM_JSON, Problem};
@@ -24,7 +24,7 @@ use crate::api::wire::Text;
 use crate::domain::decide::Ask;
 use crate::domain::{Model, OperationId, TeamId, UserId};
 use crate::engine::Draw;
-use crate::rates::{COUNT_MAX, Usage};
+use crate::rates::Usage;
 use crate::service::{Cost, Quote};
 
 const TEAM: HeaderName = HeaderName::from_static("purser-team");
@@ -201,9 +201,7 @@ fn read_cost(headers: &HeaderMap) -> Result<Cost, Problem> {
 
 fn read_count(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Problem> {
     let Some(text) = one(headers, name)? else { return Ok(None) };
-    let is_plain = text.bytes().all(|b| b.is_ascii_digit());
-    let count = text.parse().ok().filter(|count| is_plain && *count <= COUNT_MAX);
-    count.map(Some).ok_or_else(|| invalid(name, format!("must be a whole number from 0 to {COUNT_MAX}")))
+    Count::read(text).map(|count| Some(count.get())).map_err(|why| invalid(name, why))
 }
 
 fn read_id(headers: &HeaderMap, new_id: bool) -> Result<Option<OperationId>, Problem> {

@@ -177,6 +177,16 @@ impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
         if MIN <= number && number <= MAX { Some(Self(number)) } else { None }
     }
 
+    /// Reads the number from a header or the like, as JSON has it: digits alone.
+    ///
+    /// # Errors
+    /// What is expected instead.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        let read = text.parse().ok().filter(|_| is_plain).and_then(Self::new);
+        read.ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
+    }
+
     /// The number.
     pub const fn get(self) -> u64 {
         self.0
@@ -204,6 +214,15 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_number_of_a_header_is_digits_alone_and_in_its_range() {
+        type Ten = Whole<1, 10>;
+        assert_eq!(Ten::read("10").map(Ten::get), Ok(10));
+        for text in ["", "0", "11", "+5", "-5", " 5", "5.0", "99999999999999999999"] {
+            assert_eq!(Ten::read(text), Err("must be a whole number from 1 to 10".to_owned()), "{text}");
+        }
+    }
 
     #[test]
     fn amounts_are_read_from_their_literal_and_written_as_strings() {
