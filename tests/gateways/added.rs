@@ -11,10 +11,8 @@ use serde_json::{Value, json};
 
 use crate::caller::Caller;
 use crate::envoy;
-use crate::scene::Scene;
+use crate::tokens;
 use crate::upstream::{Call, End};
-
-const CARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/rates.toml");
 
 /// Calls each way that are not counted: connections are opened, caches filled.
 const FIRST: usize = 20;
@@ -26,7 +24,7 @@ fn calls() -> usize {
 /// Envoy's configuration without what Purser needs.
 fn bare(mut config: String) -> String {
     let filter = |config: &str, name: &str| config.find(&format!("- name: envoy.filters.http.{name}\n"));
-    let (first, last) = (filter(&config, "ext_authz"), filter(&config, "router"));
+    let (first, last) = (filter(&config, "json_to_metadata"), filter(&config, "router"));
     config.replace_range(first.expect("Purser's first filter")..last.expect("what stays"), "");
     config
 }
@@ -35,7 +33,7 @@ fn bare(mut config: String) -> String {
 async fn time(clock: &Clock, caller: &Caller, end: End) -> Duration {
     let call = Call { end, prompt: 812, cached: 512, completion: 400 };
     let start = clock.instant();
-    let answer = caller.ask(&json!(call)).await;
+    let answer = caller.ask(&tokens::body(&call)).await;
     assert_eq!(answer.status(), 200);
     answer.into_body().collect().await.expect("a whole body");
     clock.since(start)
@@ -48,7 +46,7 @@ fn percentile(times: &[Duration], percent: usize) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_takes_a_little_longer_with_purser() {
-    let scene = Scene::open_with(&["--rates", CARD], "").await;
+    let scene = tokens::scene().await;
     scene.purchase("100000");
     scene.set_ana(&json!({ "role": "member", "access": "seat", "limit": Value::Null }));
     let Some((_envoy, with)) = envoy::start(&scene, "tokens.yaml") else { return };

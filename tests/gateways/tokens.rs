@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::caller::Caller;
 use crate::envoy;
+use crate::program;
 use crate::scene::Scene;
 use crate::upstream::{Call, End};
 
@@ -20,6 +21,10 @@ const CARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/rates.toml");
 const INPUT: u64 = 250;
 const CACHED: u64 = 125;
 const OUTPUT: u64 = 1_000;
+
+/// What the route says that a prompt has, and the card an answer, in tokens.
+const PROMPT: u64 = 1_000;
+const ANSWER: u64 = 2_000;
 
 /// Callers at once.
 const CALLERS: usize = 16;
@@ -44,6 +49,23 @@ fn call(number: usize) -> Call {
     Call { end, prompt: 100 + number % 701, cached: number % 97, completion: number % 503 }
 }
 
+/// The body of a call: two of three ask for as many tokens as they get and one more, by either name.
+pub fn body(call: &Call) -> Value {
+    let mut body = json!(call);
+    body["model"] = json!("gpt-4o");
+    match call.completion % 3 {
+        0 => body["max_tokens"] = json!(call.completion + 1),
+        1 => body["max_completion_tokens"] = json!(call.completion + 1),
+        _ => {}
+    }
+    body
+}
+
+/// What is held for it, in micro-credits.
+fn estimate(call: &Call) -> u64 {
+    PROMPT * INPUT + OUTPUT * if call.completion % 3 == 2 { ANSWER } else { call.completion + 1 }
+}
+
 /// What a call comes to, in micro-credits; `None`: nothing is charged.
 fn cost(call: &Call) -> Option<u64> {
     match call.end {
@@ -52,10 +74,18 @@ fn cost(call: &Call) -> Option<u64> {
     }
 }
 
+/// What is held for a call and what it is charged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Paid {
+    held: u64,
+    /// None: its hold is released.
+    charged: Option<u64>,
+}
+
 /// What became of calls: by the id that the model saw, and how many never reached it.
 #[derive(Debug, Default)]
 struct Seen {
-    allowed: BTreeMap<String, Option<u64>>,
+    allowed: BTreeMap<String, Paid>,
     denied: usize,
     left: usize,
     failed: usize,
@@ -69,11 +99,15 @@ impl Seen {
         self.failed += other.failed;
     }
 
+    fn charged(&self) -> u64 {
+        self.allowed.values().filter_map(|paid| paid.charged).sum()
+    }
+
     /// Makes one call, and ends it as it says.
     async fn make(&mut self, caller: &Caller, call: &Call) {
         // A connection of its own, which goes with who leaves.
         let caller = if matches!(call.end, End::Endless | End::Counted) { &caller.anew() } else { caller };
-        let answer = caller.ask(&json!(call)).await;
+        let answer = caller.ask(&body(call)).await;
         let status = answer.status().as_u16();
         if matches!(status, 403 | 429) {
             self.denied += 1;
@@ -81,7 +115,8 @@ impl Seen {
         }
         assert_eq!(status, if call.end == End::Fails { 500 } else { 200 }, "{answer:?}");
         let id = answer.headers()["saw"].to_str().expect("an id").to_owned();
-        assert!(self.allowed.insert(id, cost(call)).is_none(), "each call has an id of its own");
+        let paid = Paid { held: estimate(call), charged: cost(call) };
+        assert!(self.allowed.insert(id, paid).is_none(), "each call has an id of its own");
         let mut body = answer.into_body();
         match call.end {
             End::Json | End::Stream => drop(body.collect().await.expect("a whole body")),
@@ -123,8 +158,8 @@ async fn make(caller: &Caller, numbers: std::ops::Range<usize>) -> Seen {
     all
 }
 
-/// What the ledger says of each hold, once it has all ends: charged so much, or released.
-async fn ended(scene: &Scene, holds: usize) -> BTreeMap<String, Option<u64>> {
+/// What the ledger says of each hold, once it has all ends.
+async fn ended(scene: &Scene, holds: usize) -> BTreeMap<String, Paid> {
     let clock = Clock::system();
     let deadline = clock.instant() + Duration::from_secs(60);
     loop {
@@ -135,8 +170,11 @@ async fn ended(scene: &Scene, holds: usize) -> BTreeMap<String, Option<u64>> {
         if held.len() == holds && settled.len() + released.len() == holds {
             let card = &held[0]["rates"];
             assert!(settled.iter().all(|entry| entry["rates"] == *card && card.is_string()), "by the hold's card");
-            let charged = settled.iter().map(|entry| (id(entry), Some(micros(&entry["credits"]))));
-            return charged.chain(released.iter().map(|entry| (id(entry), None))).collect();
+            let charged: BTreeMap<String, u64> =
+                settled.iter().map(|entry| (id(entry), micros(&entry["credits"]))).collect();
+            let paid =
+                |entry: &&Value| Paid { held: micros(&entry["credits"]), charged: charged.get(&id(entry)).copied() };
+            return held.iter().map(|entry| (id(entry), paid(entry))).collect();
         }
         assert!(of("expired").is_empty() && clock.instant() < deadline, "{} {}", held.len(), settled.len());
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -148,9 +186,14 @@ fn micros(credits: &Value) -> u64 {
     credits.micros().unsigned_abs()
 }
 
+/// With the card, and told where the estimate of a call is.
+pub async fn scene() -> Scene {
+    Scene::open_with(&["--rates", CARD], &program::deployed("envoy/tokens.toml", &[])).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_through_envoy_ends_as_the_ledger_says() {
-    let scene = Scene::open_with(&["--rates", CARD], "").await;
+    let scene = scene().await;
     let Some((_envoy, ana)) = envoy::start(&scene, "tokens.yaml") else { return };
     scene.purchase("100000");
     let seat = |limit: &Value| json!({ "role": "member", "access": "seat", "limit": limit });
@@ -161,7 +204,7 @@ async fn every_call_through_envoy_ends_as_the_ledger_says() {
     assert_eq!(seen.denied, 0);
 
     // From here on there is room for about half of what is asked.
-    let used: u64 = seen.allowed.values().flatten().sum();
+    let used = seen.charged();
     assert_eq!(micros(&json!(scene.used())), used);
     let limit = used * 3 / 2;
     scene.set_ana(&seat(&json!(format!("{}.{:06}", limit / 1_000_000, limit % 1_000_000))));
@@ -171,7 +214,7 @@ async fn every_call_through_envoy_ends_as_the_ledger_says() {
     assert_eq!(scene.upstream.calls(), seen.allowed.len(), "what is denied never reaches the model");
     assert_eq!(seen.allowed.len() + seen.denied, calls());
     assert_eq!(ended(&scene, seen.allowed.len()).await, seen.allowed);
-    let used: u64 = seen.allowed.values().flatten().sum();
+    let used = seen.charged();
     assert_eq!(micros(&json!(scene.used())), used);
     assert!(used <= limit && seen.denied > 0, "{used} of {limit}");
     println!(
@@ -182,4 +225,28 @@ async fn every_call_through_envoy_ends_as_the_ledger_says() {
         seen.left,
         seen.failed
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_which_no_estimate_can_be_made_reaches_no_model() {
+    let scene = scene().await;
+    let Some((_envoy, ana)) = envoy::start(&scene, "tokens.yaml") else { return };
+    let call = |more: Value| {
+        let mut body = body(&Call { end: End::Json, prompt: 1, cached: 0, completion: 1 });
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        body
+    };
+    for (body, status) in [
+        (json!("no object"), 422),
+        (call(json!({ "model": null })), 422),
+        (call(json!({ "model": "unheard-of" })), 422),
+        (call(json!({ "max_completion_tokens": 1e15 })), 422),
+        (call(json!({ "max_completion_tokens": 900_000 })), 403),
+        (call(json!({ "padding": "a".repeat(1_100_000) })), 413),
+    ] {
+        assert_eq!(ana.ask(&body).await.status(), status, "{:.200}", body.to_string());
+    }
+    assert_eq!(scene.upstream.calls(), 0);
+    scene.nothing_is_held().await;
+    assert_eq!(ana.ask(&call(json!({}))).await.status(), 200);
 }
