@@ -45,6 +45,8 @@ test-gateways: ## try every gateway for real, LiteLLM too; some minutes
 	$(CARGO) test --locked --test gateways
 	scripts/litellm $(TOOLS) $(CURDIR)/target/debug/purser
 	scripts/litellm $(TOOLS) $(CURDIR)/target/debug/purser latency
+# LiteLLM is there now, so its list of prices is imported as it is.
+	PATH='$(CURDIR)/$(TOOLS)/litellm/bin':"$$PATH" $(CARGO) test --locked --test rates -- --nocapture installed_litellm
 
 lint: ## check the format, the lints and, with cargo-deny, the dependencies
 	$(CARGO) fmt --check
