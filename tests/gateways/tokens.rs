@@ -119,7 +119,7 @@ impl Seen {
         assert!(self.allowed.insert(id, paid).is_none(), "each call has an id of its own");
         let mut body = answer.into_body();
         match call.end {
-            End::Json | End::Stream => drop(body.collect().await.expect("a whole body")),
+            End::Json | End::Stream | End::Untold => drop(body.collect().await.expect("a whole body")),
             End::Fails => self.failed += 1,
             End::Breaks => {
                 assert!(body.collect().await.is_err(), "it breaks");
@@ -249,4 +249,25 @@ async fn a_body_of_which_no_estimate_can_be_made_reaches_no_model() {
     assert_eq!(scene.upstream.calls(), 0);
     scene.nothing_is_held().await;
     assert_eq!(ana.ask(&call(json!({}))).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hold_of_a_stream_that_never_tells_expires_uncharged_and_is_counted() {
+    let scene = scene().await;
+    let short = |config: String| config.replace("input_tokens: \"1000\"", "input_tokens: \"1000\", ttl_ms: \"1000\"");
+    let Some((_envoy, ana)) = envoy::start_with(&scene, "tokens.yaml", short) else { return };
+    let call = Call { end: End::Untold, prompt: 300, cached: 0, completion: 400 };
+    Seen::default().make(&ana, &call).await;
+    scene.nothing_is_held().await;
+    assert_eq!(scene.used(), "0");
+    let of = |kind: &str| scene.entries().iter().filter(|entry| entry["kind"] == kind).count();
+    let clock = Clock::system();
+    let deadline = clock.instant() + Duration::from_secs(20);
+    while of("expired") == 0 {
+        assert!(clock.instant() < deadline, "the ledger has no end of the hold");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(["held", "expired", "settled", "released"].map(of), [1, 1, 0, 0]);
+    let metrics = scene.client().text("/metrics", "text/plain");
+    assert!(metrics.contains("purser_holds_untold_total 1\n"), "{metrics}");
 }

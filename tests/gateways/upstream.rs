@@ -34,6 +34,8 @@ pub enum End {
     Json,
     /// Answered in parts, of which the last but one tells what was used.
     Stream,
+    /// Answered in parts, of which none tells what was used.
+    Untold,
     /// Goes on for ever: its caller leaves.
     Endless,
     /// The same, but each part tells what was used until then.
@@ -151,7 +153,9 @@ async fn parts(call: Call, mut sender: Sender<Bytes, std::io::Error>) -> Option<
         End::Endless | End::Counted => std::future::pending().await,
         _ => {
             sender.send_data(event(delta)).await.ok()?;
-            sender.send_data(event(json!({ "choices": [], "usage": used(&call) }))).await.ok()?;
+            if call.end != End::Untold {
+                sender.send_data(event(json!({ "choices": [], "usage": used(&call) }))).await.ok()?;
+            }
             sender.send_data(Bytes::from_static(b"data: [DONE]\n\n")).await.ok()?;
         }
     }
