@@ -62,7 +62,9 @@ pub fn step(world: &World) -> Option<Answer> {
             refund.ok().filter(|ended| !ended.replayed).map(|_| Answer::Ended)
         }
         10 => {
-            scopes().iter().for_each(|scope| drop(meter.expire(scope, world.now())));
+            for scope in scopes() {
+                meter.expire(&scope, world.now());
+            }
             None
         }
         11 => {
