@@ -12,7 +12,7 @@ PROMTOOL := $(firstword $(shell command -v promtool 2>/dev/null) $(TOOLS)/promto
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 BENCHES := $(wildcard benches/*.rs)
 
-.PHONY: help run test test-gateways lint fmt bench campaign
+.PHONY: help run test test-gateways lint fmt bench instructions campaign
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ lint: ## check the format, the lints and, with cargo-deny, the dependencies
 
 fmt: ## format the code
 	$(CARGO) fmt
+
+instructions: ## count a debit's instructions; fails where they grew by more than 5 %
+	scripts/instructions
 
 bench: ## measure, some minutes; results in target/criterion
 	$(CARGO) bench --locked

@@ -33,16 +33,19 @@ impl Funds {
     }
 
     /// Lent, and neither returned nor lost.
+    #[inline]
     pub fn lent(&self) -> Credits {
         self.granted.minus(self.returned).minus(self.lost)
     }
 
     /// What may still be drawn at `now`; zero while there is debt.
+    #[inline]
     pub fn free(&self, now: Timestamp) -> Credits {
         self.lent().saturating_sub(self.draws.taken(now))
     }
 
     /// What was drawn above all that was lent; covered by the next grant, release or refund (I1).
+    #[inline]
     pub fn debt(&self, now: Timestamp) -> Credits {
         self.draws.taken(now).saturating_sub(self.lent())
     }
@@ -77,16 +80,19 @@ impl Book {
     }
 
     /// The funds that may be drawn on at `now`; `None` when a sync must come first.
+    #[inline]
     pub fn current(&self, now: Timestamp) -> Option<&Funds> {
         self.funds.last().filter(|funds| funds.window.contains(now) && now < funds.until)
     }
 
     /// The funds of the window that starts at `start`.
+    #[inline]
     pub fn of(&self, start: Timestamp) -> Option<&Funds> {
         self.funds.iter().rev().find(|funds| funds.window.start == start)
     }
 
     /// The funds of the window that starts at `start`, to apply a posting to.
+    #[inline]
     pub fn of_mut(&mut self, start: Timestamp) -> Option<&mut Funds> {
         self.funds.iter_mut().rev().find(|funds| funds.window.start == start)
     }
@@ -95,6 +101,15 @@ impl Book {
     pub fn debt(&self, now: Timestamp) -> Credits {
         let sum = |sum: Credits, funds: &Funds| sum.checked_add(funds.debt(now)).unwrap_or(Credits::MAX);
         self.funds.iter().fold(Credits::ZERO, sum)
+    }
+
+    /// What may still be drawn at `now` of funds of this book, and what was drawn above all that was lent, over all windows.
+    #[inline]
+    pub fn standing(&self, funds: &Funds, now: Timestamp) -> (Credits, Credits) {
+        let (lent, taken) = (funds.lent(), funds.draws.taken(now));
+        let is_only = self.funds.len() == 1;
+        let debt = if is_only { taken.saturating_sub(lent) } else { self.debt(now) };
+        (lent.saturating_sub(taken), debt)
     }
 
     /// What may still be drawn at `now`; zero while a sync must come first.

@@ -74,6 +74,7 @@ impl Credits {
     /// # Panics
     /// When the sum is above [`Credits::MAX`]: an invariant is broken.
     #[must_use]
+    #[inline]
     pub fn plus(self, other: Self) -> Self {
         self.checked_add(other).expect("an amount stays below the cap that decide checked")
     }
@@ -83,6 +84,7 @@ impl Credits {
     /// # Panics
     /// When `other` is larger: an invariant is broken.
     #[must_use]
+    #[inline]
     pub fn minus(self, other: Self) -> Self {
         self.checked_sub(other).expect("no more is taken than decide found there")
     }

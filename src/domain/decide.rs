@@ -31,6 +31,7 @@ pub struct Ask {
 
 impl Ask {
     /// The least that will do.
+    #[inline]
     pub fn needed(&self) -> Credits {
         self.min_credits.unwrap_or(self.credits).min(self.credits)
     }
@@ -47,6 +48,7 @@ pub struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     /// Whose credits pay.
+    #[inline]
     pub fn payer(&self) -> Payer {
         self.place.map_or(Payer::Wallet, |(_, member)| member.effective_access().payer())
     }
@@ -130,14 +132,13 @@ pub fn decide_within<'a>(
     let Some(book) = payers(asker, book) else { return denied.exhausted(None, now) };
     let Some(funds) = book.current(now) else { return Err(Refused::Short) };
     let may_ask = matches!(reach, Reach::Part { is_asked: false, .. });
-    let debt = book.debt(now);
+    let (free, debt) = book.standing(funds, now);
     if !debt.is_zero() {
         if may_ask {
             return Err(Refused::Short);
         }
         return denied.in_debt(debt);
     }
-    let free = funds.free(now);
     let mut left = free;
     if let Some(limit) = asker.limit() {
         let none = Draws::default();

@@ -20,6 +20,7 @@ pub struct Tally {
 
 impl Tally {
     /// Charged less refunds.
+    #[inline]
     pub fn used(&self) -> Credits {
         self.spent.minus(self.refunded)
     }
@@ -49,6 +50,7 @@ impl Tally {
     }
 
     /// Whether `after` are the sums after `posting`, which fit when it was made.
+    #[inline]
     fn leads_to(&self, posting: &Posting, after: &Self) -> bool {
         let micros = |part: Option<Set>| part.map_or(0, |set| set.credits.micros());
         after.spent.micros() == self.spent.micros() + posting.spent.micros()
@@ -183,6 +185,7 @@ pub const DRAWS_KEPT_MILLIS: u64 = 93 * 24 * 3_600_000;
 
 impl MemberDraws {
     /// The draws in the window that starts at `start`, where there were any.
+    #[inline]
     pub fn of(&self, start: Timestamp) -> Option<&Draws> {
         if start == self.newest {
             return Some(&self.draws);

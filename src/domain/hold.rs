@@ -54,6 +54,7 @@ impl Scopes<'_> {
     }
 
     /// Applies what an entry moves that was decided at `at` and names this book; cannot fail.
+    #[inline]
     pub fn post(&mut self, at: Timestamp, postings: &[Posting]) {
         assert!(at >= self.book.latest, "a book's entries are decided in the order of their times");
         self.book.latest = at;

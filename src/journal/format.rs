@@ -142,6 +142,7 @@ impl RecordHeader {
 }
 
 /// Fills in the header of a record whose payload lies behind it, but for what [`seal`] adds.
+#[inline]
 pub(super) fn put_record_header(record: &mut [u8], seq: Seq) {
     let len = (record.len() - RECORD_HEADER_BYTES) as u32;
     record[4..8].copy_from_slice(&len.to_le_bytes());

@@ -1,7 +1,7 @@
 //! An entry as bytes: the payload of a record. Drawn byte by byte in `docs/journal-format.md`.
 //!
-//! Numbers are LEB128, texts have a length byte, what is not there has no bytes but a flag. Nothing
-//! is trusted when reading: bad bytes are an error, never a panic and never another entry.
+//! Numbers have eight bytes (LEB128 in entries of earlier versions), texts a length byte, what is not there has no bytes but
+//! a flag. Nothing is trusted when reading: bad bytes are an error, never a panic and never another entry.
 
 use smallvec::SmallVec;
 
@@ -34,6 +34,8 @@ const IS_LATE: u8 = 8;
 const IS_REUSED: u8 = 16;
 const IS_PART: u8 = 32;
 const HAS_RATES: u8 = 64;
+/// Numbers have eight bytes each.
+const IS_WIDE: u8 = 128;
 
 const HAS_SPENT: u8 = 1;
 const HAS_REFUNDED: u8 = 2;
@@ -76,7 +78,8 @@ pub fn encode(entry: EntryView<'_>, to: &mut [u8; ENTRY_BYTES_MAX]) -> usize {
         | flag(is_late, IS_LATE)
         | flag(matches!(entry.fact, Fact::Voided { reused: true, .. }), IS_REUSED)
         | flag(matches!(entry.fact, Fact::EndAsked { end: AskedEnd::Refund { part: Some(_) } }), IS_PART)
-        | flag(entry.rates.is_some(), HAS_RATES);
+        | flag(entry.rates.is_some(), HAS_RATES)
+        | IS_WIDE;
     let pen = &mut Pen::new(to);
     pen.byte(kind);
     pen.byte(flags);
@@ -91,7 +94,7 @@ pub fn encode(entry: EntryView<'_>, to: &mut [u8; ENTRY_BYTES_MAX]) -> usize {
         pen.name(|to| model.write_to(to));
     }
     if let Some(rates) = entry.rates {
-        pen.fingerprint(rates.bits());
+        pen.number(rates.bits());
     }
     put_fact(pen, entry.fact);
     pen.byte(u8::try_from(entry.postings.len()).expect("an entry has at most two postings"));
@@ -103,12 +106,12 @@ fn put_fact(pen: &mut Pen<'_>, fact: &Fact) {
     match fact {
         Fact::Debited { credits, content, .. } => {
             pen.credits(*credits);
-            pen.fingerprint(*content);
+            pen.number(*content);
         }
         Fact::Held { credits, expires_at, content, .. } => {
             pen.credits(*credits);
             pen.time(*expires_at);
-            pen.fingerprint(*content);
+            pen.number(*content);
         }
         Fact::Extended { expires_at } => pen.time(*expires_at),
         Fact::Settled { charged, returned, debt, .. } => {
@@ -120,7 +123,7 @@ fn put_fact(pen: &mut Pen<'_>, fact: &Fact) {
         Fact::Refunded { debit, credits, content } => {
             pen.name(|to| debit.write_to(to));
             pen.credits(*credits);
-            pen.fingerprint(*content);
+            pen.number(*content);
         }
         Fact::Voided { credits, .. } => pen.credits(*credits),
         Fact::EndAsked { end } => put_asked(pen, end),
@@ -186,11 +189,9 @@ fn flag(set: bool, flag: u8) -> u8 {
 
 /// Reads an entry that takes all of `bytes`.
 pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
-    let mut from = Reader { rest: bytes };
+    let mut from = Reader { rest: bytes, is_wide: false };
     let (kind, flags) = (from.byte()?, from.byte()?);
-    if flags & !(HAS_TEAM | IS_WALLET | HAS_MODEL | IS_LATE | IS_REUSED | IS_PART | HAS_RATES) != 0 {
-        return Err(CodecError::Bad("flag"));
-    }
+    from.is_wide = flags & IS_WIDE != 0;
     let at = from.time()?;
     let id = from.id("operation id", OperationId::new)?;
     let team = (flags & HAS_TEAM != 0).then(|| from.id("team", TeamId::new)).transpose()?;
@@ -217,6 +218,7 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
 
 struct Reader<'a> {
     rest: &'a [u8],
+    is_wide: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -231,6 +233,14 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self) -> Result<i64, CodecError> {
+        if !self.is_wide {
+            return self.leb128();
+        }
+        i64::try_from(self.content()?).map_err(|_| CodecError::Bad("number"))
+    }
+
+    /// A number of an entry that an earlier version wrote.
+    fn leb128(&mut self) -> Result<i64, CodecError> {
         let mut number = 0_u64;
         for shift in (0..63).step_by(7) {
             let byte = self.byte()?;

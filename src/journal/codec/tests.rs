@@ -138,3 +138,71 @@ proptest! {
         drop(decode(&bytes));
     }
 }
+
+/// An entry of each kind, all of whose numbers take several bytes or none.
+fn one_of_each() -> Vec<Entry> {
+    let credits = |micros| Credits::from_micros(micros).expect("in range");
+    let time = |millis| Timestamp::from_millis(millis).expect("in range");
+    let id = |text| OperationId::new(text).expect("visible");
+    let tally =
+        |spent, refunded, held| Tally { spent: credits(spent), refunded: credits(refunded), held: credits(held) };
+    let (model, until, content) = (Model::new("vendor/model:free").ok(), time(1_795_000_060_000), u64::MAX - 1);
+    let part = Some((id("refund-1"), credits(300)));
+    let facts = vec![
+        Fact::Debited { credits: credits(1_250_000), model: model.clone(), content },
+        Fact::Held { credits: Credits::MAX, expires_at: until, model, content },
+        Fact::Extended { expires_at: until },
+        Fact::Settled { charged: credits(128), returned: credits(127), debt: Credits::ZERO, late: true },
+        Fact::Released { returned: credits(16_384) },
+        Fact::Expired { returned: credits(16_383) },
+        Fact::Refunded { debit: id("debit-1"), credits: credits(2_097_152), content },
+        Fact::Voided { credits: credits(9), reused: true },
+        Fact::EndAsked { end: AskedEnd::Settle { credits: credits(400) } },
+        Fact::EndAsked { end: AskedEnd::Release },
+        Fact::EndAsked { end: AskedEnd::Extend { expires_at: until } },
+        Fact::EndAsked { end: AskedEnd::Refund { part } },
+    ];
+    let drawer = Drawer {
+        team: TeamId::new("acme").ok(),
+        member: UserId::new("ana").expect("a name"),
+        payer: Payer::Pool,
+        subscription: SubscriptionId::new("sub-1").expect("a name"),
+    };
+    let set = Some(Set { credits: credits(500), expires_at: until });
+    let posting = Posting {
+        spent: credits(1_000),
+        held: set,
+        account: tally(70_000, 5_000, 600),
+        member: Some(tally(60_000, 0, 500)),
+        ..Posting::new(time(1_793_000_000_000))
+    };
+    let other = Posting { refunded: credits(200), unheld: set, member: None, ..posting };
+    let rates = Some(RateVersion::from_bits(7));
+    let entry = |(n, fact)| Entry {
+        at: time(1_795_000_000_000 + n as i64),
+        id: id("operation-1"),
+        drawer: drawer.clone(),
+        fact,
+        rates: rates.filter(|_| n % 2 == 0),
+        postings: smallvec![posting, other],
+    };
+    facts.into_iter().enumerate().map(entry).collect()
+}
+
+#[test]
+fn entries_of_earlier_versions_are_read() {
+    let written = include_str!("../../../tests/samples/entries-leb128.hex").lines();
+    let bytes = |line: &str| (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16)).collect();
+    let read = |line| decode(&Result::<Vec<_>, _>::expect(bytes(line), "hexadecimal")).expect("is an entry");
+    assert_eq!(written.map(read).collect::<Vec<_>>(), one_of_each());
+}
+
+#[test]
+fn a_number_that_no_entry_has_is_refused() {
+    let long = [RELEASED, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80];
+    let negative = [RELEASED, IS_WIDE, 0, 0, 0, 0, 0, 0, 0, 0x80];
+    let late = [RELEASED, IS_WIDE, 0, 0, 0, 0, 0, 0, 0, 0x7f];
+    assert_eq!(decode(&long), Err(CodecError::Bad("number")));
+    assert_eq!(decode(&negative), Err(CodecError::Bad("number")));
+    assert_eq!(decode(&late), Err(CodecError::Bad("time")));
+}
