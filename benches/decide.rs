@@ -20,6 +20,8 @@ use support::{Sizes, Skew, Workload, empty_meter, fill, now, resident_bytes, sin
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 1_000;
+/// How many debits ask for their memory together.
+const TOGETHER: usize = 32;
 const SEED: u64 = 0x5EED;
 
 fn draw(meter: &Meter<JournalLog>, draw: &Draw) -> Drawn {
@@ -59,7 +61,7 @@ fn each<T, U>(
 ) {
     let all = |items: &[T]| items.iter().for_each(|item| drop(black_box(act(item))));
     mean(criterion, name, &mut prepare, all);
-    single::print(name, prepare, act);
+    single::print(name, 1, prepare, act);
 }
 
 fn decide(criterion: &mut Criterion, sizes: Sizes) {
@@ -93,7 +95,29 @@ fn decide(criterion: &mut Criterion, sizes: Sizes) {
             placed.take(BATCH, Workload::placed_debit)
         };
         each(criterion, &name("decide_apply_queue"), prepare, |(place, draw)| handles.debit(*place, draw));
+        let mut placed = Workload::new(sizes, skew, seed + 6);
+        let prepare = || {
+            tidy(meter.log());
+            (0..BATCH / TOGETHER).map(|_| placed.take(TOGETHER, Workload::placed_debit)).collect()
+        };
+        single::print(&name("decide_apply_queue_in_batches"), TOGETHER as u64, prepare, |debits| {
+            handles.fetch(debits.iter().map(|(place, _)| *place));
+            for (place, draw) in debits {
+                black_box(handles.debit(*place, draw));
+            }
+        });
         each(criterion, &name("debit"), batches(0, Workload::debit), |debit| draw(meter, debit));
+        let mut together = Workload::new(sizes, skew, seed + 7);
+        let prepare = || {
+            tidy(meter.log());
+            (0..BATCH / TOGETHER).map(|_| together.take(TOGETHER, Workload::debit)).collect()
+        };
+        single::print(&name("debit_in_batches"), TOGETHER as u64, prepare, |debits| {
+            meter.fetch(debits.iter());
+            for debit in debits {
+                draw(meter, debit);
+            }
+        });
         mean(criterion, &name("hold_and_settle"), batches(1, Workload::hold), |holds| {
             holds.iter().for_each(|hold| drop(draw(meter, hold)));
             holds.iter().for_each(|hold| settle(meter, hold));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use purser::domain::{Asker, Rights, Scopes};
 use purser::engine::cells::TeamCell;
 use purser::engine::enter::{Case, enter};
+use purser::engine::fetch;
 use purser::engine::lock::Mutex;
 use purser::engine::log::Log;
 use purser::engine::{Draw, JournalLog, Meter};
@@ -25,6 +26,12 @@ impl<'a> Handles<'a> {
         let last = sizes.members - 1;
         assert_eq!(teams[0].lock().members.find(&user_id(0, last)), Some(last as u32), "members are numbered in order");
         Self { log: meter.log(), teams }
+    }
+
+    /// Asks for what debits touch that come next: first for the teams, then for what these lead to.
+    pub fn fetch(&self, places: impl Iterator<Item = (usize, usize)> + Clone) {
+        places.clone().for_each(|(team, _)| fetch::team(&self.teams[team]));
+        places.for_each(|(team, member)| self.teams[team].lock().fetch(member as u32));
     }
 
     /// A debit by a member of a team, by their numbers.

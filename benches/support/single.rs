@@ -7,8 +7,8 @@ use std::time::Instant;
 const BATCHES: usize = 100;
 
 /// Times the operations of some batches one by one and prints their median and 99th percentile, less what reading
-/// the clock itself takes.
-pub fn print<T, U>(name: &str, mut prepare: impl FnMut() -> Vec<T>, mut act: impl FnMut(&T) -> U) {
+/// the clock itself takes. Where each does `of` things at once, it prints what one of these takes.
+pub fn print<T, U>(name: &str, of: u64, mut prepare: impl FnMut() -> Vec<T>, mut act: impl FnMut(&T) -> U) {
     // As criterion filters what it runs: by a word without dashes.
     if std::env::args().skip(1).any(|word| !word.starts_with('-') && !name.contains(&word)) {
         return;
@@ -20,7 +20,7 @@ pub fn print<T, U>(name: &str, mut prepare: impl FnMut() -> Vec<T>, mut act: imp
         let items = prepare();
         taken.extend(items.iter().map(|item| nanos(|| act(black_box(item))).saturating_sub(clock)));
     }
-    let (median, p99) = (percentile(&mut taken, 50), percentile(&mut taken, 99));
+    let (median, p99) = (percentile(&mut taken, 50) / of, percentile(&mut taken, 99) / of);
     println!("{name}: median {median} ns, p99 {p99} ns of {} single operations (clock: {clock} ns)", taken.len());
 }
 

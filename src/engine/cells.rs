@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::fetch;
 use super::known::By;
 use super::lock::Mutex;
 use super::members::Members;
@@ -41,8 +42,9 @@ pub struct Pool {
 impl Pool {
     /// Begins to fetch the book from memory: who locks it a little later waits for it and for all that is read
     /// meanwhile at once, not one after the other.
+    #[inline]
     pub fn fetch(&self) {
-        std::hint::black_box(Arc::strong_count(&self.book));
+        fetch::book(&self.book);
     }
 }
 
@@ -60,6 +62,13 @@ impl TeamCell {
     pub fn new(team: Team) -> Self {
         let (members, sources, operations) = (Members::default(), Numbered::default(), Operations::default());
         Self { team, pool: None, features: Features::default(), members, sources, operations }
+    }
+
+    /// Asks for what a draw of a member touches apart from the team itself.
+    #[inline]
+    pub fn fetch(&self, member: u32) {
+        self.pool.iter().for_each(Pool::fetch);
+        self.members.fetch(member);
     }
 
     /// Takes note of the assigned subscription's book.

@@ -52,6 +52,7 @@ impl Case<'_> {
     }
 
     /// Who draws, on a payer's book.
+    #[inline]
     pub fn drawer<'a>(&'a self, book: &'a Book) -> DrawerView<'a> {
         let Draw { team, member, .. } = self.draw;
         DrawerView { team: team.as_ref(), member, payer: self.asker.payer(), subscription: &book.subscription }

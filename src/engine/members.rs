@@ -1,6 +1,7 @@
 //! The members of a team in memory: millions are kept, so each is small, and what a draw touches of one is one line of
 //! the processor's cache. Names lie apart from it: a draw brings its own.
 
+use super::fetch::fetch;
 use super::numbered::{Numbered, make_room};
 use super::pace::Pace;
 use crate::domain::{Access, Credits, Member, MemberDraws, Membership, Role, UserId};
@@ -24,6 +25,7 @@ impl MemberCell {
     }
 
     /// As control last left it.
+    #[inline]
     pub fn membership(&self) -> Membership {
         self.packed.membership()
     }
@@ -31,9 +33,10 @@ impl MemberCell {
 
 /// The members of a team by number; removed ones too: what they used in a window is kept.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Members {
-    users: Numbered<UserId>,
     cells: Vec<MemberCell>,
+    users: Numbered<UserId>,
     /// The team's epoch when each was last changed.
     epochs: Vec<u64>,
 }
@@ -52,6 +55,13 @@ impl Members {
     /// The member of a number.
     pub fn cell(&self, number: u32) -> &MemberCell {
         &self.cells[number as usize]
+    }
+
+    /// Asks for the member of a number.
+    #[inline]
+    pub fn fetch(&self, number: u32) {
+        let cell = self.cell(number);
+        fetch(cell, size_of_val(cell));
     }
 
     /// The member of a number, to change it.
@@ -142,6 +152,7 @@ impl Packed {
         )
     }
 
+    #[inline]
     fn membership(self) -> Membership {
         let limit = (self.0 & ((1 << LIMIT_BITS) - 1)) as i64;
         let two_bits = |at: u32| (self.0 >> at) as usize & 3;

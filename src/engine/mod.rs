@@ -11,6 +11,7 @@ pub mod drawn;
 pub mod elsewhere;
 pub mod ends;
 pub mod enter;
+pub mod fetch;
 pub mod follow;
 pub mod known;
 mod lack;

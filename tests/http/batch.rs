@@ -65,3 +65,18 @@ async fn a_batch_has_at_most_a_thousand_rows_and_waits_once_for_the_store() {
     assert!(results.len() == 1000 && results.iter().all(|row| row["decision"] == "allow"));
     assert_eq!(results[999]["remaining"]["payer"], "90");
 }
+
+#[tokio::test]
+async fn rows_that_are_read_together_see_what_those_before_them_changed() {
+    let sidecar = Sidecar::open().await;
+    let hold = |n| format!(r#"{{"op":"hold","id":"{n}","team":"acme","member":"ben","credits":"0.02"}}"#);
+    let settle = |n| format!(r#"{{"op":"settle","id":"{n}","team":"acme","credits":"0.01"}}"#);
+    let mut rows: Vec<_> = (0..40).flat_map(|n| [hold(n), settle(n)]).collect();
+    rows[70] = r#"{"op":"spend"}"#.to_owned();
+    let answer = sidecar.post("/v1/batch", &format!(r#"{{"ops":[{}]}}"#, rows.join(","))).await.ok();
+    let results = answer["results"].as_array().expect("rows");
+    let pointers: Vec<_> = results.iter().filter_map(|row| row["pointer"].as_str()).collect();
+    assert_eq!((results.len(), pointers), (80, vec!["/ops/70/op", "/ops/71"]), "what 71 settles was not held");
+    assert!(results.iter().skip(1).step_by(2).enumerate().all(|(n, row)| n == 35 || row["charged"] == "0.01"));
+    assert_eq!(results[79]["remaining"]["payer"], "99.61", "39 were settled");
+}
