@@ -68,7 +68,7 @@ campaign: ## kill the real server CAMPAIGN_CYCLES times, sidecars and their stor
 # The rows are for docs/campaigns.md; what the sidecars logged is in target/fleet.log.
 	FLEET_CAMPAIGN=$(FLEET_CAMPAIGN) $(CARGO) test --locked --release --test fleet -- --nocapture --test-threads 1 2>target/fleet.log
 	@scripts/gateways $(TOOLS)
-	GATEWAYS_CAMPAIGN=1 $(CARGO) test --locked --release --test gateways -- --nocapture --test-threads 1 every_call a_call_takes
+	GATEWAYS_CAMPAIGN=1 $(CARGO) test --locked --release --test gateways -- --nocapture --test-threads 1 every_call many_calls_through_envoy a_call_takes
 	SIM_SEEDS=200000 $(CARGO) test --locked --release --test simulator -- --nocapture
 
 # Writes nothing, and says why, where promtool cannot be had: only its test is then left out.

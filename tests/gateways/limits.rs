@@ -8,6 +8,7 @@ use crate::caller::Caller;
 use crate::envoy;
 use crate::program;
 use crate::scene::Scene;
+use crate::tokens::{self, CALLERS, INPUT, OUTPUT};
 use crate::upstream::{Call, End};
 
 const CARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/rates.toml");
@@ -61,6 +62,89 @@ async fn what_a_call_used_is_charged_without_a_hold_and_the_next_is_denied_once_
     assert!(settled.iter().all(|entry| entry["credits"] == COST && entry["rates"].is_string()), "{settled:?}");
     assert_eq!(settled.iter().filter(|entry| entry["member"] == "ana").count(), 3);
     scene.nothing_is_held().await;
+}
+
+/// What a call is charged here, in micro-credits: nothing tells the model's cached tokens apart.
+fn cost(call: &Call) -> u64 {
+    match call.end {
+        End::Endless | End::Fails | End::Breaks => 0,
+        _ => call.prompt * INPUT + call.completion * OUTPUT,
+    }
+}
+
+/// Makes one call and ends it as it says; what it is charged, `None` where it was denied.
+async fn made(caller: &Caller, call: &Call) -> Option<u64> {
+    let leaves = matches!(call.end, End::Endless | End::Counted);
+    // A connection of its own, which goes with who leaves.
+    let caller = if leaves { &caller.anew() } else { caller };
+    let answer = caller.ask(&json!(call)).await;
+    match (answer.status().as_u16(), call.end) {
+        (429, _) => return None,
+        (500, End::Fails) | (200, _) => {}
+        _ => panic!("{answer:?}"),
+    }
+    let mut body = answer.into_body();
+    if leaves {
+        body.frame().await.expect("a part").expect("a whole part");
+    } else {
+        let _ = body.collect().await;
+    }
+    Some(cost(call))
+}
+
+/// Makes the calls with these numbers, many at once; what those that passed are charged, and how many were denied.
+async fn make_all(caller: &Caller, numbers: std::ops::Range<usize>) -> (u64, usize) {
+    let one_of = |first: usize| {
+        let (caller, numbers) = (caller.anew(), (numbers.start + first..numbers.end).step_by(CALLERS));
+        tokio::spawn(async move {
+            let (mut charged, mut denied) = (0, 0);
+            for number in numbers {
+                match made(&caller, &tokens::call(number)).await {
+                    Some(cost) => charged += cost,
+                    None => denied += 1,
+                }
+            }
+            (charged, denied)
+        })
+    };
+    let callers: Vec<_> = (0..CALLERS).map(one_of).collect();
+    let (mut charged, mut denied) = (0, 0);
+    for caller in callers {
+        let of_one = caller.await.expect("it ends");
+        (charged, denied) = (charged + of_one.0, denied + of_one.1);
+    }
+    (charged, denied)
+}
+
+fn credits(micros: u64) -> String {
+    purser::domain::Credits::from_micros(micros as i64).expect("in range").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_without_a_hold_is_charged_what_it_told() {
+    let scene = Scene::open_with(&["--rates", CARD], &program::deployed("envoy/limits.toml", &[])).await;
+    let Some((_envoy, ana)) = envoy::start(&scene, "limits.yaml") else { return };
+    scene.purchase("100000");
+    let seat = |limit: Value| json!({ "role": "member", "access": "seat", "limit": limit });
+    scene.set_ana(&seat(Value::Null));
+    let half = tokens::calls() / 2;
+    let (first, denied) = make_all(&ana, 0..half).await;
+    assert_eq!(denied, 0);
+    scene.used_is(&credits(first)).await;
+
+    // From here on there is room for about half of what is used: what is under way when it is gone is charged all the same.
+    scene.set_ana(&seat(json!(credits(first * 3 / 2))));
+    let (second, denied) = make_all(&ana, half..tokens::calls()).await;
+    scene.used_is(&credits(first + second)).await;
+    scene.nothing_is_held().await;
+    assert_eq!(scene.upstream.calls(), tokens::calls() - denied, "what is denied never reaches the model");
+    assert!(denied > half / 4, "{denied} of {half}");
+    let above = (first + second).saturating_sub(first * 3 / 2);
+    println!(
+        "{} calls, {denied} denied, {} credits charged, {above} micro-credits above the limit",
+        2 * half,
+        credits(first + second)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,30 +13,31 @@ use serde_json::{Value, json};
 use crate::caller::Caller;
 use crate::envoy;
 use crate::program;
+use crate::promises::is_campaign;
 use crate::scene::Scene;
 use crate::upstream::{Call, End};
 
 /// The card that is shipped: of its `gpt-4o` a token costs [`INPUT`], [`CACHED`] and [`OUTPUT`] micro-credits.
 const CARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/rates.toml");
-const INPUT: u64 = 250;
+pub const INPUT: u64 = 250;
 const CACHED: u64 = 125;
-const OUTPUT: u64 = 1_000;
+pub const OUTPUT: u64 = 1_000;
 
 /// What the route says that a prompt has, and the card an answer, in tokens.
 const PROMPT: u64 = 1_000;
 const ANSWER: u64 = 2_000;
 
 /// Callers at once.
-const CALLERS: usize = 16;
+pub const CALLERS: usize = 16;
 
-/// Calls; with `GATEWAYS_CAMPAIGN=1` as many as it takes to believe it.
-fn calls() -> usize {
-    if std::env::var_os("GATEWAYS_CAMPAIGN").is_some() { 10_000 } else { 400 }
+/// How many calls.
+pub fn calls() -> usize {
+    if is_campaign() { 10_000 } else { 400 }
 }
 
 /// The call that comes as the `number`th: of forty, one each is left before and after it told what it used, one fails and
 /// one breaks.
-fn call(number: usize) -> Call {
+pub fn call(number: usize) -> Call {
     let end = match number % 40 {
         7 => End::Endless,
         17 => End::Counted,
