@@ -107,17 +107,6 @@ fn decide(criterion: &mut Criterion, sizes: Sizes) {
             }
         });
         each(criterion, &name("debit"), batches(0, Workload::debit), |debit| draw(meter, debit));
-        let mut together = Workload::new(sizes, skew, seed + 7);
-        let prepare = || {
-            tidy(meter.log());
-            (0..BATCH / TOGETHER).map(|_| together.take(TOGETHER, Workload::debit)).collect()
-        };
-        single::print(&name("debit_in_batches"), TOGETHER as u64, prepare, |debits| {
-            meter.fetch(debits.iter());
-            for debit in debits {
-                draw(meter, debit);
-            }
-        });
         mean(criterion, &name("hold_and_settle"), batches(1, Workload::hold), |holds| {
             holds.iter().for_each(|hold| drop(draw(meter, hold)));
             holds.iter().for_each(|hold| settle(meter, hold));

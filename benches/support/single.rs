@@ -21,7 +21,7 @@ pub fn print<T, U>(name: &str, of: u64, mut prepare: impl FnMut() -> Vec<T>, mut
         taken.extend(items.iter().map(|item| nanos(|| act(black_box(item))).saturating_sub(clock)));
     }
     let (median, p99) = (percentile(&mut taken, 50) / of, percentile(&mut taken, 99) / of);
-    println!("{name}: median {median} ns, p99 {p99} ns of {} single operations (clock: {clock} ns)", taken.len());
+    println!("{name}: median {median} ns, p99 {p99} ns of {} operations (clock: {clock} ns)", taken.len());
 }
 
 fn nanos<U>(act: impl FnOnce() -> U) -> u64 {

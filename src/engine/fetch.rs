@@ -6,11 +6,8 @@ use std::mem::offset_of;
 use prefetch_index::prefetch_index;
 
 use super::cells::{BookCell, TeamCell};
-use super::drawn::Draw;
 use super::lock::Mutex;
-use super::log::Log;
 use super::members::MemberCell;
-use super::meter::Meter;
 use crate::domain::{Book, SubscriptionId};
 
 /// What the processor fetches at a time.
@@ -49,20 +46,5 @@ pub(super) fn fetch<T>(at: &T, bytes: usize) {
     let at = std::ptr::from_ref(at).addr().wrapping_sub(origin.as_ptr().addr());
     for line in 0..bytes.div_ceil(LINE_BYTES) {
         prefetch_index(origin, at.wrapping_add(line * LINE_BYTES));
-    }
-}
-
-impl<L: Log> Meter<L> {
-    /// Asks for what draws touch that are decided next. Worth it for many: to ask takes work, and one alone would wait as long.
-    pub fn fetch<'a>(&self, draws: impl Iterator<Item = &'a Draw> + Clone) {
-        let in_teams = draws.filter_map(|draw| Some((draw.team.as_ref()?, &draw.member)));
-        for (id, _) in in_teams.clone() {
-            self.teams.get(id).into_iter().for_each(|cell| team(&cell));
-        }
-        for (id, member) in in_teams {
-            let Some(cell) = self.team_cell(id) else { continue };
-            let cell = cell.lock();
-            cell.members.find(member).into_iter().for_each(|number| cell.fetch(number));
-        }
     }
 }

@@ -80,11 +80,6 @@ impl Service {
         drawn
     }
 
-    /// Asks for the memory of draws that are decided next.
-    pub fn fetch<'a>(&self, draws: impl Iterator<Item = &'a Draw> + Clone) {
-        self.meter.fetch(draws);
-    }
-
     async fn draw_durably(&self, draw: &Draw, together: Option<&Together>) -> Result<Drawn, DrawFault> {
         if !self.may_draw() {
             return Ok(self.meter.unavailable(draw));

@@ -67,7 +67,7 @@ async fn a_batch_has_at_most_a_thousand_rows_and_waits_once_for_the_store() {
 }
 
 #[tokio::test]
-async fn rows_that_are_read_together_see_what_those_before_them_changed() {
+async fn a_row_sees_what_those_before_it_changed_however_many_they_are() {
     let sidecar = Sidecar::open().await;
     let hold = |n| format!(r#"{{"op":"hold","id":"{n}","team":"acme","member":"ben","credits":"0.02"}}"#);
     let settle = |n| format!(r#"{{"op":"settle","id":"{n}","team":"acme","credits":"0.01"}}"#);

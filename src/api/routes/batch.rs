@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Answer, Decision};
-use super::asks::{Asked, DrawBody, ExtendBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
+use super::asks::{DrawBody, ExtendBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
 use super::decisions::{self, Turn};
 use super::ended::{ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
 use super::ends;
@@ -25,8 +25,6 @@ use crate::api::json::{Body, Fault, read};
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::api::wire::{Amount, AskedAmount, Op, WireModel, WireOperation, WireTeam, WireUser};
-use crate::domain::OperationId;
-use crate::engine::Draw;
 use crate::service::Together;
 
 /// The routes of this file.
@@ -182,96 +180,53 @@ async fn batch(State(app): State<App>, caller: Caller, body: Body<true>) -> Resu
     let together = Together::default();
     let turn = Turn { app: &app, caller: &caller, together: Some(&together) };
     let mut results = Vec::with_capacity(ops.len());
-    for ops in ops.chunks(FETCHED_TOGETHER) {
-        let rows: Vec<_> = ops.iter().map(|op| Row::read(op.get(), &app)).collect();
-        app.service.fetch(rows.iter().flatten().filter_map(Row::draw));
-        for row in rows {
-            let answer = match row {
-                Ok(row) => row.answer(turn).await,
-                Err(problem) => Err(problem),
-            };
-            let at = results.len();
-            results.push(answer.unwrap_or_else(|problem| RowAnswer::Problem(in_row(at, problem))));
-        }
+    for (at, op) in ops.into_iter().enumerate() {
+        let answer = row(turn, op.get()).await;
+        results.push(answer.unwrap_or_else(|problem| RowAnswer::Problem(in_row(at, problem))));
     }
     app.service.durable_together(together).await?;
     Ok(Answer(BatchAnswer { results }))
 }
 
-/// So many rows are read before they are decided, for whose memory is then asked at once: as many as the processor can have
-/// asked for, and few enough to stay in its cache.
-const FETCHED_TOGETHER: usize = 32;
-
-/// A row that has been read.
-enum Row {
-    Draw(Asked),
-    Look(Asked, Option<OperationId>),
-    Settle(WireOperation, SettleBody),
-    Release(WireOperation, ReleaseBody),
-    Extend(WireOperation, ExtendBody),
-    Refund(WireOperation, RefundBody),
-}
-
-impl Row {
-    fn read(text: &str, app: &App) -> Result<Self, Problem> {
-        let key = Key::default();
-        Ok(match &*Op::kind(text)? {
-            "debit" => {
-                let Op(asked) = read::<Op<DrawBody>>(text)?;
-                Self::Draw(asked.debit(key, app)?)
-            }
-            "hold" => {
-                let Op(asked) = read::<Op<DrawBody>>(text)?;
-                Self::Draw(asked.hold(key, app)?)
-            }
-            "check" => {
-                let Op(asked) = read::<Op<DrawBody>>(text)?;
-                let (asked, id) = asked.check(key, app)?;
-                Self::Look(asked, id)
-            }
-            "settle" => {
-                let Op(SettleRow { id, team, member, credits, usage, model }) = read(text)?;
-                Self::Settle(id, SettleBody { team, member, credits, usage, model })
-            }
-            "release" => {
-                let Op(ReleaseRow { id, team, member }) = read(text)?;
-                Self::Release(id, ReleaseBody { team, member })
-            }
-            "extend" => {
-                let Op(ExtendRow { id, team, member, ttl_ms }) = read(text)?;
-                Self::Extend(id, ExtendBody { team, member, ttl_ms })
-            }
-            "refund" => {
-                let Op(RefundRow { debit, id, team, member, credits }) = read(text)?;
-                Self::Refund(debit, RefundBody { id, team, member, credits })
-            }
-            _ => {
-                let what = "must be one of debit, hold, check, settle, release, extend, refund";
-                return Err(Fault::invalid(what).in_field("op").into());
-            }
-        })
-    }
-
-    /// What it draws, where it does.
-    fn draw(&self) -> Option<&Draw> {
-        match self {
-            Self::Draw(asked) | Self::Look(asked, _) => Some(&asked.draw),
-            _ => None,
+async fn row(turn: Turn<'_>, text: &str) -> Result<RowAnswer, Problem> {
+    let key = Key::default();
+    Ok(match &*Op::kind(text)? {
+        "debit" => {
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
+            RowAnswer::Decision(Box::new(decisions::draw(turn, asked.debit(key, turn.app)?).await?))
         }
-    }
-
-    async fn answer(self, turn: Turn<'_>) -> Result<RowAnswer, Problem> {
-        Ok(match self {
-            Self::Draw(asked) => RowAnswer::Decision(Box::new(decisions::draw(turn, asked).await?)),
-            Self::Look(asked, id) => RowAnswer::Decision(Box::new(decisions::look(turn, asked, id).await?)),
-            Self::Settle(id, asked) => RowAnswer::Settled(ends::settle(turn, &id.0, asked).await?.into()),
-            Self::Release(id, asked) => RowAnswer::Released(ends::release(turn, &id.0, asked).await?.into()),
-            Self::Extend(id, asked) => RowAnswer::Extended(ends::extend(turn, &id.0, asked).await?.into()),
-            Self::Refund(debit, asked) => {
-                RowAnswer::Refunded(ends::refund(turn, &debit.0, Key::default(), asked).await?.into())
-            }
-        })
-    }
+        "hold" => {
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
+            RowAnswer::Decision(Box::new(decisions::draw(turn, asked.hold(key, turn.app)?).await?))
+        }
+        "check" => {
+            let Op(asked) = read::<Op<DrawBody>>(text)?;
+            let (asked, id) = asked.check(key, turn.app)?;
+            RowAnswer::Decision(Box::new(decisions::look(turn, asked, id).await?))
+        }
+        "settle" => {
+            let Op(SettleRow { id, team, member, credits, usage, model }) = read(text)?;
+            let asked = SettleBody { team, member, credits, usage, model };
+            RowAnswer::Settled(ends::settle(turn, &id.0, asked).await?.into())
+        }
+        "release" => {
+            let Op(ReleaseRow { id, team, member }) = read(text)?;
+            RowAnswer::Released(ends::release(turn, &id.0, ReleaseBody { team, member }).await?.into())
+        }
+        "extend" => {
+            let Op(ExtendRow { id, team, member, ttl_ms }) = read(text)?;
+            RowAnswer::Extended(ends::extend(turn, &id.0, ExtendBody { team, member, ttl_ms }).await?.into())
+        }
+        "refund" => {
+            let Op(RefundRow { debit, id, team, member, credits }) = read(text)?;
+            let asked = RefundBody { id, team, member, credits };
+            RowAnswer::Refunded(ends::refund(turn, &debit.0, key, asked).await?.into())
+        }
+        _ => {
+            let what = "must be one of debit, hold, check, settle, release, extend, refund";
+            return Err(Fault::invalid(what).in_field("op").into());
+        }
+    })
 }
 
 /// A problem of a row, with its field seen from the whole body.
