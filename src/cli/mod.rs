@@ -5,6 +5,7 @@
 //! standard error.
 
 mod balance;
+mod bench;
 mod check_config;
 pub mod client;
 mod client_args;
@@ -12,13 +13,17 @@ mod config_args;
 mod control_args;
 mod demo;
 mod entries;
+mod interrupt;
 mod operators;
 mod output;
 mod pages;
+mod progress;
 mod rates;
 mod serve;
 mod subscription;
 mod team;
+mod town;
+mod trace;
 mod tree;
 pub mod welcome;
 
@@ -71,6 +76,12 @@ enum Command {
     Reconcile(ReconcileArgs),
     /// Try purser out: teams, real HTTP traffic, latencies, and an audit of every balance
     Demo(DemoArgs),
+    /// Measure what a running purser answers: decisions a second, latencies, answers by outcome
+    ///
+    /// It writes: teams, members and subscriptions of its own, whose ids begin with bench- and the time in hexadecimal, and a debit
+    /// for each request, all of which stay in the ledger. Nobody else's credits are touched. An admin's token is needed where
+    /// the server has tokens. Measure away from production all the same: the load is as much as the server can take.
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the command that `arguments` name (the program's own name first) and says how the process
@@ -92,6 +103,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Forgive(args) => wait_for(operators::forgive(&args)),
         Command::Reconcile(args) => wait_for(operators::reconcile(&args)),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("purser: {error:#}");

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::Uri;
 use http::uri::Authority;
+use http::{HeaderValue, Uri};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -58,14 +58,27 @@ impl std::fmt::Display for Target {
 
 impl Target {
     /// What a request's URI begins with.
-    pub(super) fn base(&self) -> String {
+    pub(in crate::cli) fn base(&self) -> String {
         match self {
             Self::Tcp(authority) => format!("http://{authority}"),
             Self::Unix(_) => "http://localhost".to_owned(),
         }
     }
 
-    async fn connect(&self) -> io::Result<Stream> {
+    /// The header `host` of a request.
+    pub(in crate::cli) fn host(&self) -> HeaderValue {
+        let host = match self {
+            Self::Tcp(authority) => HeaderValue::from_str(authority.as_str()),
+            Self::Unix(_) => Ok(HeaderValue::from_static("localhost")),
+        };
+        host.expect("an authority has visible characters")
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub(in crate::cli) async fn connect(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(authority) => {
                 let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -99,7 +112,7 @@ impl Service<Uri> for Connector {
 
 /// A connection.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(in crate::cli) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }

@@ -67,7 +67,7 @@ impl ClientError {
 }
 
 /// An error with all that caused it, because the outermost says the least.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
+pub(in crate::cli) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

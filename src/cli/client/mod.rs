@@ -5,7 +5,9 @@
 mod connect;
 mod error;
 
+pub(in crate::cli) use connect::Stream;
 pub use connect::Target;
+pub(in crate::cli) use error::causes;
 pub use error::{ClientError, Problem};
 
 use std::sync::Arc;
@@ -151,6 +153,11 @@ impl Client {
         &self.target
     }
 
+    /// The header `authorization` of its requests.
+    pub(super) fn token(&self) -> Option<&HeaderValue> {
+        self.token.as_ref()
+    }
+
     /// Sends a request and reads the whole answer, whatever its status.
     ///
     /// # Errors
@@ -158,7 +165,7 @@ impl Client {
     pub async fn send(&self, ask: &Ask) -> Result<Response<Bytes>, ClientError> {
         let away = |why: String| ClientError::Unavailable(format!("{}: {why}", self.target));
         let exchange = async {
-            let answer = self.http.request(self.request(ask)?).await.map_err(|error| away(error::causes(&error)))?;
+            let answer = self.http.request(self.request(ask)?).await.map_err(|error| away(causes(&error)))?;
             let (parts, body) = answer.into_parts();
             let body: Limited<Incoming> = Limited::new(body, ANSWER_BYTES_MAX);
             let bytes = body.collect().await.map_err(|error| away(error.to_string()))?.to_bytes();
@@ -210,14 +217,14 @@ impl Client {
         let away = |why: String| ClientError::Unavailable(format!("{}{}: {why}", self.target, ask.path));
         let late = || away(format!("nothing came for {} s", ANSWER_WAIT.as_secs()));
         let answer = tokio::time::timeout(ANSWER_WAIT, self.http.request(self.request(ask)?));
-        let answer = answer.await.map_err(|_| late())?.map_err(|error| away(error::causes(&error)))?;
+        let answer = answer.await.map_err(|_| late())?.map_err(|error| away(causes(&error)))?;
         let (parts, mut body) = answer.into_parts();
         if !parts.status.is_success() {
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| away(error.to_string()))?;
             return Err(refused(parts.status, &body.to_bytes()));
         }
         while let Some(frame) = tokio::time::timeout(ANSWER_WAIT, body.frame()).await.map_err(|_| late())? {
-            let frame = frame.map_err(|error| away(error::causes(&error)))?;
+            let frame = frame.map_err(|error| away(causes(&error)))?;
             if let Some(bytes) = frame.data_ref()
                 && !take(bytes).map_err(|error| away(error.to_string()))?
             {

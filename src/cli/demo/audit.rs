@@ -8,9 +8,9 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::recount::{Line, Recount, Sums};
-use super::town::{Team, Town};
 use crate::api::wire::{Amount, WireTime};
 use crate::cli::client::{Ask, Client, ClientError};
+use crate::cli::town::{Team, Town};
 use crate::domain::{Credits, Timestamp};
 
 /// Teams that are audited at the same time.

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::job::{Direction, Draw, Job, Then, Who};
-use super::town::{MODELS, Town};
+use crate::cli::town::{MODELS, Town};
 use crate::domain::Credits;
 
 /// The dearest call, in micro-credits; with [`CHEAPEST_MICROS`] the mean is one credit.
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn calls(seed: u64) -> Vec<String> {
-        let town = Arc::new(Town::new("demo", 5, 10, expected(1_000)));
+        let town = Arc::new(Town::mixed("demo", 5, 10, expected(1_000)));
         Mix::new(town, seed, "r").take(2_000).map(|job| format!("{job:?}")).collect()
     }
 

@@ -3,40 +3,37 @@
 //! Everything goes through the HTTP interface, as with any caller: nothing here looks into the server.
 
 mod audit;
-mod interrupt;
 mod job;
 mod mix;
 mod own;
 mod perform;
 mod recount;
+mod replay;
 mod report;
 mod schedule;
-mod seed;
 mod tally;
-mod town;
-mod trace;
 mod traffic;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 
 use super::client::Client;
+use super::interrupt::{Interrupts, Stopped, Wish};
+use super::progress;
+use super::town::{Town, seed};
+use super::trace::Trace;
 use super::{ClientArgs, DemoArgs, Format};
 use crate::clock::Clock;
 use crate::domain::Credits;
 use audit::Audit;
-use interrupt::{Interrupts, Stopped, Wish};
 use mix::Mix;
 use own::Own;
 use perform::Performer;
 use schedule::Schedule;
 use tally::Tally;
-use town::Town;
-use trace::Trace;
 use traffic::Traffic;
 
 /// A little longer than a hold may be abandoned, so that its expiry has been entered.
@@ -58,7 +55,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     }
     match done.as_ref().map_err(|error| error.downcast_ref::<Stopped>()) {
         Err(Some(stopped)) => {
-            eprintln!("purser: {stopped}");
+            eprintln!("purser: {stopped}; nothing is left behind of a server that the demo has started");
             Ok(stopped.exit_code())
         }
         _ => done,
@@ -78,10 +75,10 @@ impl Demo<'_> {
         let end = Duration::from_secs(self.args.seconds.into());
         let prefix = self.prefix();
         let expected = self.expected(trace.as_ref());
-        let town = Arc::new(Town::new(&prefix, self.args.teams, self.args.members, expected));
+        let town = Arc::new(Town::mixed(&prefix, self.args.teams, self.args.members, expected));
 
-        let bar = self.bar(u64::from(self.args.teams) * u64::from(self.args.members), "creating members");
-        let seeded = seed::seed(&self.client, &town, self.clock.now(), &bar);
+        let bar = progress::bar(u64::from(self.args.teams) * u64::from(self.args.members), "creating members");
+        let seeded = seed(&self.client, &town, self.clock.now(), &bar);
         runtime.block_on(self.interrupts.unless(Wish::Go, seeded))??;
         bar.finish_and_clear();
 
@@ -93,7 +90,7 @@ impl Demo<'_> {
         }
         let tally = traffic.tally.lock().clone();
 
-        let bar = self.bar(0, "waiting for abandoned holds to expire, then auditing");
+        let bar = progress::bar(0, "waiting for abandoned holds to expire, then auditing");
         let mut audit = runtime.block_on(self.interrupts.unless(heeded, async {
             tokio::time::sleep(mix::ABANDONED_TTL_MAX + EXPIRY_SLACK).await;
             audit::audit(&self.client, &town, self.clock.now()).await
@@ -120,7 +117,7 @@ impl Demo<'_> {
         let mix = Mix::new(town.clone(), self.args.seed, prefix);
         let schedule = match trace {
             // The last call is due at the very end.
-            Some(trace) => Schedule::timed(Box::new(trace.replay(end, mix)), end + Duration::from_millis(1)),
+            Some(trace) => Schedule::timed(Box::new(replay::replay(trace, end, mix)), end + Duration::from_millis(1)),
             None => Schedule::steady(mix, self.args.rate, end),
         };
         Traffic {
@@ -134,18 +131,10 @@ impl Demo<'_> {
 
     /// Sends the traffic; an interrupt ends it early.
     fn send(&self, runtime: &tokio::runtime::Runtime, traffic: &Arc<Traffic>, end: Duration) -> (Duration, bool) {
-        let bar = self.bar(u64::try_from(end.as_millis()).unwrap_or(u64::MAX), "");
+        let bar = progress::bar(u64::try_from(end.as_millis()).unwrap_or(u64::MAX), "");
         let sent = traffic.run(runtime.handle(), self.args.connections, end, &bar);
         bar.finish_and_clear();
         sent
-    }
-
-    /// A bar on standard error, where that is a terminal.
-    fn bar(&self, length: u64, message: &'static str) -> ProgressBar {
-        let bar = ProgressBar::new(length).with_message(message);
-        let style = if length == 0 { "{msg}" } else { "{bar:40} {percent:>3} % {msg}" };
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar
     }
 }
 

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::job::{Direction, Draw, Job, Then, Who};
 use super::tally::{Kind, Outcome, Tally};
-use super::town::Town;
 use crate::api::wire::Amount;
 use crate::cli::client::{Ask, Client, ClientError, Problem, encoded};
+use crate::cli::town::Town;
 use crate::domain::Credits;
 
 /// How long a member stays opted out.

@@ -149,8 +149,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::job::{Direction, Who};
-    use super::super::town::Town;
     use super::*;
+    use crate::cli::town::Town;
     use crate::domain::Credits;
 
     fn millis(millis: u64) -> Duration {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn mix() -> Mix {
-        Mix::new(Arc::new(Town::new("demo", 1, 1, Credits::ZERO)), 1, "r")
+        Mix::new(Arc::new(Town::mixed("demo", 1, 1, Credits::ZERO)), 1, "r")
     }
 
     /// What is sent at `now`: the due time in ms, and the mark where it is one.

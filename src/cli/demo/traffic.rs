@@ -12,11 +12,11 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::interrupt::{Interrupts, Wish};
 use super::job::Job;
 use super::perform::Performer;
 use super::schedule::{Next, Schedule};
 use super::tally::Tally;
+use crate::cli::interrupt::{Interrupts, Wish};
 use crate::clock::Clock;
 
 /// The longest sleep while nothing is due; a request that follows an answer may come in between.

@@ -1,5 +1,5 @@
-//! A CSV of real calls, replayed in a shorter time: before each call a hold by an estimate from its
-//! context, after it a settle with the tokens that were really generated.
+//! A CSV of real calls: when each began, and how many tokens its model read and wrote. Not here: what is asked
+//! before and after a call.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,8 +9,6 @@ use jiff::civil::DateTime;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::job::{Job, Then};
-use super::mix::Mix;
 use crate::domain::Credits;
 
 /// Micro-credits of one token that the model reads.
@@ -21,9 +19,6 @@ const WRITTEN_MICROS: u64 = 15;
 
 /// The fewest tokens that an estimate expects back; else it expects a quarter of the context.
 const ESTIMATE_TOKENS_MIN: u64 = 64;
-
-/// How long a model takes to write one token; the time between a hold and its settle.
-const TOKEN_MILLIS: u64 = 20;
 
 /// The most calls of one trace; a row takes some 40 bytes of memory.
 pub(super) const CALLS_MAX: usize = 5_000_000;
@@ -47,25 +42,27 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime, D::Error
 }
 
 /// Real calls in the order of their times.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Trace {
     calls: Vec<Call>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Call {
+pub(super) struct Call {
     /// Since the first call.
-    at: Duration,
+    pub(super) at: Duration,
     read: u64,
-    written: u64,
+    pub(super) written: u64,
 }
 
 impl Call {
-    fn estimate(&self) -> Credits {
+    /// What it may cost, as far as its context says.
+    pub(super) fn estimate(&self) -> Credits {
         credits(self.read, (self.read / 4).max(ESTIMATE_TOKENS_MIN))
     }
 
-    fn cost(&self) -> Credits {
+    /// What it has cost.
+    pub(super) fn cost(&self) -> Credits {
         credits(self.read, self.written)
     }
 }
@@ -82,7 +79,8 @@ impl Trace {
         Self::parse(file).with_context(|| format!("--trace {}", path.display()))
     }
 
-    fn parse(from: impl std::io::Read) -> anyhow::Result<Self> {
+    /// Reads what is in such a file.
+    pub(super) fn parse(from: impl std::io::Read) -> anyhow::Result<Self> {
         let mut records = Vec::new();
         for (n, record) in csv::Reader::from_reader(from).deserialize().enumerate() {
             let record: Record = record.context("wanted are the columns TIMESTAMP,ContextTokens,GeneratedTokens")?;
@@ -107,47 +105,37 @@ impl Trace {
         sum.unwrap_or(Credits::MAX)
     }
 
-    /// The calls with their times from the start, the whole in `within`. Who calls comes from `mix`.
-    pub(super) fn replay(self, within: Duration, mut mix: Mix) -> impl Iterator<Item = (Duration, Job)> {
+    /// How much a time of the trace has to be shorter, for the whole to take `within`.
+    pub(super) fn shorter(&self, within: Duration) -> impl Fn(Duration) -> Duration + Copy + use<> {
         let span = self.calls.last().map_or(0, |call| call.at.as_micros()).max(1);
-        let shorter = move |time: Duration| {
+        move |time| {
             let micros = time.as_micros() * within.as_micros() / span;
             Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-        };
-        self.calls.into_iter().map(move |call| {
-            let after = shorter(Duration::from_millis(call.written * TOKEN_MILLIS));
-            let then = match call.written {
-                0 => Then::Release { after },
-                _ => Then::Settle { credits: call.cost(), after },
-            };
-            (shorter(call.at), mix.draw(call.estimate(), then))
-        })
+        }
+    }
+
+    /// The calls, in order.
+    pub(super) fn into_calls(self) -> Vec<Call> {
+        self.calls
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use super::super::town::Town;
     use super::*;
 
     const CSV: &str = "TIMESTAMP,ContextTokens,GeneratedTokens\n\
         2023-11-16 18:15:50.5000000,396,109\n2023-11-16 18:15:46.5000000,374,44\n2023-11-16 18:15:54.5000000,0,0\n";
 
     #[test]
-    fn a_trace_is_replayed_in_order_and_in_the_time_given() {
+    fn a_trace_is_in_order_and_fits_the_time_given() {
         let trace = Trace::parse(CSV.as_bytes()).expect("three calls");
         assert_eq!((trace.calls.len(), trace.expected()), (3, credits(770, 93 + 99 + 64)));
-        let town = Arc::new(Town::new("demo", 1, 1, trace.expected()));
-        let calls: Vec<_> = trace.replay(Duration::from_secs(2), Mix::new(town, 1, "r")).collect();
-        let times: Vec<_> = calls.iter().map(|(at, _)| at.as_millis()).collect();
+        let shorter = trace.shorter(Duration::from_secs(2));
+        let calls = trace.into_calls();
+        let times: Vec<_> = calls.iter().map(|call| shorter(call.at).as_millis()).collect();
         assert_eq!(times, [0, 1_000, 2_000]);
-        let Job::Draw(first) = &calls[0].1 else { panic!("a hold") };
-        assert_eq!(first.credits, credits(374, 93));
-        assert_eq!(first.then, Then::Settle { credits: credits(374, 44), after: Duration::from_millis(220) });
-        let Job::Draw(last) = &calls[2].1 else { panic!("a hold") };
-        assert_eq!(last.then, Then::Release { after: Duration::ZERO });
+        assert_eq!((calls[0].estimate(), calls[0].cost()), (credits(374, 93), credits(374, 44)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Creates a demo's teams over HTTP, as an operator would.
+//! Creates teams over HTTP, as an operator would.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::town::{Member, Team, Town};
+use super::{Member, Team, Town};
 use crate::cli::client::{Ask, Client, ClientError};
 use crate::domain::Timestamp;
 
@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 const AT_ONCE: usize = 4;
 
 /// Creates every team with its members; the bar counts members.
-pub(super) async fn seed(
+pub(in crate::cli) async fn seed(
     client: &Client,
     town: &Arc<Town>,
     now: Timestamp,

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM while a demo runs: its server and its folder go in any case.
+//! SIGINT and SIGTERM while a demo or a benchmark runs: what was done so far is told, and nothing is left behind.
 //!
 //! Handlers are set, so that signals count also where a shell without a terminal has them ignored.
 
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 pub(super) enum Wish {
     /// Nothing: go on.
     Go,
-    /// Interrupted once: while traffic is sent, end that early and audit what was done; else stop.
+    /// Interrupted once: while traffic is sent, end that early and tell what was done; else stop.
     EndEarly,
     /// Interrupted again: stop.
     Stop,
@@ -69,9 +69,9 @@ impl Interrupts {
     }
 }
 
-/// A demo that was stopped before its end.
+/// What was stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("stopped by a signal; nothing is left behind of a server that the demo has started")]
+#[error("stopped by a signal")]
 pub(super) struct Stopped(pub(super) Wish);
 
 impl Stopped {

@@ -1,12 +1,18 @@
-//! The teams of a demo: who is in them, with which access, limits and credits. Pure; the same
-//! arguments make the same teams.
+//! The teams of a demo or a benchmark: who is in them, with which access, limits and credits. Pure, but for
+//! `seed`; the same arguments make the same teams.
 //!
 //! Calls are spread by Zipf's law: the second team gets half of what the first gets, the third a third,
-//! and so within each team. What teams and members may draw is measured by what they are expected to.
+//! and so within each team.
+
+mod seed;
+mod zipf;
+
+pub(super) use seed::seed;
 
 use crate::domain::{Access, Credits};
+use zipf::Zipf;
 
-/// One demo's teams.
+/// All teams of one run.
 #[derive(Clone, Debug)]
 pub(super) struct Town {
     pub(super) teams: Vec<Team>,
@@ -46,16 +52,37 @@ pub(super) const MODELS: [&str; 2] = ["small", "large"];
 const TEAM_KINDS: usize = 8;
 
 impl Town {
-    /// Teams whose ids begin with `prefix`, for calls that draw `expected` in all.
-    pub(super) fn new(prefix: &str, teams: u32, members: u32, expected: Credits) -> Self {
+    /// Teams of every kind whose ids begin with `prefix`, for calls that draw `expected` in all. What teams and
+    /// members may draw is measured by what they are expected to.
+    pub(super) fn mixed(prefix: &str, teams: u32, members: u32, expected: Credits) -> Self {
         let (team_draw, member_draw) = (Zipf::new(teams), Zipf::new(members));
         let team = |n: usize| team(prefix, n, &member_draw, team_draw.share(n, expected));
         Self { teams: (0..teams as usize).map(team).collect(), team_draw, member_draw }
     }
 
+    /// Teams that are alike, with `pool` credits each; every member draws on them and may draw them all.
+    pub(super) fn plain(prefix: &str, teams: u32, members: u32, pool: Credits) -> Self {
+        let team = |n: u32| plain_team(format!("{prefix}-team-{n:03}"), members, pool);
+        Self { teams: (0..teams).map(team).collect(), team_draw: Zipf::new(teams), member_draw: Zipf::new(members) }
+    }
+
     /// The team and the member that a random number stands for.
     pub(super) fn pick(&self, team: u64, member: u64) -> (usize, usize) {
         (self.team_draw.pick(team), self.member_draw.pick(member))
+    }
+}
+
+fn plain_team(id: String, members: u32, pool: Credits) -> Team {
+    let member = |m: u32| Member { id: format!("{id}-m{m:03}"), access: Access::Credits, limit: Some(pool), own: None };
+    Team {
+        owner: format!("{id}-owner"),
+        subscription: format!("{id}-sub"),
+        seats: 1,
+        credits_per_seat: pool,
+        purchase: None,
+        whitelist: None,
+        members: (0..members).map(member).collect(),
+        id,
     }
 }
 
@@ -101,68 +128,14 @@ fn part(amount: Credits, percent: i64) -> Credits {
     Credits::from_micros(micros).unwrap_or(Credits::MAX)
 }
 
-/// Zipf's law over `0..len`: weights 1, 1/2, 1/3 ..., as whole numbers.
-#[derive(Clone, Debug)]
-struct Zipf {
-    /// The sum of the weights up to each, itself included.
-    sums: Vec<u64>,
-}
-
-const WEIGHT: u64 = 1 << 32;
-
-impl Zipf {
-    fn new(len: u32) -> Self {
-        assert!(len > 0, "there is something to pick");
-        let sums = (1..=u64::from(len)).scan(0, |sum, n| {
-            *sum += WEIGHT / n;
-            Some(*sum)
-        });
-        Self { sums: sums.collect() }
-    }
-
-    fn len(&self) -> usize {
-        self.sums.len()
-    }
-
-    fn total(&self) -> u64 {
-        self.sums.last().copied().unwrap_or(1)
-    }
-
-    /// What of `amount` falls to number `n`.
-    fn share(&self, n: usize, amount: Credits) -> Credits {
-        let weight = WEIGHT / (n as u64 + 1);
-        let micros = i128::from(amount.micros()) * i128::from(weight) / i128::from(self.total());
-        i64::try_from(micros).ok().and_then(Credits::from_micros).unwrap_or(Credits::MAX)
-    }
-
-    /// The number that a random one stands for.
-    fn pick(&self, random: u64) -> usize {
-        let at = random % self.total();
-        self.sums.partition_point(|&sum| sum <= at)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_first_gets_twice_what_the_second_gets() {
-        let zipf = Zipf::new(3);
-        let step = zipf.total() / 1_100;
-        let mut hits = [0_u32; 3];
-        (0..1_100).for_each(|n| hits[zipf.pick(n * step)] += 1);
-        for (hit, expected) in hits.into_iter().zip([600, 300, 200]) {
-            assert!(hit.abs_diff(expected) <= 2, "{hits:?}");
-        }
-        let share = |n| zipf.share(n, Credits::from_credits(11).expect("small")).micros();
-        assert_eq!([0, 1, 2].map(|n| (share(n) + 5) / 10), [600_000, 300_000, 200_000]);
-    }
-
-    #[test]
     fn a_town_has_every_access_every_limit_and_a_nearly_empty_pool() {
         let expected = Credits::from_credits(10_000).expect("small");
-        let town = Town::new("demo", 10, 10, expected);
+        let town = Town::mixed("demo", 10, 10, expected);
         for access in [Access::Seat, Access::Credits, Access::Personal] {
             assert!(town.teams[0].members.iter().any(|member| member.access == access), "{access:?}");
         }
