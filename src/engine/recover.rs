@@ -99,12 +99,12 @@ impl<L: Log> Meter<L> {
 
     /// After everything has been recovered: what an earlier incarnation had free is returned with the
     /// first sync, but for what it may have spent unheard.
-    pub fn close_leases(&self, proof: Proof) {
+    pub fn close_leases(&self, proof: Proof, now: Timestamp) {
         // Copied out first: a map's own lock is never held while waiting for another.
         let books: Vec<_> = self.books.iter().map(|cell| Arc::clone(&cell)).collect();
         for cell in &books {
             // Nothing waits for a ceiling: there is none.
-            let _ = holding::close(&mut cell.lock().book, false, |_| proof);
+            let _ = holding::close(&mut cell.lock().book, now, false, |_| proof);
         }
         let teams: Vec<_> = self.teams.iter().map(|cell| Arc::clone(&cell)).collect();
         for cell in &teams {

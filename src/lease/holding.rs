@@ -59,17 +59,19 @@ pub fn return_ended_of_member(draws: &mut MemberDraws, now: Timestamp) {
 
 /// After a restart: what an earlier incarnation held is not spent of. What is in doubt goes into
 /// suspense, the rest is returned with the first sync. A grant that the store has forgotten is
-/// remembered by what came of it, and where it `may_have_forgotten`, by what may have. Answers by
+/// remembered by what came of it, and where it `may_have_forgotten`, by what may have. What a hold set
+/// aside that has run out may have been drawn again: it is not taken for a grant of its own. Answers by
 /// window what of the doubt is pending.
 pub fn close(
     book: &mut Book,
+    now: Timestamp,
     may_have_forgotten: bool,
     proof: impl Fn(Timestamp) -> Proof,
 ) -> Vec<(Timestamp, Credits)> {
     let mut pending = Vec::new();
     for funds in &mut book.funds {
         let (tally, proof) = (funds.draws.tally(), proof(funds.window.start));
-        let gone = funds.returned.plus(funds.lost).plus(tally.used()).plus(tally.held);
+        let gone = funds.returned.plus(funds.lost).plus(funds.draws.taken(now));
         if let (Proof::Ceiling(_), true) = (proof, may_have_forgotten) {
             let doubt = proof.doubt(&tally, Credits::MAX).lost;
             funds.granted = funds.granted.max(gone.plus(doubt));
@@ -141,5 +143,33 @@ pub fn remember_lost_of_member(draws: &mut MemberDraws, start: Timestamp, lost: 
     if let Some(&share) = draws.share(start) {
         let granted = share.granted.max(share.returned.plus(lost));
         draws.lend(Share { granted, lost, ..share });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Posting, Set, SubscriptionId, UserId, Window};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("1970 to 9999")
+    }
+
+    #[test]
+    fn what_a_hold_that_ran_out_left_to_others_is_not_taken_for_a_grant_that_was_forgotten() {
+        let whole = |credits| Credits::from_credits(credits).expect("small");
+        let (subscription, owner) = (SubscriptionId::new("s").expect("an id"), UserId::new("ana").expect("an id"));
+        let mut book = Book::new(subscription, owner);
+        book.lend(Window { start: at(0), end: at(1_000) }, whole(10), Credits::ZERO, at(1_000));
+        let (held, debited) = (Set { credits: whole(4), expires_at: at(100) }, whole(10));
+        let of_hold = Posting { held: Some(held), ..Posting::new(at(0)) };
+        let of_debit = Posting { spent: debited, ..Posting::new(at(0)) };
+        let funds = book.of_mut(at(0)).expect("it was lent");
+        funds.draws.apply(&of_hold);
+        assert_eq!(funds.free(at(200)), debited, "the hold has run out");
+        funds.draws.apply(&of_debit);
+        close(&mut book, at(300), false, |_| Proof::Exact);
+        let funds = book.of(at(0)).expect("it was lent");
+        assert_eq!((funds.granted, funds.returned), (whole(10), Credits::ZERO));
     }
 }

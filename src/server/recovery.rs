@@ -142,7 +142,7 @@ pub async fn open(
         let is_newest = has_all && [identity.before, known.nonce].contains(&registered.before);
         let proof = if is_newest { known.proof } else { Proof::Nothing };
         let through = if proof == Proof::Exact { known.through } else { journal.next_seq().before().0 };
-        meter.close_leases(proof);
+        meter.close_leases(proof, clock.now());
         meter.doubt_through(through);
         doubt = Some((known, through));
     }

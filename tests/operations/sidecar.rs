@@ -59,7 +59,7 @@ impl Sidecar {
             }
         }
         holds.take().into_iter().flatten().for_each(|hold| meter.remember_hold(&hold));
-        meter.close_leases(Proof::Exact);
+        meter.close_leases(Proof::Exact, now);
         (self.meter, self.acked, self.session, self.done) = (meter, last, Session::default(), Vec::new());
     }
 
@@ -95,6 +95,7 @@ impl Sidecar {
         if !self.session.believes(shared) {
             return;
         }
+        assert_eq!(shared.regressions, 0, "the store forgets nothing");
         self.meter.take(reply, now);
         self.done.clear();
         for pending in &shared.pending {

@@ -112,7 +112,7 @@ impl Process {
             None => Proof::Nothing,
         };
         let forgot = store.may_have_forgotten(self.id);
-        let closed = holding::close(&mut self.book, forgot, |window| proof_of("", window));
+        let closed = holding::close(&mut self.book, now, forgot, |window| proof_of("", window));
         let mut pending: BTreeMap<_, _> = closed.into_iter().map(|(window, rest)| (("", window), rest)).collect();
         for (at, name) in USERS.iter().enumerate() {
             let closed = holding::close_member(&mut self.members[at], forgot, |window| proof_of(name, window));
