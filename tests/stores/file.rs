@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use purser::domain::Member;
 use purser::root::{Rows, SOLE};
+use purser::store::read::Scope;
 use purser::store::sqlite::Options;
-use purser::store::{Loaded, Sqlite, Store, StoreError};
+use purser::store::{Filter, Kind, Loaded, Sqlite, Store, StoreError};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::*;
@@ -265,5 +266,47 @@ fn what_breaks_a_constraint_is_rejected_and_leaves_the_store_usable() {
         assert!(trouble.cause.contains("subscriptions.owner"), "{trouble}");
         engine.debit("d1", "1");
         assert_eq!(report(&store, &engine.all()).await, 1);
+    });
+}
+
+#[test]
+fn entries_are_found_in_every_stretch_of_a_long_ledger() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let store = open(&file).await;
+        let mut engine = seeded(&store).await;
+        let before = store.entries(&Filter::default(), None, usize::MAX).await.expect("the ledger is read").len();
+        // Three stretches and a bit: "u" is in the first and the last one, "v" in the middle.
+        let teams = |n: usize| match n {
+            3 | 13_000 => "u",
+            6_000..6_010 => "v",
+            _ => "t",
+        };
+        for n in 0..13_010 {
+            engine.drawer.team = Some(team_id(teams(n)));
+            engine.debit(&format!("d{n}"), "0.001");
+        }
+        for first in (1..=13_010).step_by(5_000) {
+            report(&store, &engine.request(first, (first + 4_999).min(13_010))).await;
+        }
+        let found = async |scope: Scope, id: Option<&str>, newest_first, after, limit| {
+            let kind = Some(Kind::Debited);
+            let filter = Filter { scope, kind, id: id.map(op), newest_first, ..Filter::default() };
+            let page = store.entries(&filter, after, limit).await.expect("the ledger is read");
+            page.iter().map(|entry| entry.id.clone().expect("a debit has one").to_string()).collect::<Vec<_>>()
+        };
+        let team = |id| Scope::Team(team_id(id));
+        assert_eq!(found(team("u"), None, false, None, 10).await, ["d3", "d13000"]);
+        assert_eq!(found(team("u"), None, true, None, 10).await, ["d13000", "d3"]);
+        assert_eq!(found(team("u"), None, true, None, 1).await, ["d13000"]);
+        assert_eq!(found(team("v"), None, true, None, 2).await, ["d6009", "d6008"]);
+        assert_eq!(found(team("none"), None, true, None, 2).await, [""; 0]);
+        let behind = (before + 13_001) as u64;
+        assert_eq!(found(team("u"), None, true, Some(behind), 10).await, ["d3"]);
+        assert_eq!(found(team("t"), None, false, Some(behind), 2).await, ["d13001", "d13002"]);
+        assert_eq!(found(team("t"), None, false, None, 1_000).await.len(), 1_000);
+        assert_eq!(found(Scope::All, Some("d6005"), false, None, 10).await, ["d6005"]);
+        assert_eq!(found(team("t"), Some("d6005"), false, None, 10).await, [""; 0]);
+        assert_eq!(found(Scope::Subscription(sub("s")), None, true, None, 2).await, ["d13009", "d13008"]);
     });
 }

@@ -1,14 +1,12 @@
-//! The ledger's table: one row per entry, appended and read in the order of positions.
+//! The ledger's table: one row per entry, appended in the order of positions. Which rows are read is in `pages`.
 
-use sqlx::QueryBuilder;
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
 use super::values::{Bulk, Reader, Values};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, OperationId, Payer, RateVersion, Set, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::store::ledger::{LedgerEntry, Moves};
-use crate::store::read::{Filter, Scope};
 
 macro_rules! columns {
     () => {
@@ -17,6 +15,9 @@ macro_rules! columns {
          incarnation, seq, detail, rates"
     };
 }
+
+/// What to select of an entry, for [`read`].
+pub const COLUMNS: &str = concat!("position, ", columns!());
 
 // `OR ROLLBACK` spares SQLite a journal of each statement: what fails here rolls back as a whole anyway.
 const APPEND: Bulk =
@@ -53,7 +54,8 @@ fn bind_moves(values: &mut Values, moves: Option<Moves>) {
     values.put(above.map(|(window, _)| window.millis())).put(above.map(|(_, spent)| spent.micros()));
 }
 
-fn read(row: &SqliteRow) -> Result<LedgerEntry, Failure> {
+/// Reads an entry.
+pub fn read(row: &SqliteRow) -> Result<LedgerEntry, Failure> {
     let row = &mut Reader::new(row);
     let position = row.count()?;
     let at = row.time()?;
@@ -131,49 +133,4 @@ fn both<A, B>(one: Option<A>, other: Option<B>, column: &str) -> Result<Option<(
         (None, None) => Ok(None),
         _ => Err(Failure::Value { column: column.to_owned(), cause: "its companion is missing".to_owned() }),
     }
-}
-
-/// A page of the ledger.
-pub async fn page(
-    conn: &mut SqliteConnection,
-    filter: &Filter,
-    after: Option<u64>,
-    limit: usize,
-) -> Result<Vec<LedgerEntry>, Failure> {
-    let mut query = select(filter, after);
-    query.push(" LIMIT ").push_bind(limit as i64);
-    query.build().fetch_all(conn).await?.iter().map(read).collect()
-}
-
-fn select(filter: &Filter, after: Option<u64>) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(concat!("SELECT position, ", columns!(), " FROM ledger WHERE 1"));
-    match &filter.scope {
-        Scope::All => {}
-        Scope::Team(team) => drop(query.push(" AND team = ").push_bind(team.as_str().to_owned())),
-        Scope::Subscription(id) => drop(query.push(" AND subscription = ").push_bind(id.as_str().to_owned())),
-        Scope::User(user) => {
-            query.push(" AND team IS NULL AND member = ").push_bind(user.as_str().to_owned());
-        }
-    }
-    if let Some(member) = &filter.member {
-        query.push(" AND member = ").push_bind(member.as_str().to_owned());
-    }
-    if let Some(kind) = filter.kind {
-        query.push(" AND kind = ").push_bind(kind.as_str());
-    }
-    if let Some(id) = &filter.id {
-        query.push(" AND id = ").push_bind(id.as_str().to_owned());
-    }
-    if let Some(from) = filter.from {
-        query.push(" AND at >= ").push_bind(from.millis());
-    }
-    if let Some(to) = filter.to {
-        query.push(" AND at < ").push_bind(to.millis());
-    }
-    if let Some(after) = after {
-        query.push(if filter.newest_first { " AND position < " } else { " AND position > " });
-        query.push_bind(i64::try_from(after).unwrap_or(i64::MAX));
-    }
-    query.push(if filter.newest_first { " ORDER BY position DESC" } else { " ORDER BY position" });
-    query
 }

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
 use super::values::Reader;
-use super::{ledger, people, subscriptions};
+use super::{pages, people, subscriptions};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, Drawer, Member, OperationId, Payer, SubscriptionId, Tally, TeamId, UserId};
 use crate::root::SOLE;
@@ -36,7 +36,7 @@ pub async fn visit(conn: &mut SqliteConnection, since: i64, visit: Visitor<'_>) 
 pub async fn recount(conn: &mut SqliteConnection) -> Result<Recount, Failure> {
     let (mut recount, mut after) = (Recount::default(), 0);
     loop {
-        let entries = ledger::page(conn, &Filter::default(), Some(after), SCAN).await?;
+        let entries = pages::page(conn, &Filter::default(), Some(after), SCAN).await?;
         entries.iter().for_each(|entry| recount.take(entry));
         match entries.last() {
             Some(last) => after = last.position,

@@ -8,6 +8,7 @@ mod fetch;
 mod ledger;
 mod load;
 mod open;
+mod pages;
 mod people;
 mod save;
 mod subscriptions;
@@ -242,7 +243,7 @@ impl Store for Sqlite {
     async fn entries(&self, filter: &Filter, after: Option<u64>, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
         let work = async {
             let mut conn = self.readers.acquire().await?;
-            ledger::page(&mut conn, filter, after, page(limit)).await
+            pages::page(&mut conn, filter, after, page(limit)).await
         };
         self.verb("reading entries", work).await
     }

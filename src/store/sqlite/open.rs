@@ -138,4 +138,5 @@ const ROW_BUFFER: usize = 1_024;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("migrations/0001_tables.sql")),
     (2, "rates", include_str!("migrations/0002_rates.sql")),
+    (3, "stretches", include_str!("migrations/0003_stretches.sql")),
 ];
