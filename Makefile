@@ -12,7 +12,7 @@ PROMTOOL := $(firstword $(shell command -v promtool 2>/dev/null) $(TOOLS)/promto
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 BENCHES := $(wildcard benches/*.rs)
 
-.PHONY: help run test test-gateways lint fmt bench instructions campaign
+.PHONY: help run test test-gateways lint fmt bench bench-plot bench-peers instructions campaign
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,8 +60,17 @@ fmt: ## format the code
 instructions: ## count a debit's instructions; fails where they grew by more than 5 %
 	scripts/instructions
 
-bench: ## measure, some minutes; results in target/criterion
+bench: bench-plot ## measure, some minutes; results in target/criterion, docs/bench
 	$(CARGO) bench --locked
+
+bench-plot: ## debits over HTTP from 1 to 64 connections, drawn in docs/bench; 10 minutes at most, once it is built
+	scripts/bench/curve.py --profile $(PROFILE)
+
+# Builds the Limitador library, which is no part of Purser, in target/peers.
+bench-peers: ## purser beside what one would take instead, 10 minutes once it is built
+	@scripts/postgres
+	@scripts/redis
+	scripts/bench/peers.py --profile $(PROFILE)
 
 campaign: ## kill the real server CAMPAIGN_CYCLES times, sidecars and their stores too, 10 000 calls through Envoy, 200 000 seeds; hours
 	CAMPAIGN_CYCLES=$(CAMPAIGN_CYCLES) $(CARGO) test --locked --release --test kill -- --nocapture
