@@ -1,8 +1,9 @@
 //! Servers that decide nothing: the floor under what a server with axum, hyper or tonic can be. `purser bench` takes them
-//! for a purser. One thread; prints where it listens.
+//! for a purser. One thread; prints where it listens. Beside them callers of peers that it cannot ask.
 
 #[path = "../serve/echo.rs"]
 mod axum_echo;
+mod callers;
 mod hyper_echo;
 mod tonic_echo;
 
@@ -11,18 +12,26 @@ mod tonic_echo;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let which = std::env::args().nth(1).unwrap_or_default();
-    match &*which {
-        "axum" => {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse().expect("a number of connections or seconds");
+    match arguments[..] {
+        ["axum"] => {
             println!("http://{}", axum_echo::start().address());
             loop {
                 std::thread::park();
             }
         }
-        "hyper" => run(hyper_echo::serve),
-        "tonic" => run(tonic_echo::serve),
+        ["hyper"] => run(hyper_echo::serve),
+        ["tonic"] => run(tonic_echo::serve),
+        ["ask-limitador", url, connections, seconds] => {
+            callers::limitador(url, number(connections), number(seconds));
+        }
+        ["ask-rls", url, connections, seconds] => {
+            callers::rate_limit_service(url, number(connections), number(seconds));
+        }
         _ => {
-            eprintln!("which? axum, hyper or tonic");
+            eprintln!("axum, hyper, tonic, or ask-limitador or ask-rls URL CONNECTIONS SECONDS");
             std::process::exit(64);
         }
     }

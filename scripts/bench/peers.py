@@ -9,9 +9,11 @@ programs, which choose their members alike but not by Zipf's law.
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import statistics
+import subprocess
 import sys
 
 import servers
@@ -55,6 +57,30 @@ def by_bench(program, *where):
     return ask
 
 
+def by_caller(floors, how, url):
+    def ask(connections, seconds):
+        command = [floors, how, url, str(connections), str(seconds)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{how} {url}:\n{done.stderr}")
+        return json.loads(done.stdout)
+
+    return ask
+
+
+def running_peers(floors):
+    """Peers that somebody else has started, with limits on `team` and on `member` in the namespace or domain `bench`."""
+    for variable, kind, name, how in (
+        ("PEER_LIMITADOR_URL", "http", "Limitador's server", "ask-limitador"),
+        ("PEER_ENVOY_RLS_ADDR", "grpc", "rate limit service of Envoy", "ask-rls"),
+    ):
+        url = os.environ.get(variable)
+        if url:
+            yield Peer(kind, f"{name} at {url}", by_caller(floors, how, url if "://" in url else f"http://{url}"))
+        else:
+            skip(name, f"{variable} is not set")
+
+
 def skip(what, why):
     print(f"skipped: {what}: {why}", file=sys.stderr)
 
@@ -89,6 +115,7 @@ def start(arguments, stack):
     yield Peer("grpc", "purser, debit", by_bench(program, "--url", own["http"], *unary, own["grpc"]))
     # Teams are made in purser; the echo knows of none.
     yield Peer("grpc", "tonic echo", by_bench(program, "--url", own["http"], *unary, tonic))
+    yield from running_peers(floors)
 
 
 def table(peers, connections):
