@@ -19,39 +19,122 @@ macro_rules! columns {
 /// What to select of an entry, for [`read`].
 pub const COLUMNS: &str = concat!("position, ", columns!());
 
-// `OR ROLLBACK` spares SQLite a journal of each statement: what fails here rolls back as a whole anyway.
-const APPEND: Bulk =
-    Bulk { head: concat!("INSERT OR ROLLBACK INTO ledger (", columns!(), ") VALUES"), columns: 28, tail: "" };
+/// Columns but the position.
+const WIDTH: usize = 28;
 
-/// Appends entries in order.
+/// Appends entries in order. Only columns are named of which an entry has a value: to bind a null takes as long as to bind a number.
 pub async fn append(conn: &mut SqliteConnection, entries: &[LedgerEntry]) -> Result<(), Failure> {
-    APPEND.execute(conn, entries, bind).await
+    let mut used = Used::default();
+    for entry in entries {
+        used.next = 0;
+        put(&mut used, entry);
+    }
+    let names: Vec<_> =
+        columns!().split(", ").zip(used.columns).filter_map(|(name, used)| used.then_some(name)).collect();
+    // `OR ROLLBACK` spares SQLite a journal of each statement: what fails here rolls back as a whole anyway.
+    let head = format!("INSERT OR ROLLBACK INTO ledger ({}) VALUES", names.join(", "));
+    let append = Bulk { head: &head, columns: names.len(), tail: "" };
+    append
+        .execute(conn, entries, |values, entry| put(&mut Named { values, columns: used.columns, next: 0 }, entry))
+        .await
 }
 
-fn bind(values: &mut Values, row: &LedgerEntry) {
+/// Takes a row's values one after the other.
+trait Row {
+    fn int(&mut self, value: Option<i64>);
+    fn text(&mut self, value: Option<&str>);
+}
+
+/// Columns of which there is a value.
+#[derive(Default)]
+struct Used {
+    columns: [bool; WIDTH],
+    next: usize,
+}
+
+impl Used {
+    fn take(&mut self, is_used: bool) {
+        self.columns[self.next] |= is_used;
+        self.next += 1;
+    }
+}
+
+impl Row for Used {
+    fn int(&mut self, value: Option<i64>) {
+        self.take(value.is_some());
+    }
+
+    fn text(&mut self, value: Option<&str>) {
+        self.take(value.is_some());
+    }
+}
+
+/// Binds the values of some columns.
+struct Named<'a> {
+    values: &'a mut Values,
+    columns: [bool; WIDTH],
+    next: usize,
+}
+
+impl Named<'_> {
+    fn is_next_named(&mut self) -> bool {
+        self.next += 1;
+        self.columns[self.next - 1]
+    }
+}
+
+impl Row for Named<'_> {
+    fn int(&mut self, value: Option<i64>) {
+        if self.is_next_named() {
+            self.values.put(value);
+        }
+    }
+
+    fn text(&mut self, value: Option<&str>) {
+        if self.is_next_named() {
+            self.values.put(value);
+        }
+    }
+}
+
+fn put(row: &mut impl Row, entry: &LedgerEntry) {
     let micros = |credits: Option<Credits>| credits.map(Credits::micros);
     let millis = |at: Option<Timestamp>| at.map(Timestamp::millis);
     let count = |count: Option<u64>| count.map(|count| i64::try_from(count).expect("counters stay below 2^63"));
-    values.put(row.at.millis()).put(row.kind.as_str());
-    values.put(row.team.as_ref().map(TeamId::as_str)).put(row.member.as_ref().map(UserId::as_str));
-    values.put(row.payer.map(Payer::as_str)).put(row.subscription.as_ref().map(SubscriptionId::as_str));
-    values.put(row.id.as_ref().map(OperationId::as_str)).put(micros(row.credits));
-    bind_moves(values, row.moves);
-    values.put(millis(row.expires_at)).put(micros(row.returned)).put(micros(row.debt));
-    values.put(row.late.then_some(true)).put(row.refers_to.as_ref().map(OperationId::as_str));
-    values.put(row.model.as_ref().map(Model::as_str)).put(count(row.grant)).put(row.actor.as_deref());
-    values.put(count(row.incarnation)).put(count(row.seq)).put(row.detail.as_deref());
-    values.put(row.rates.as_ref().map(RateVersion::to_string));
+    row.int(Some(entry.at.millis()));
+    row.text(Some(entry.kind.as_str()));
+    row.text(entry.team.as_ref().map(TeamId::as_str));
+    row.text(entry.member.as_ref().map(UserId::as_str));
+    row.text(entry.payer.map(Payer::as_str));
+    row.text(entry.subscription.as_ref().map(SubscriptionId::as_str));
+    row.text(entry.id.as_ref().map(OperationId::as_str));
+    row.int(micros(entry.credits));
+    put_moves(row, entry.moves);
+    row.int(millis(entry.expires_at));
+    row.int(micros(entry.returned));
+    row.int(micros(entry.debt));
+    row.int(entry.late.then_some(1));
+    row.text(entry.refers_to.as_ref().map(OperationId::as_str));
+    row.text(entry.model.as_ref().map(Model::as_str));
+    row.int(count(entry.grant));
+    row.text(entry.actor.as_deref());
+    row.int(count(entry.incarnation));
+    row.int(count(entry.seq));
+    row.text(entry.detail.as_deref());
+    row.text(entry.rates.as_ref().map(RateVersion::to_string).as_deref());
 }
 
-fn bind_moves(values: &mut Values, moves: Option<Moves>) {
+fn put_moves(row: &mut impl Row, moves: Option<Moves>) {
     let (held, unheld) = (moves.and_then(|m| m.held), moves.and_then(|m| m.unheld));
     let above = moves.and_then(|m| m.above);
-    values.put(moves.map(|m| m.window.millis()));
-    values.put(moves.map(|m| m.spent.micros())).put(moves.map(|m| m.refunded.micros()));
-    values.put(held.map(|set| set.credits.micros()));
-    values.put(unheld.map(|set| set.credits.micros())).put(unheld.map(|set| set.expires_at.millis()));
-    values.put(above.map(|(window, _)| window.millis())).put(above.map(|(_, spent)| spent.micros()));
+    row.int(moves.map(|m| m.window.millis()));
+    row.int(moves.map(|m| m.spent.micros()));
+    row.int(moves.map(|m| m.refunded.micros()));
+    row.int(held.map(|set| set.credits.micros()));
+    row.int(unheld.map(|set| set.credits.micros()));
+    row.int(unheld.map(|set| set.expires_at.millis()));
+    row.int(above.map(|(window, _)| window.millis()));
+    row.int(above.map(|(_, spent)| spent.micros()));
 }
 
 /// Reads an entry.

@@ -117,13 +117,13 @@ impl<'r> Reader<'r> {
 }
 
 /// A statement over many rows of values: `head (?, ?), (?, ?) tail`.
-pub struct Bulk {
+pub struct Bulk<'a> {
     /// Up to `VALUES`.
-    pub head: &'static str,
+    pub head: &'a str,
     /// Values of one row.
     pub columns: usize,
     /// What follows the rows.
-    pub tail: &'static str,
+    pub tail: &'a str,
 }
 
 /// How many rows one statement takes: few sizes, so that every statement is prepared only once.
@@ -132,10 +132,10 @@ const CHUNKS: [usize; 4] = [512, 64, 8, 1];
 /// The most parameters of one statement in SQLite.
 const PARAMETERS_MAX: usize = 32_766;
 
-impl Bulk {
+impl<'b> Bulk<'b> {
     /// Deletes by a key of two columns. SQLite searches by the key only where the rows come from a
     /// simple SELECT; from plain VALUES it would scan the table.
-    pub const fn delete(head: &'static str) -> Self {
+    pub const fn delete(head: &'b str) -> Self {
         Self { head, columns: 2, tail: "))" }
     }
 
