@@ -129,18 +129,25 @@ pub fn doubt_member(draws: &mut MemberDraws, start: Timestamp, credits: Credits)
     }
 }
 
-/// After a restart: in suspense, in all, by what the journal tells of earlier restarts.
-pub fn remember_lost(book: &mut Book, start: Timestamp, lost: Credits) {
+/// After a restart: in suspense, in all, by what the journal tells of earlier restarts. Where the store cannot have forgotten
+/// a grant, no more of it is lost than is left of it: what is told may rest on entries that this journal has not.
+pub fn remember_lost(book: &mut Book, start: Timestamp, may_have_forgotten: bool, lost: Credits) {
     if let Some(funds) = book.of_mut(start) {
-        let gone = funds.returned.plus(lost).plus(funds.draws.used());
-        funds.granted = funds.granted.max(gone);
+        let used = funds.returned.plus(funds.draws.used());
+        let left = funds.granted.saturating_sub(used.plus(funds.draws.tally().held));
+        let left = if may_have_forgotten { lost } else { left };
+        let lost = lost.min(left);
+        funds.granted = funds.granted.max(used.plus(lost));
         funds.lost = funds.lost.max(lost);
     }
 }
 
 /// As [`remember_lost`], of a member's limit.
-pub fn remember_lost_of_member(draws: &mut MemberDraws, start: Timestamp, lost: Credits) {
+pub fn remember_lost_of_member(draws: &mut MemberDraws, start: Timestamp, may_have_forgotten: bool, lost: Credits) {
     if let Some(&share) = draws.share(start) {
+        let left = share.spare(draws.of(start).unwrap_or(&Draws::default()));
+        let left = if may_have_forgotten { lost } else { left.plus(share.lost) };
+        let lost = lost.min(left);
         let granted = share.granted.max(share.returned.plus(lost));
         draws.lend(Share { granted, lost, ..share });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use purser::domain::{Credits, Fact, Funds, Hold, OperationId, Scopes, Set, Timestamp};
+use purser::domain::{Credits, Fact, Funds, Hold, OperationId, Scopes, Set, Share, Timestamp, Window};
 use purser::lease::crash::gross;
 use purser::lease::{Proof, Session, holding};
 use purser::root::sync::register;
@@ -14,6 +14,9 @@ use super::world::USERS;
 
 #[cfg(feature = "faults")]
 use purser::root::faults::{Fault, has};
+
+/// The longest window: how long one was is not asked where only its start is known.
+const WINDOW_MILLIS: u64 = 31 * 86_400_000;
 
 impl Process {
     /// Chooses the incarnation: a number from the own disk, written before it is used, and a random one.
@@ -75,7 +78,8 @@ impl Process {
             holding::take_member(&mut self.members[at], &leases);
         }
         let doubts = self.replay();
-        self.remember_closing(doubts);
+        let forgot = store.may_have_forgotten(self.id);
+        self.remember_closing(doubts, forgot);
         let proof = match (self.before, self.durability) {
             (Before::New | Before::Intact, _) | (Before::Cut, Durability::Disk) => Some(true),
             (Before::Cut, _) => Some(false),
@@ -111,7 +115,9 @@ impl Process {
             Some(false) => Proof::Ceiling(ceilings.get(&(account, window)).copied().unwrap_or_default()),
             None => Proof::Nothing,
         };
-        let forgot = store.may_have_forgotten(self.id);
+        if proof == Some(false) {
+            self.remember_accounts(&ceilings);
+        }
         let closed = holding::close(&mut self.book, now, forgot, |window| proof_of("", window));
         let mut pending: BTreeMap<_, _> = closed.into_iter().map(|(window, rest)| (("", window), rest)).collect();
         for (at, name) in USERS.iter().enumerate() {
@@ -119,6 +125,21 @@ impl Process {
             pending.extend(closed.into_iter().map(|(window, rest)| ((*name, window), rest)));
         }
         self.close(pending);
+    }
+
+    /// A ceiling tells of an account that was lent, even where the store has forgotten it and the journal's end is gone.
+    fn remember_accounts(&mut self, ceilings: &BTreeMap<(&'static str, Timestamp), Credits>) {
+        for &(account, start) in ceilings.keys() {
+            let window = Window { start, end: start.plus_millis(WINDOW_MILLIS) };
+            let (granted, returned, lost) = (Credits::ZERO, Credits::ZERO, Credits::ZERO);
+            match USERS.iter().position(|name| *name == account) {
+                None if self.book.of(start).is_none() => self.book.lend(window, granted, returned, Timestamp::MIN),
+                Some(at) if self.members[at].share(start).is_none() => {
+                    self.members[at].lend(Share { window, granted, returned, lost, until: Timestamp::MIN });
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Folds the journal into sums and operations.
@@ -131,10 +152,7 @@ impl Process {
             let user = USERS.iter().position(|name| *name == entry.drawer.member.as_str()).expect("one of few");
             for posting in &entry.postings {
                 if self.book.of(posting.window).is_none() {
-                    let window = purser::domain::Window {
-                        start: posting.window,
-                        end: posting.window.plus_millis(31 * 86_400_000),
-                    };
+                    let window = Window { start: posting.window, end: posting.window.plus_millis(WINDOW_MILLIS) };
                     let at = self.book.funds.partition_point(|funds| funds.window.start < window.start);
                     self.book.funds.insert(at, Funds::new(window));
                 }
@@ -178,15 +196,15 @@ impl Process {
     }
 
     /// What was in suspense when the incarnation before closed, and has come to it since.
-    fn remember_closing(&mut self, mut doubts: BTreeMap<(&'static str, Timestamp), Credits>) {
+    fn remember_closing(&mut self, mut doubts: BTreeMap<(&'static str, Timestamp), Credits>, forgot: bool) {
         for (key, lost) in &self.disk.closing.lost {
             let sum = doubts.entry(*key).or_default();
             *sum = sum.plus(*lost);
         }
         for ((account, window), lost) in doubts {
             match USERS.iter().position(|name| *name == account) {
-                None => holding::remember_lost(&mut self.book, window, lost),
-                Some(at) => holding::remember_lost_of_member(&mut self.members[at], window, lost),
+                None => holding::remember_lost(&mut self.book, window, forgot, lost),
+                Some(at) => holding::remember_lost_of_member(&mut self.members[at], window, forgot, lost),
             }
         }
     }

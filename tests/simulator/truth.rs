@@ -28,6 +28,8 @@ pub struct Truth {
     pub member: BTreeMap<(&'static str, Timestamp), Micros>,
     /// Settled above what was set aside: declared, and debt where it was not there.
     pub owed: Micros,
+    /// A hold's second end was above what it had set aside.
+    pub is_declared: bool,
     /// What operators gave back without knowing.
     pub forgiven: Micros,
     /// Everything that ever came in: by kind and origin or purchase, with when it expires.
@@ -58,6 +60,8 @@ impl Truth {
     pub fn ended(&mut self, id: &OperationId, cost: Micros, current: Timestamp) {
         let draw = self.draws.get_mut(id).expect("a hold was allowed");
         if !std::mem::take(&mut draw.is_open) {
+            // A crash took its first end, and the second one declares what is above it all the same.
+            self.is_declared |= cost > draw.credits;
             return;
         }
         let (user, window, credits) = (draw.user, draw.window, draw.credits);
