@@ -87,7 +87,8 @@ impl Page<'_> {
         query.push(if part.is_empty() { "WHERE 1" } else { part });
         self.admit(&mut query);
         query.push(" LIMIT ").push_bind(limit as i64);
-        query.build().fetch_all(conn).await?.iter().map(read).collect()
+        // Its text names stretches, and is hardly ever the same: to keep it prepared would push out what is.
+        query.build().persistent(false).fetch_all(conn).await?.iter().map(read).collect()
     }
 
     fn admit(&self, query: &mut QueryBuilder<Sqlite>) {
