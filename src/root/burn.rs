@@ -35,6 +35,22 @@ impl Subscription {
         }
         let rest = target.saturating_sub(self.accounts[index].burned());
         self.burn(index, rest, now);
+        if !self.is_sealed(index) {
+            self.keep_covered(index, now);
+        }
+    }
+
+    /// What was lent on a grant that has expired since stays covered until it is returned: other leases go on
+    /// and rest on what is left, which must not pay for the one that has run out as well.
+    fn keep_covered(&mut self, index: usize, now: Timestamp) {
+        let lapsed = self.lent_parts(index, now).into_iter().filter(|&(until, _)| until <= now);
+        for (until, part) in lapsed {
+            let (account, then) = (&self.accounts[index], last_before(until));
+            let short = account.out().saturating_sub(account.burned()).saturating_sub(self.left(now));
+            let expired = self.grants.iter().filter(|g| g.is_alive(then) && !g.is_alive(now));
+            let room = expired.fold(Credits::ZERO, |sum, g| sum.checked_add(g.left()).unwrap_or(Credits::MAX));
+            self.burn(index, short.min(part).min(room), then);
+        }
     }
 
     /// What each holder has consumed of what it was lent, with when its lease runs out; the soonest first.

@@ -9,7 +9,7 @@ impl World {
     /// the root has lent no more than there is.
     pub fn check(&self) {
         let truth = &self.shared.truth;
-        let beyond = truth.owed + truth.forgiven;
+        let beyond = truth.beyond();
         let taken: i64 = truth.taken.values().sum();
         let all = truth.all();
         assert!(taken <= all + beyond, "{taken} were allowed of {all} that came in, {beyond} beyond on purpose");

@@ -2,8 +2,8 @@
 //! what is in suspense, every draw is charged, and whoever asks for all that is left gets it, what others keep too.
 
 use purser::domain::{Credits, OperationId};
-use purser::root::Holder;
 use purser::root::blocks::is_lender;
+use purser::root::{Holder, Subscription};
 
 use super::network::Message;
 use super::process::{Phase, Waiting};
@@ -126,7 +126,7 @@ impl World {
     /// after a few syncs of everybody.
     fn what_is_left_is_there_for_who_asks(&mut self) {
         let Some(at) = self.processes.iter().position(|process| process.phase == Phase::Running) else { return };
-        let row = self.store.subscription();
+        let row = self.once_all_is_returned();
         let open = row.open_account();
         let debt = row.accounts.iter().any(|account| !account.debt().is_zero());
         if debt || !open.window.contains(self.store.now) {
@@ -147,6 +147,20 @@ impl World {
                 self.is_drawn_soon(at, Waiting { user, credits, is_hold: false });
             }
         }
+    }
+
+    /// The pool as it is once everybody has returned what is free: what was lent on a grant that has expired since
+    /// is then gone.
+    fn once_all_is_returned(&self) -> Subscription {
+        let mut row = self.store.subscription().clone();
+        let lives = |id| self.processes.iter().any(|p| p.id == id && p.phase == Phase::Running);
+        for holder in row.accounts.iter_mut().flat_map(|account| &mut account.holders) {
+            if lives(holder.sidecar) {
+                holder.returned = holder.returned.plus(holder.free());
+            }
+        }
+        row.advance(self.store.now);
+        row
     }
 
     /// What of an account is neither spent nor lost with a sidecar: the root has it, or somebody who lives.

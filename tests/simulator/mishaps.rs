@@ -137,6 +137,9 @@ impl World {
         }
         let successor = process.crashed(is_host, now);
         self.shared.truth.is_lossy |= successor.before == Before::Cut;
+        for entry in &process.disk.entries[successor.disk.entries.len()..] {
+            self.shared.truth.cut(&entry.id);
+        }
         self.tell(|| format!("process {at} dies {is_host}: {:?}", successor.before));
         self.processes[at] = successor;
     }

@@ -208,6 +208,36 @@ fn an_account_that_was_forgotten_is_lent_once_who_named_it_before_it_was_put_aga
 }
 
 #[test]
+fn what_was_lent_on_a_purchase_that_expired_does_not_rest_on_what_others_were_lent() {
+    let (mut world, mut one, mut two) = world();
+    let borrow = |hand: &mut Hand, store: &mut Store, goal| (0..60).for_each(|_| _ = hand.ask(store, goal));
+    borrow(&mut one, &mut world.store, 390);
+    one.positions[0].tally.spent = credits(250);
+    one.ask(&mut world.store, 0);
+    let (id_of, expires_at) =
+        (purser::domain::OperationId::new("p1").expect("an id"), Some(world.store.now.plus_millis(60_000)));
+    let (subscription, credits_of) = (id(SUBSCRIPTION), credits(300));
+    world.control(&purser::root::Command::Purchase { subscription, id: id_of, credits: credits_of, expires_at });
+    let store = &mut world.store;
+    borrow(&mut two, store, 500);
+    let covered = |store: &Store| {
+        let (row, now) = (store.subscription(), store.now);
+        (row.open_account().claims(), row.open_account().burned().plus(row.left(now)))
+    };
+    assert_eq!(covered(store), (credits(890), credits(900)));
+    store.now = store.now.plus_millis(60_000);
+    one.ask(store, 0);
+    assert_eq!(
+        covered(store),
+        (credits(890), credits(890)),
+        "two may have spent of the purchase what nobody knows of yet"
+    );
+    two.positions[0].returned = credits(500);
+    two.ask(store, 0);
+    assert_eq!(covered(store), (credits(390), credits(600)), "what comes back of it has expired");
+}
+
+#[test]
 fn who_is_written_off_is_fenced_and_forgiving_gives_back_what_it_held() {
     let (mut world, mut one, mut two) = world();
     let store = &mut world.store;

@@ -41,6 +41,8 @@ pub struct Truth {
     pub is_lossy: bool,
     /// The store has forgotten what it had confirmed.
     pub is_rolled_back: bool,
+    /// Drawn in entries that a crash took from a journal.
+    pub cut: Micros,
 }
 
 impl Truth {
@@ -49,6 +51,17 @@ impl Truth {
         self.add(user, window, credits);
         let known = self.draws.insert(id, Draw { window, user, credits, is_open: is_hold });
         assert!(known.is_none(), "an id is used once");
+    }
+
+    /// A crash took an entry from the journal.
+    pub fn cut(&mut self, id: &OperationId) {
+        self.cut += self.draws.get(id).map_or(0, |draw| draw.credits);
+    }
+
+    /// What may be allowed above all that came in: what was settled above a hold, what operators gave back, and what
+    /// both a journal and a store that fell back have forgotten, so that nobody can tell of it.
+    pub fn beyond(&self) -> Micros {
+        self.owed + self.forgiven + if self.is_rolled_back { self.cut } else { 0 }
     }
 
     fn add(&mut self, user: &'static str, window: Timestamp, credits: Micros) {
