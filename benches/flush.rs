@@ -19,7 +19,8 @@ use purser::clock::Clock;
 use purser::root::sync::Request;
 use purser::store::{Memory, Store};
 use support::{
-    Engine, block_on, control, new_database, new_file, open, open_postgres, open_redis, put_team, report, seeded, user,
+    Engine, block_on, control, new_database, new_file, now, open, open_postgres, open_redis, put_subscription,
+    put_team, report, sub, team_id, terms, user,
 };
 
 /// The allocator of the program that is measured.
@@ -34,6 +35,16 @@ const REMEMBERS_MILLIS: u64 = 24 * 3_600_000;
 
 /// The first sidecar's id.
 const SIDECAR: u128 = 7;
+
+/// Who reports.
+#[derive(Clone, Copy)]
+struct Fleet {
+    sidecars: usize,
+    /// Sidecars of one pool wait for each other, those of two do not.
+    pools: usize,
+}
+
+const ALONE: Fleet = Fleet { sidecars: 1, pools: 1 };
 
 /// Transactions under way at once.
 const TOGETHER: [usize; 3] = [1, 4, 16];
@@ -50,7 +61,10 @@ fn is_asked(store: &str) -> bool {
 
 fn main() {
     let (entries, changes) = if is_smoke() { (1_000, 32) } else { (200_000, 4_000) };
-    println!("{:<16} {:>8} {:>8} {:>12} {:>10}", "store", "sidecars", "batch", "entries/s", "ms a batch");
+    println!(
+        "{:<16} {:>8} {:>8} {:>8} {:>12} {:>10}",
+        "store", "sidecars", "pools", "batch", "entries/s", "ms a batch"
+    );
     for batch in BATCHES.map(|batch| batch.min(entries)) {
         block_on(each(entries, batch));
     }
@@ -65,21 +79,21 @@ fn main() {
 async fn each(entries: usize, batch: usize) {
     if is_asked("memory") {
         // What the rules and the making of rows take, whatever the store.
-        flush("memory", &Memory::default(), 1, entries, batch).await;
+        flush("memory", &Memory::default(), ALONE, entries, batch).await;
     }
     if is_asked("sqlite") {
         let (_folder, file) = new_file();
-        flush("sqlite", &open(&file).await, 1, entries, batch).await;
+        flush("sqlite", &open(&file).await, ALONE, entries, batch).await;
     }
-    for sidecars in [1, 2] {
+    for fleet in [ALONE, Fleet { sidecars: 2, pools: 1 }, Fleet { sidecars: 2, pools: 2 }] {
         if is_asked("postgres") {
             let store = open_postgres(postgres_server().await, &new_database().await).await;
-            flush("postgres", &store, sidecars, entries, batch).await;
+            flush("postgres", &store, fleet, entries, batch).await;
         }
         for fsync in ["everysec", "always"] {
             if is_asked("redis") {
                 let server = redis::Server::with(&["--appendonly", "yes", "--appendfsync", fsync]);
-                flush(&format!("redis {fsync}"), &open_redis(&server).await, sidecars, entries, batch).await;
+                flush(&format!("redis {fsync}"), &open_redis(&server).await, fleet, entries, batch).await;
             }
         }
     }
@@ -99,9 +113,10 @@ async fn postgres_server() -> &'static postgres::Server {
     server
 }
 
-/// Debits, and holds that are settled, in the ratio of two to two: `entries` of them by as many sidecars.
-fn requests(sidecar: u128, entries: usize, batch: usize) -> Vec<Request> {
+/// Debits, and holds that are settled, in the ratio of two to two: `entries` of them, on the pool of this number.
+fn requests(sidecar: u128, pool: usize, entries: usize, batch: usize) -> Vec<Request> {
     let mut engine = Engine::new();
+    (engine.drawer.team, engine.drawer.subscription) = (Some(team_id(&format!("t{pool}"))), sub(&format!("s{pool}")));
     for n in 0..entries / 4 {
         engine.drawer.member = user(&format!("user-{}", n % 1_000));
         let id = |of: &str| format!("request-{sidecar}-{n}-{of}");
@@ -117,31 +132,38 @@ fn requests(sidecar: u128, entries: usize, batch: usize) -> Vec<Request> {
     (0..entries).step_by(batch).map(request).collect()
 }
 
-/// Flushes `entries` by two sidecars or one, which all draw on one pool.
-async fn flush(name: &str, store: &dyn Store, sidecars: u128, entries: usize, batch: usize) {
+/// Flushes `entries` by a fleet, each sidecar from a thread of its own.
+async fn flush(name: &str, store: &dyn Store, Fleet { sidecars, pools }: Fleet, entries: usize, batch: usize) {
     let clock = Clock::system();
-    seeded(store).await;
+    for pool in 0..pools {
+        let (subscription, team, owner) = (format!("s{pool}"), format!("t{pool}"), format!("owner-{pool}"));
+        control(store, |rows| put_subscription(rows, &subscription, &terms(&owner), now())).await;
+        control(store, |rows| put_team(rows, &team, &subscription)).await;
+    }
     let mut work = Vec::new();
-    for sidecar in SIDECAR..SIDECAR + sidecars {
+    for number in 0..sidecars {
+        let sidecar = SIDECAR + number as u128;
         store.register(sidecar, 1, 11).await.expect("the store answers").expect("it is the first");
-        work.push(requests(sidecar, entries / sidecars as usize, batch));
+        work.push(requests(sidecar, number % pools, entries / sidecars, batch));
     }
     let entries: usize = work.iter().flatten().map(|request| request.batch.entries.len()).sum();
     let reports: usize = work.iter().map(Vec::len).sum();
     let started = clock.instant();
-    let all = async |requests: &Vec<Request>| {
+    let runtime = tokio::runtime::Handle::current();
+    let all = async |requests: &[Request]| {
         for request in requests {
             report(store, request).await;
         }
     };
-    match &work[..] {
-        [one, other] => drop(tokio::join!(all(one), all(other))),
-        [one] => all(one).await,
-        _ => unreachable!("one sidecar or two"),
-    }
+    std::thread::scope(|scope| {
+        for requests in &work {
+            let (runtime, all) = (&runtime, &all);
+            scope.spawn(move || runtime.block_on(all(requests)));
+        }
+    });
     let seconds = clock.since(started).as_secs_f64();
     let (rate, each) = (entries as f64 / seconds, seconds * 1e3 / reports as f64);
-    println!("{name:<16} {sidecars:>8} {batch:>8} {rate:>12.0} {each:>10.1}");
+    println!("{name:<16} {sidecars:>8} {pools:>8} {batch:>8} {rate:>12.0} {each:>10.1}");
     assert_eq!(store.audit().await.expect("it is audited").differences, 0);
 }
 

@@ -373,8 +373,11 @@ impl Engine {
             sidecar: 7,
             incarnation: 1,
             batch: Batch { first: first as u64, entries: self.entries[first - 1..last].to_vec() },
-            wants: BTreeMap::from([(sub("s"), Vec::new())]),
-            shares: Some(Shares { wants: BTreeMap::from([(sub("s"), Want::default())]), ..Shares::default() }),
+            wants: BTreeMap::from([(self.drawer.subscription.clone(), Vec::new())]),
+            shares: Some(Shares {
+                wants: BTreeMap::from([(self.drawer.subscription.clone(), Want::default())]),
+                ..Shares::default()
+            }),
         }
     }
 
