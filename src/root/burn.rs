@@ -23,33 +23,25 @@ impl Subscription {
 
     /// Burns what the account has consumed above what is burned for it, as far as there is any.
     fn cover(&mut self, index: usize, now: Timestamp) {
-        let target = self.accounts[index].consumed(now);
         if !self.is_sealed(index) {
-            // What is out was lent while the grants of that time were alive.
-            let mut covered = Credits::ZERO;
-            for (until, part) in self.lent_parts(index, now) {
-                covered = covered.plus(part);
-                let rest = covered.saturating_sub(self.accounts[index].burned());
-                self.burn(index, rest, now.min(last_before(until)));
-            }
+            self.cover_lapsed(index, now);
         }
-        let rest = target.saturating_sub(self.accounts[index].burned());
+        let account = &self.accounts[index];
+        let rest = account.consumed(now).saturating_sub(account.burned());
         self.burn(index, rest, now);
-        if !self.is_sealed(index) {
-            self.keep_covered(index, now);
-        }
     }
 
-    /// What was lent on a grant that has expired since stays covered until it is returned: other leases go on
-    /// and rest on what is left, which must not pay for the one that has run out as well.
-    fn keep_covered(&mut self, index: usize, now: Timestamp) {
-        let lapsed = self.lent_parts(index, now).into_iter().filter(|&(until, _)| until <= now);
-        for (until, part) in lapsed {
-            let (account, then) = (&self.accounts[index], last_before(until));
-            let short = account.out().saturating_sub(account.burned()).saturating_sub(self.left(now));
-            let expired = self.grants.iter().filter(|g| g.is_alive(then) && !g.is_alive(now));
-            let room = expired.fold(Credits::ZERO, |sum, g| sum.checked_add(g.left()).unwrap_or(Credits::MAX));
-            self.burn(index, short.min(part).min(room), then);
+    /// Covers leases that have run out by the grants of their time, some of which have expired since: what other
+    /// leases rest on must not pay for them as well.
+    fn cover_lapsed(&mut self, index: usize, now: Timestamp) {
+        let mut lapsed = Credits::ZERO;
+        for (until, part) in self.lent_parts(index, now).into_iter().take_while(|&(until, _)| until <= now) {
+            lapsed = lapsed.plus(part);
+            let account = &self.accounts[index];
+            let burned = account.burned();
+            let short = account.out().saturating_sub(burned).saturating_sub(self.left(now));
+            let rest = lapsed.saturating_sub(burned).max(short.min(part));
+            self.burn(index, rest, last_before(until));
         }
     }
 

@@ -2,8 +2,8 @@
 //! what is in suspense, every draw is charged, and whoever asks for all that is left gets it, what others keep too.
 
 use purser::domain::{Credits, OperationId};
+use purser::root::Holder;
 use purser::root::blocks::is_lender;
-use purser::root::{Holder, Subscription};
 
 use super::network::Message;
 use super::process::{Phase, Waiting};
@@ -126,7 +126,10 @@ impl World {
     /// after a few syncs of everybody.
     fn what_is_left_is_there_for_who_asks(&mut self) {
         let Some(at) = self.processes.iter().position(|process| process.phase == Phase::Running) else { return };
-        let row = self.once_all_is_returned();
+        let mut row = self.store.subscription().clone();
+        row.accounts.iter_mut().for_each(|account| self.return_all(&mut account.holders));
+        // What was lent on a grant that has expired since is then gone.
+        row.advance(self.store.now);
         let open = row.open_account();
         let debt = row.accounts.iter().any(|account| !account.debt().is_zero());
         if debt || !open.window.contains(self.store.now) {
@@ -134,14 +137,16 @@ impl World {
         }
         let window = open.window.start;
         let cover = open.burned().plus(row.left(self.store.now.max(window)));
-        let of_pool = self.unclaimed(cover, &open.holders);
-        let holders = self.store.funds(USERS[1]).and_then(|funds| funds.of(window)).map(|account| &account.holders[..]);
+        let of_pool = cover.saturating_sub(open.claims());
+        let account = self.store.funds(USERS[1]).and_then(|funds| funds.of(window));
+        let mut holders = account.map_or(Vec::new(), |account| account.holders.clone());
+        self.return_all(&mut holders);
+        let claims = holders.iter().fold(Credits::ZERO, |sum, holder| sum.plus(holder.claim()));
         let limit = self.store.config().1.into_iter().find_map(|row| match row {
             purser::root::Row::Member(_, member) if member.user.as_str() == USERS[1] => member.limit,
             _ => None,
         });
-        let of_limit = limit.map_or(Credits::ZERO, |limit| self.unclaimed(limit, holders.unwrap_or_default()));
-        let of_limit = of_limit.min(of_pool);
+        let of_limit = limit.map_or(Credits::ZERO, |limit| limit.saturating_sub(claims)).min(of_pool);
         for (user, credits) in [(1, of_limit), (0, of_pool.minus(of_limit))] {
             if !credits.is_zero() {
                 self.is_drawn_soon(at, Waiting { user, credits, is_hold: false });
@@ -149,25 +154,13 @@ impl World {
         }
     }
 
-    /// The pool as it is once everybody has returned what is free: what was lent on a grant that has expired since
-    /// is then gone.
-    fn once_all_is_returned(&self) -> Subscription {
-        let mut row = self.store.subscription().clone();
-        let lives = |id| self.processes.iter().any(|p| p.id == id && p.phase == Phase::Running);
-        for holder in row.accounts.iter_mut().flat_map(|account| &mut account.holders) {
-            if lives(holder.sidecar) {
+    /// Everybody who lives returns what is free.
+    fn return_all(&self, holders: &mut [Holder]) {
+        for holder in holders {
+            if self.processes.iter().any(|p| p.id == holder.sidecar && p.phase == Phase::Running) {
                 holder.returned = holder.returned.plus(holder.free());
             }
         }
-        row.advance(self.store.now);
-        row
-    }
-
-    /// What of an account is neither spent nor lost with a sidecar: the root has it, or somebody who lives.
-    fn unclaimed(&self, cover: Credits, holders: &[Holder]) -> Credits {
-        let lives = |id| self.processes.iter().any(|p| p.id == id && p.phase == Phase::Running);
-        let claim = |holder: &Holder| if lives(holder.sidecar) { holder.taken() } else { holder.claim() };
-        holders.iter().fold(cover, |left, holder| left.saturating_sub(claim(holder)))
     }
 
     fn is_drawn_soon(&mut self, at: usize, asked: Waiting) {
