@@ -48,8 +48,9 @@ impl Batches {
     /// [`SyncError::Read`] and [`SyncError::Entry`] where the journal lacks an entry or cannot be read.
     pub fn read(&mut self, through: Seq) -> Result<(u64, Vec<Entry>), SyncError> {
         let first = self.reader.next_seq().0;
-        let (mut entries, mut next, mut wrong) = (Vec::new(), first, None);
         let last = through.0.min(first + self.entries as u64 - 1);
+        let (mut entries, mut next, mut wrong) =
+            (Vec::with_capacity((last + 1).saturating_sub(first) as usize), first, None);
         while next <= last {
             let taken = self.reader.read(Seq(last), BYTES_MAX, |seq, bytes| {
                 // The reader passes over what the journal never had; a batch has no gaps.

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::values::{Bulk, Reader, Values};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, OperationId, Payer, RateVersion, Set, SubscriptionId, TeamId, Timestamp, UserId};
+use crate::store::StoreError;
 use crate::store::ledger::{LedgerEntry, Moves};
 
 macro_rules! columns {
@@ -21,6 +22,27 @@ pub const COLUMNS: &str = concat!("position, ", columns!());
 
 /// Columns but the position.
 const WIDTH: usize = 28;
+
+/// Entries that are made ready at a time: as many as one statement takes, and no more memory than is used again each time.
+const READY: usize = 512;
+
+/// Appends entries in order, as they are made.
+pub async fn append_each(
+    conn: &mut SqliteConnection,
+    mut entries: impl Iterator<Item = Result<LedgerEntry, StoreError>> + Send,
+) -> Result<(), Failure> {
+    let mut ready = Vec::with_capacity(READY);
+    loop {
+        for entry in entries.by_ref().take(READY) {
+            ready.push(entry?);
+        }
+        if ready.is_empty() {
+            return Ok(());
+        }
+        append(conn, &ready).await?;
+        ready.clear();
+    }
+}
 
 /// Appends entries in order. Only columns are named of which an entry has a value: to bind a null takes as long as to bind a number.
 pub async fn append(conn: &mut SqliteConnection, entries: &[LedgerEntry]) -> Result<(), Failure> {

@@ -25,9 +25,9 @@ use sqlx::{Connection, SqlitePool};
 use tokio::sync::Mutex;
 
 use self::failure::Failure;
-use self::transact::{begin, finish, prefetch, run};
+use self::transact::{begin, finish, finish_report, prefetch, run};
 use super::audit::Audit;
-use super::commit::{Commit, changed};
+use super::commit::{Commit, changed, new_entries};
 use super::deadline::bounded;
 use super::error::StoreError;
 use super::ledger::LedgerEntry;
@@ -139,8 +139,9 @@ impl Sqlite {
         let (answer, loaded, rows) = run(&mut tx, loaded, |rows| sync::sync(rows, request, now)).await?;
         let answer = match answer {
             Ok((reply, synced)) => {
-                let commit = Commit::of_sync(request, &loaded, &rows, synced, now)?;
-                finish(tx, &commit, &loaded).await?;
+                let reported = new_entries(request, synced.new_from, rows.sharing());
+                let commit = Commit::beside_entries(request, &loaded, &rows, synced, now)?;
+                finish_report(tx, reported, &commit, &loaded).await?;
                 Ok(reply)
             }
             Err(refusal) => {

@@ -9,13 +9,20 @@ use super::{ledger, people, subscriptions};
 use crate::domain::ids::Model;
 use crate::domain::{SubscriptionId, TeamId};
 use crate::root::{Row, Rows, Sidecar};
-use crate::store::Hold;
 use crate::store::commit::{Commit, MemberDraws};
 use crate::store::hold::{HoldChanges, HoldKey};
+use crate::store::ledger::LedgerEntry;
+use crate::store::{Hold, StoreError};
 
-/// Writes all of a commit; `loaded` are the rows as they were found.
-pub async fn save(conn: &mut SqliteConnection, commit: &Commit, loaded: &Rows) -> Result<(), Failure> {
+/// Writes all of a commit, and before its entries those of a report; `loaded` are the rows as they were found.
+pub async fn save(
+    conn: &mut SqliteConnection,
+    reported: impl Iterator<Item = Result<LedgerEntry, StoreError>> + Send,
+    commit: &Commit,
+    loaded: &Rows,
+) -> Result<(), Failure> {
     save_rows(conn, &commit.rows, loaded).await?;
+    ledger::append_each(conn, reported).await?;
     ledger::append(conn, &commit.entries).await?;
     save_draws(conn, &commit.draws).await?;
     save_holds(conn, &commit.holds).await

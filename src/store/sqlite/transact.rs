@@ -1,6 +1,7 @@
 //! One transaction over rows: begin, run a rule until no row is missing, save what it changed, commit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Connection, Transaction};
@@ -10,6 +11,7 @@ use super::{fetch, save, subscriptions};
 use crate::root::sync::Request;
 use crate::root::{Key, Missing, Row, Rows, SOLE};
 use crate::store::commit::Commit;
+use crate::store::ledger::LedgerEntry;
 use crate::store::{RULE_RUNS_MAX, StoreError, widened};
 
 /// What a rule answered, and the rows before and after it.
@@ -21,11 +23,21 @@ pub async fn begin(conn: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite
 }
 
 /// Saves and commits; without a change, nothing needs to reach the disk.
-pub async fn finish(mut tx: Transaction<'_, Sqlite>, commit: &Commit, loaded: &Rows) -> Result<(), Failure> {
+pub async fn finish(tx: Transaction<'_, Sqlite>, commit: &Commit, loaded: &Rows) -> Result<(), Failure> {
+    finish_report(tx, iter::empty(), commit, loaded).await
+}
+
+/// As [`finish`], with the entries of a report, whose sidecar's row is in the commit.
+pub async fn finish_report(
+    mut tx: Transaction<'_, Sqlite>,
+    reported: impl Iterator<Item = Result<LedgerEntry, StoreError>> + Send,
+    commit: &Commit,
+    loaded: &Rows,
+) -> Result<(), Failure> {
     if commit.is_empty() {
         return Ok(tx.rollback().await?);
     }
-    save::save(&mut tx, commit, loaded).await?;
+    save::save(&mut tx, reported, commit, loaded).await?;
     Ok(tx.commit().await?)
 }
 

@@ -140,8 +140,9 @@ impl<'b> Bulk<'b> {
     }
 
     fn sql(&self, rows: usize) -> String {
-        let row = format!("({})", vec!["?"; self.columns].join(","));
-        format!("{} {} {}", self.head, vec![row; rows].join(","), self.tail)
+        let row = format!("({}?),", "?,".repeat(self.columns - 1));
+        let rows = row.repeat(rows);
+        format!("{} {} {}", self.head, rows.trim_end_matches(','), self.tail)
     }
 
     /// Cuts rows into chunks and binds each.
