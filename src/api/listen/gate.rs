@@ -39,7 +39,7 @@ impl Service<Request<Incoming>> for Gate {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         let open = self.pulse.begin(request.version());
-        let Shared { front, limits, .. } = &*self.shared;
+        let Shared { front, limits, request_ticks, .. } = &*self.shared;
         let pulse = Arc::clone(&self.pulse);
         let request =
             request.map(|body| RequestBody { body, pulse, body_timeout: limits.body_timeout, deadline: None });
@@ -54,7 +54,7 @@ impl Service<Request<Incoming>> for Gate {
                 Maker::Router(Box::new(answer))
             }
         };
-        Answering { answer, open: Some(open), request_timeout: limits.request_timeout, deadline: None }
+        Answering { answer, open: Some(open), timeout: (limits.request_timeout, *request_ticks) }
     }
 }
 
@@ -63,9 +63,8 @@ pub struct Answering {
     answer: Maker,
     /// Taken by the answer.
     open: Option<OpenRequest>,
-    request_timeout: Duration,
-    /// Only where the connection's watch cannot tell: many requests are open at once on HTTP/2.
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// The time, and the same in ticks; the connection polls this at each of them.
+    timeout: (Duration, u32),
 }
 
 enum Maker {
@@ -87,27 +86,13 @@ impl Future for Answering {
         };
         let answer = match answer {
             Poll::Ready(answer) => answer,
-            Poll::Pending if this.is_too_slow(cx) => {
-                too_slow(this.request_timeout).into_response().map(AnswerBody::Stream)
+            Poll::Pending if this.open.as_ref().is_some_and(|open| open.is_overdue(this.timeout.1.into())) => {
+                too_slow(this.timeout.0).into_response().map(AnswerBody::Stream)
             }
             Poll::Pending => return Poll::Pending,
         };
         let open = this.open.take();
         Poll::Ready(Ok(answer.map(|body| Answer { body, _open: open })))
-    }
-}
-
-impl Answering {
-    /// Whether the request's time is over. On HTTP/1.1 the connection's watch says so, and polls this at its tick.
-    fn is_too_slow(&mut self, cx: &mut Context<'_>) -> bool {
-        match &self.open {
-            Some(open) if open.is_watched() => open.is_overdue(),
-            _ => {
-                let timeout = self.request_timeout;
-                let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-                deadline.as_mut().poll(cx).is_ready()
-            }
-        }
     }
 }
 

@@ -76,6 +76,11 @@ impl Limits {
         let shortest = self.header_timeout.min(self.idle_timeout).min(self.stall_timeout);
         shortest.min(self.request_timeout).min(self.body_timeout.unwrap_or(Duration::MAX)) / 4
     }
+
+    /// A time-out in ticks.
+    pub fn ticks(&self, timeout: Duration) -> u32 {
+        timeout.as_nanos().div_ceil(self.tick().as_nanos().max(1)).try_into().unwrap_or(u32::MAX)
+    }
 }
 
 /// Below this, ticks would cost more than requests.

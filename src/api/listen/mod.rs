@@ -5,6 +5,7 @@
 //! ends TLS. Who may call, and what, is not here either.
 
 mod bind;
+mod calls;
 mod connection;
 mod front;
 mod gate;

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::limits::Limits;
 
@@ -18,8 +17,8 @@ pub struct Pulse {
     open: AtomicU32,
     /// Requests begun.
     begun: AtomicU64,
-    /// The request, counted from 1, whose time is over; 0 for none.
-    overdue: AtomicU64,
+    /// Ticks so far.
+    ticks: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     /// `bytes_in` when the last answer was complete: more means that a further head has begun.
@@ -42,9 +41,9 @@ impl Pulse {
     /// Counts a request as open until the guard is dropped.
     pub fn begin(self: &Arc<Self>, version: http::Version) -> OpenRequest {
         self.http2.store(version == http::Version::HTTP_2, Ordering::Relaxed);
-        let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        self.begun.fetch_add(1, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
-        OpenRequest { pulse: Arc::clone(self), number }
+        OpenRequest { pulse: Arc::clone(self), begun_at: self.ticks.load(Ordering::Relaxed) }
     }
 
     /// Notes that a body was given up before its end.
@@ -73,18 +72,14 @@ impl Pulse {
 #[derive(Debug)]
 pub struct OpenRequest {
     pulse: Arc<Pulse>,
-    number: u64,
+    /// At which tick.
+    begun_at: u64,
 }
 
 impl OpenRequest {
-    /// Whether a [`Watch`] notices when its time is over: it is the only one that is open.
-    pub fn is_watched(&self) -> bool {
-        !self.pulse.http2.load(Ordering::Relaxed)
-    }
-
-    /// Whether its time is over.
-    pub fn is_overdue(&self) -> bool {
-        self.pulse.overdue.load(Ordering::Relaxed) == self.number
+    /// Whether its time of so many ticks is over.
+    pub fn is_overdue(&self, ticks: u64) -> bool {
+        self.pulse.ticks.load(Ordering::Relaxed) - self.begun_at > ticks
     }
 }
 
@@ -132,9 +127,6 @@ pub struct Watch {
     state: State,
     ticks: u32,
     finishing: bool,
-    /// The newest request that is being answered, and for how many ticks.
-    request: (u64, u32),
-    request_ticks: u32,
     head_ticks: u32,
     idle_ticks: u32,
     stall_ticks: u32,
@@ -143,18 +135,14 @@ pub struct Watch {
 impl Watch {
     /// A watch of a new connection.
     pub fn new(limits: &Limits) -> Self {
-        let tick = limits.tick();
-        let ticks =
-            |timeout: Duration| timeout.as_nanos().div_ceil(tick.as_nanos().max(1)).try_into().unwrap_or(u32::MAX);
         Self {
             state: State { phase: Phase::Head, stamp: 0 },
             ticks: 0,
             finishing: false,
-            request: (0, 0),
-            request_ticks: ticks(limits.request_timeout),
-            head_ticks: ticks(limits.header_timeout),
-            idle_ticks: ticks(limits.idle_timeout),
-            stall_ticks: ticks(limits.stall_timeout),
+            head_ticks: limits.ticks(limits.header_timeout),
+            idle_ticks: limits.ticks(limits.idle_timeout),
+            // A request whose time is over is answered before.
+            stall_ticks: limits.ticks(limits.stall_timeout).max(limits.ticks(limits.request_timeout).saturating_add(1)),
         }
     }
 
@@ -165,11 +153,8 @@ impl Watch {
 
     /// To be called once per tick.
     pub fn tick(&mut self, pulse: &Pulse) -> Verdict {
+        pulse.ticks.fetch_add(1, Ordering::Relaxed);
         let mut state = pulse.state();
-        if self.is_overdue(pulse) {
-            pulse.overdue.store(self.request.0, Ordering::Relaxed);
-            return Verdict::Keep;
-        }
         if self.finishing && state.phase != Phase::Answering {
             state = State { phase: Phase::Finishing, stamp: 0 };
         }
@@ -185,21 +170,12 @@ impl Watch {
         };
         if self.ticks >= ticks_max { verdict } else { Verdict::Keep }
     }
-
-    /// Whether it is at this tick that the time of the open request is over.
-    fn is_overdue(&mut self, pulse: &Pulse) -> bool {
-        let begun = pulse.begun.load(Ordering::Relaxed);
-        if begun != self.request.0 || pulse.open.load(Ordering::Relaxed) == 0 {
-            self.request = (begun, 0);
-            return false;
-        }
-        self.request.1 = self.request.1.saturating_add(1);
-        self.request.1 == self.request_ticks
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Head 4 ticks, idle 6, stall 8.
@@ -264,14 +240,13 @@ mod tests {
         let (pulse, mut watch) = watch();
         drop(pulse.begin(http::Version::HTTP_11));
         let open = pulse.begin(http::Version::HTTP_11);
-        assert!(open.is_watched());
         for tick in 0..10 {
             pulse.received(1);
             assert_eq!(watch.tick(&pulse), Verdict::Keep);
-            assert_eq!(open.is_overdue(), tick >= 4, "seen at the first tick, over four ticks later");
+            assert_eq!(open.is_overdue(4), tick >= 4, "seen at the first tick, over four ticks later");
         }
         drop(open);
-        assert!(!pulse.begin(http::Version::HTTP_11).is_overdue(), "the next one has its own time");
+        assert!(!pulse.begin(http::Version::HTTP_11).is_overdue(4), "the next one has its own time");
     }
 
     #[test]
