@@ -119,7 +119,7 @@ impl Server {
         let http = listen::serve(http, front, limits, meters());
         let (closing, closes) = watch::channel(false);
         let of_streams = Limits { body_timeout: None, ..limits };
-        let grpc = listen::serve(grpc, grpc::router(app.clone(), config.envoy.clone(), closes), of_streams, meters());
+        let grpc = listen::serve(grpc, grpc::front(app.clone(), config.envoy.clone(), closes), of_streams, meters());
         let serve_admin = |bound| listen::serve(vec![bound], routes::admin_router(app), limits, Meters::default());
         let admin = admin.map(serve_admin);
         for address in http.addresses().iter().chain(admin.iter().flat_map(Serving::addresses)) {

@@ -1,8 +1,12 @@
 //! What a request may not be, each with its code and the field at fault; and who may ask.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, channel::Channel};
+use hyper::body::Body;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message;
 use purser::api::grpc::wire::purser::{
     BalanceRequest, DrawRequest, ExtendRequest, RefundRequest, ReleaseRequest, SettleRequest, Usage,
 };
@@ -123,16 +127,28 @@ async fn a_message_has_a_size_and_a_form() {
     gateway.debit(draw("b", "ana", 1)).await.expect("the connection goes on");
 }
 
+/// Bytes as a message of a body.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).expect("short").to_be_bytes();
+    [&[0], &length[..], message].concat()
+}
+
 /// Sends bytes as a message; the code of gRPC.
 async fn send(address: &str, path: &str, message: &[u8]) -> String {
+    send_body(address, path, Full::new(Bytes::from(framed(message)))).await
+}
+
+/// Sends a body; the code of gRPC.
+async fn send_body<B>(address: &str, path: &str, body: B) -> String
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+{
     let io = TokioIo::new(TcpStream::connect(address).await.expect("connects"));
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("speaks HTTP/2");
     tokio::spawn(connection);
-    let length = u32::try_from(message.len()).expect("short").to_be_bytes();
-    let body = Bytes::from([&[0], &length[..], message].concat());
     let request = http::Request::post(format!("http://p{path}")).header("content-type", "application/grpc");
-    let answer = sender.send_request(request.body(Full::new(body)).expect("a request")).await.expect("an answer");
+    let answer = sender.send_request(request.body(body).expect("a request")).await.expect("an answer");
     let head = answer.headers().get("grpc-status").cloned();
     let trailers = answer.into_body().collect().await.expect("a body").trailers().cloned().unwrap_or_default();
     let status = head.or_else(|| trailers.get("grpc-status").cloned()).expect("a status");
@@ -160,4 +176,31 @@ async fn bytes_that_are_no_message_are_the_callers_fault() {
     ] {
         assert!(page.contains(line), "{line} in {page}");
     }
+}
+
+#[tokio::test]
+async fn a_call_has_one_message_in_however_many_pieces() {
+    let (sidecar, _client) = open().await;
+    let address = sidecar.server.grpc_addresses()[0].to_string();
+    let whole = framed(&draw("a", "ana", 1).encode_to_vec());
+    let compressed = [&[1], &whole[1..]].concat();
+    for body in [&[][..], &whole[..3], &whole[..whole.len() - 1], &whole.repeat(2), &compressed] {
+        let code = send_body(&address, "/purser.v1.Purser/Debit", Full::new(Bytes::copy_from_slice(body))).await;
+        assert_eq!(code, (Code::InvalidArgument as i32).to_string(), "{body:?}");
+    }
+    for cut in [1, 5, 6, whole.len() - 1] {
+        let (mut sender, body) = Channel::new(2);
+        for piece in [&whole[..cut], &whole[cut..]] {
+            sender.send_data(Bytes::copy_from_slice(piece)).await.expect("there is room");
+        }
+        drop(sender);
+        assert_eq!(send_body(&address, "/purser.v1.Purser/Debit", body).await, "0", "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_compressed_is_refused_with_what_is_taken() {
+    let (_sidecar, client) = open().await;
+    let refused = client.with(&["grpc-encoding: gzip"]).debit(draw("a", "ana", 1)).await.expect_err("is refused");
+    assert_eq!(refused.code(), Code::Unimplemented);
 }

@@ -7,6 +7,7 @@ pub(super) mod answer;
 mod balances;
 mod calls;
 mod decide;
+mod direct;
 mod faults;
 mod guard;
 mod health;
@@ -14,6 +15,8 @@ pub(super) mod read;
 mod until;
 pub mod wire;
 mod write;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::response::IntoResponse;
@@ -24,6 +27,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tower::ServiceExt;
 
 use super::envoy::{Envoy, Limits};
+use super::listen::Front;
 use super::state::App;
 use crate::config;
 use calls::Calls;
@@ -35,8 +39,13 @@ use wire::purser::purser_server::PurserServer;
 /// Why there is a caller in a request's extensions.
 pub(super) const GUARDED: &str = "the guard lets in only whom it knows";
 
-/// Every call, as a router for a listener of its own. Streams end once `closing` says true.
-pub fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) -> Router {
+/// Every call, for a listener of its own. Streams end once `closing` says true.
+pub fn front(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) -> Front {
+    let direct = Arc::new(direct::Direct::new(app.clone()));
+    Front { direct: Some(direct), router: router(app, envoy, closing) }
+}
+
+fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) -> Router {
     let bytes_max = app.bodies.body_bytes_max;
     let calls = PurserServer::new(Calls::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
     let health = HealthServer::new(Health::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);

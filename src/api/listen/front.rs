@@ -1,18 +1,56 @@
 //! What a listener serves: a router, and before it what is asked most.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
+use http::{HeaderMap, Request, Response};
+use hyper::body::Frame;
 
 use super::gate::RequestBody;
 
 /// An answer that is being made without the router.
-pub type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = Response<Whole>> + Send>>;
+
+/// The body of such an answer.
+#[derive(Debug, Default)]
+pub struct Whole {
+    bytes: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl Whole {
+    /// These bytes, and what follows them on HTTP/2.
+    pub fn new(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self { bytes, trailers }
+    }
+
+    /// What is still to be sent, piece by piece.
+    pub(super) fn next(&mut self) -> Option<Frame<Bytes>> {
+        if !self.bytes.is_empty() {
+            return Some(Frame::data(mem::take(&mut self.bytes)));
+        }
+        self.trailers.take().map(Frame::trailers)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.bytes.is_empty() && self.trailers.is_none()
+    }
+
+    /// How many bytes there are, where nothing follows them.
+    pub(super) fn len(&self) -> Option<u64> {
+        self.trailers.is_none().then_some(self.bytes.len() as u64)
+    }
+}
+
+impl From<Bytes> for Whole {
+    fn from(bytes: Bytes) -> Self {
+        Self::new(bytes, None)
+    }
+}
 
 /// Answers some requests itself, exactly as the router would; a router's matching, its layers and its bodies
 /// cost as much as a decision.

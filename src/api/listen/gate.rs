@@ -13,13 +13,12 @@ use axum::response::IntoResponse;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::Sleep;
 
 use super::connection::Shared;
-use super::front;
+use super::front::{self, Whole};
 use super::pulse::{OpenRequest, Pulse};
 use crate::api::problem::{Code, Problem};
 
@@ -154,7 +153,7 @@ pub struct Answer {
 }
 
 enum AnswerBody {
-    Whole(Full<Bytes>),
+    Whole(Whole),
     Stream(Body),
 }
 
@@ -164,23 +163,21 @@ impl HttpBody for Answer {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut self.get_mut().body {
-            AnswerBody::Whole(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
-            }
+            AnswerBody::Whole(body) => Poll::Ready(body.next().map(Ok)),
             AnswerBody::Stream(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.body {
-            AnswerBody::Whole(body) => body.is_end_stream(),
+            AnswerBody::Whole(body) => body.is_over(),
             AnswerBody::Stream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
-            AnswerBody::Whole(body) => body.size_hint(),
+            AnswerBody::Whole(body) => body.len().map_or_else(SizeHint::default, SizeHint::with_exact),
             AnswerBody::Stream(body) => body.size_hint(),
         }
     }

@@ -4,10 +4,8 @@
 //! The answers are those of the routes with the same paths, made by the same functions; only the way there
 //! is shorter. What is not plainly one of them (another method, an id to decode) goes the router's way.
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body_util::Full;
 
 use super::answers::Answer;
 use super::asks::Key;
@@ -18,7 +16,7 @@ use super::guard::guard;
 use crate::api::auth::Caller;
 use crate::api::ids::InPath;
 use crate::api::json::Body;
-use crate::api::listen::{self, Answering, RequestBody};
+use crate::api::listen::{self, Answering, RequestBody, Whole};
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
@@ -69,7 +67,7 @@ impl listen::Direct for Direct {
 
 /// The handlers of the router, with their arguments in the same order: so a request with several faults is told
 /// the same one.
-async fn answer(asked: Asked, app: &App, parts: &Parts, body: RequestBody) -> Result<Response<Full<Bytes>>, Problem> {
+async fn answer(asked: Asked, app: &App, parts: &Parts, body: RequestBody) -> Result<Response<Whole>, Problem> {
     let caller = Caller::of(&parts.headers, app)?;
     let turn = Turn::alone(app, &caller);
     match asked {
