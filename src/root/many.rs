@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocks;
 use super::desk::Desk;
+use super::gather::{ByHash, in_order};
 use super::limits;
 use super::pending;
 use super::rows::{Missing, Rows};
@@ -40,12 +41,13 @@ pub(super) struct Tale {
 
 impl Tale {
     fn of(new: &[Entry]) -> Self {
-        let mut tale = Self::default();
+        let mut all: ByHash<&SubscriptionId, BTreeMap<Timestamp, Told>> = ByHash::default();
+        let mut members: ByHash<_, BTreeMap<Timestamp, Tally>> = ByHash::default();
         for entry in new {
             if entry.postings.is_empty() {
                 continue;
             }
-            let funds = tale.funds.entry(entry.drawer.subscription.clone()).or_default();
+            let funds = all.entry(&entry.drawer.subscription).or_default();
             for posting in &entry.postings {
                 funds.entry(posting.window).or_default().tally = Some(posting.account);
             }
@@ -56,12 +58,12 @@ impl Tale {
             let Some(team) = &entry.drawer.team else { continue };
             for posting in &entry.postings {
                 if let Some(tally) = posting.member {
-                    let person = (team.clone(), entry.drawer.member.clone());
-                    tale.members.entry(person).or_default().insert(posting.window, tally);
+                    members.entry((team, &entry.drawer.member)).or_default().insert(posting.window, tally);
                 }
             }
         }
-        tale
+        let own = |(team, user): (&TeamId, &UserId)| (team.clone(), user.clone());
+        Self { funds: in_order(all, SubscriptionId::clone), members: in_order(members, own) }
     }
 }
 

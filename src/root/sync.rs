@@ -3,11 +3,12 @@
 //! Every message may be lost, repeated or late: entries at or below `last` are there already, sums
 //! are cumulative, and lending twice lends the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::command::Change;
 use super::desk::Found;
 use super::funds::{Lease, Report};
+use super::gather::{ByHash, distinct, in_order};
 use super::holder::{Holder, SOLE};
 use super::many;
 use super::pending::{self, PendingChanges};
@@ -48,9 +49,9 @@ impl Request {
         // What draws on nothing names its scope alone: of a user that is found under the subscription.
         let names_book = |entry: &&Entry| !entry.postings.is_empty() || entry.drawer.team.is_none();
         let drawn = entries.iter().filter(names_book).map(|entry| &entry.drawer.subscription);
-        let mut ids: BTreeSet<_> = drawn.chain(self.wants.keys()).collect();
+        let mut ids = distinct(drawn.chain(self.wants.keys()));
         let in_teams = entries.iter().filter_map(|entry| Some((entry.drawer.team.as_ref()?, &entry.drawer.member)));
-        let mut people: BTreeSet<_> = in_teams.collect();
+        let mut people = distinct(in_teams);
         if let Some(shares) = &self.shares {
             ids.extend(shares.subscriptions());
             people.extend(shares.members.keys().map(|(team, user)| (team, user)));
@@ -227,33 +228,33 @@ fn report_all(subscription: &mut Subscription, reports: &BTreeMap<Timestamp, Par
 }
 
 fn reports(new: &[Entry], request: &Request) -> BTreeMap<SubscriptionId, BTreeMap<Timestamp, Partial>> {
-    let mut reports: BTreeMap<SubscriptionId, BTreeMap<Timestamp, Partial>> = BTreeMap::new();
+    let mut reports: ByHash<&SubscriptionId, BTreeMap<Timestamp, Partial>> = ByHash::default();
     for entry in new {
-        let accounts = reports.entry(entry.drawer.subscription.clone()).or_default();
+        let accounts = reports.entry(&entry.drawer.subscription).or_default();
         for posting in &entry.postings {
             accounts.entry(posting.window).or_default().tally = Some(posting.account);
         }
     }
     for (subscription, returns) in &request.wants {
-        let accounts = reports.entry(subscription.clone()).or_default();
+        let accounts = reports.entry(subscription).or_default();
         for &(window, returned) in returns {
             accounts.entry(window).or_default().returned = Some(returned);
         }
     }
-    reports
+    in_order(reports, SubscriptionId::clone)
 }
 
 pub(super) fn last_draws(new: &[Entry]) -> BTreeMap<(TeamId, UserId, Timestamp), Tally> {
-    let mut draws = BTreeMap::new();
+    let mut draws = ByHash::default();
     for entry in new {
         let Some(team) = &entry.drawer.team else { continue };
         for posting in &entry.postings {
             if let Some(tally) = posting.member {
-                draws.insert((team.clone(), entry.drawer.member.clone(), posting.window), tally);
+                draws.insert((team, &entry.drawer.member, posting.window), tally);
             }
         }
     }
-    draws
+    in_order(draws, |(team, user, window)| (team.clone(), user.clone(), window))
 }
 
 /// What came in between two states of a subscription: new grants, and rollovers that rose.

@@ -67,8 +67,8 @@ pub async fn prefetch(conn: &mut SqliteConnection, request: &Request) -> Result<
     let mut rows = Rows::default();
     rows.load(Key::Sidecar(SOLE), fetch::sidecar(conn).await?.map(Row::Sidecar));
     let drawn = request.batch.entries.iter().map(|entry| &entry.drawer.subscription);
-    let ids: BTreeSet<_> = drawn.chain(request.wants.keys()).cloned().collect();
-    let ids: Vec<_> = ids.into_iter().collect();
+    let ids: BTreeSet<_> = drawn.chain(request.wants.keys()).collect();
+    let ids: Vec<_> = ids.into_iter().cloned().collect();
     let found = subscriptions::by_ids(conn, &ids).await?;
     let mut found: BTreeMap<_, _> = found.into_iter().map(|row| (row.id.clone(), Box::new(row))).collect();
     for id in ids {
