@@ -1,5 +1,6 @@
 //! A debit over HTTP beside the least that an HTTP server can do: a minimal axum server that parses
-//! the same JSON and serialises a constant answer. Same run, same cores, rounds interleaved.
+//! the same JSON and serialises a constant answer; and beside a sidecar that flushes nothing meanwhile, so that what flushing
+//! takes is seen. Same run, same cores, rounds interleaved.
 //!
 //! Not a criterion bench: closed loops over 16 connections are measured as requests a second and
 //! latency, and the medians of the rounds are compared.
@@ -16,6 +17,9 @@ use load::Round;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Longer than a run.
+const NEVER: Duration = Duration::from_secs(3_600);
+
 /// Connections, each with one request in flight.
 const CONNECTIONS: usize = 16;
 
@@ -28,17 +32,20 @@ fn plan() -> (usize, Duration) {
 fn main() {
     let (rounds, length) = plan();
     let echo = echo::start();
-    let purser = purser::start();
-    let (mut of_echo, mut of_purser) = (Vec::new(), Vec::new());
+    let (purser, unflushed) = (purser::start(None), purser::start(Some(NEVER)));
+    let (mut of_echo, mut of_purser, mut of_unflushed) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds as u64 {
         of_echo.push(load::run(echo.address(), CONNECTIONS, length, round));
         of_purser.push(load::run(purser.address(), CONNECTIONS, length, 1_000 + round));
+        of_unflushed.push(load::run(unflushed.address(), CONNECTIONS, length, 2_000 + round));
     }
     println!("{CONNECTIONS} connections, {rounds} rounds of {length:?}, medians");
     println!("{:<24} {:>10} {:>10} {:>10}", "server", "req/s", "p50 µs", "p99 µs");
     let echo = show("minimal axum echo", &mut of_echo);
     let purser = show("purser debit (os)", &mut of_purser);
-    println!("purser answers {:.2} of the echo's requests a second", purser / echo);
+    let unflushed = show("the same, not flushing", &mut of_unflushed);
+    let (flushing, deciding) = (purser / echo, unflushed / echo);
+    println!("purser answers {flushing:.2} of the echo's requests a second, {deciding:.2} while it does not flush");
 }
 
 /// Prints the median round; answers its requests a second.

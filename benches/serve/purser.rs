@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use purser::clock::Clock;
 use purser::config::{Config, Listen};
@@ -23,9 +24,11 @@ impl Purser {
     }
 }
 
-pub fn start() -> Purser {
+/// Starts it, with the longest time between two flushes where it is not the default.
+pub fn start(flush_interval: Option<Duration>) -> Purser {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
+    config.store.flush_interval = flush_interval.unwrap_or(config.store.flush_interval);
     config.server.http = vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
     let (address, started) = mpsc::channel();
     thread::spawn(move || {

@@ -77,8 +77,9 @@ def echo(command):
 
 
 @contextlib.contextmanager
-def purser(program):
-    """A purser with a data folder of its own and one worker, as the servers beside it have: its addresses."""
+def purser(program, journal=""):
+    """A purser with a data folder of its own and one worker, as the servers beside it have: its addresses. `journal` is what
+    is set of the journal."""
     with tempfile.TemporaryDirectory(prefix="purser-bench-") as folder:
         folder = pathlib.Path(folder)
         config = folder / "purser.toml"
@@ -86,6 +87,7 @@ def purser(program):
         config.write_text(
             f'data = "{folder / "data"}"\n[server]\nworkers = 1\nhttp = ["127.0.0.1:0", "{socket}"]\n'
             'grpc = ["127.0.0.1:0"]\n[log]\nformat = "json"\n'
+            f"[journal]\n{journal}\n"
         )
         log = folder / "log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PURSER_")}

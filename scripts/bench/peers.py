@@ -20,28 +20,44 @@ import servers
 from common import ROOT, bench, build, build_purser, described, echo, machine, purser
 
 # Purser's own row of each kind comes first: the others are compared with it.
-KINDS = {"http": "HTTP, {connections} connections", "grpc": "gRPC, 4 connections x 16 in flight"}
+KINDS = {
+    "http": "HTTP, {connections} connections",
+    "rate": "HTTP, 2 000 requests a second over {connections} connections",
+    "disk": "synced before each answer, 64 connections",
+    "many": "many decisions at once, in decisions/s",
+    "grpc": "gRPC, 4 connections x 16 in flight",
+}
+# Connections, whatever else is asked for.
+CONNECTIONS = {"disk": 64, "grpc": 4}
 
 
 class Peer:
     """A row of the table: how to ask it once."""
 
-    def __init__(self, kind, name, ask):
+    def __init__(self, kind, name, ask, connections=None):
         self.kind, self.name, self.ask, self.rounds = kind, name, ask, []
+        self.connections = connections or CONNECTIONS.get(kind)
 
     def median(self, key):
         return statistics.median(round[key] for round in self.rounds)
 
     def row(self, own):
         speeds = [round["per_second"] for round in self.rounds]
-        ratio = "" if self is own else f"{statistics.median(ratios(own, self)):.2f}"
         cells = [self.name, f"{self.median('per_second'):.0f}", f"{min(speeds):.0f} to {max(speeds):.0f}"]
-        return [*cells, f"{self.median('p50_micros'):.0f}", f"{self.median('p99_micros'):.0f}", ratio]
+        latencies = [f"{self.median('p50_micros'):.0f}", f"{self.median('p99_micros'):.0f}"]
+        return [*cells, *latencies, "" if self is own else self.compared(own)]
+
+    def compared(self, own):
+        if self.kind == "many":
+            return ""
+        if self.kind == "rate":
+            return f"p50 {ratio(own, self, 'p50_micros'):.2f}, p99 {ratio(own, self, 'p99_micros'):.2f}"
+        return f"{ratio(own, self, 'per_second'):.2f}"
 
 
-def ratios(own, other):
-    """Purser's requests a second over the other's, round by round."""
-    return [mine["per_second"] / its["per_second"] for mine, its in zip(own.rounds, other.rounds)]
+def ratio(own, other, key):
+    """The median of Purser's figures over the other's, round by round."""
+    return statistics.median(mine[key] / its[key] for mine, its in zip(own.rounds, other.rounds))
 
 
 def by_bench(program, *where):
@@ -49,7 +65,7 @@ def by_bench(program, *where):
         report = bench(program, *where, "--connections", connections, "--seconds", seconds, "--warm-up", 1)
         latency = report["latency_micros"]
         return {
-            "per_second": report["requests_per_second"],
+            "per_second": report["decisions_per_second"],
             "p50_micros": latency["p50"],
             "p99_micros": latency["p99"],
         }
@@ -89,6 +105,7 @@ def start(arguments, stack):
     """Starts everything that is there."""
     program, floors = build_purser(arguments.profile)
     own = stack.enter_context(purser(program))
+    synced = stack.enter_context(purser(program, journal='durability = "disk"'))
     axum, hyper, tonic = (stack.enter_context(echo([floors, name])) for name in ("axum", "hyper", "tonic"))
     unary = ["--via", "grpc", "--in-flight", 16, "--grpc"]
     yield Peer("http", "purser, debit", by_bench(program, "--url", own["http"]))
@@ -105,6 +122,9 @@ def start(arguments, stack):
     if shutil.which("redis-server") and shutil.which("redis-benchmark"):
         server = stack.enter_context(servers.redis())
         yield Peer("http", "Redis, Lua script", lambda n, seconds: servers.ask_redis(server, n, seconds))
+        careful = stack.enter_context(servers.redis("always"))
+        yield Peer("disk", "purser, debit at `disk`", by_bench(program, "--url", synced["http"]))
+        yield Peer("disk", "Redis, Lua script, `always`", lambda n, seconds: servers.ask_redis(careful, n, seconds))
     else:
         skip("Redis", "install the Debian packages redis-server and redis-tools")
     if (servers.programs() / "pgbench").exists():
@@ -112,6 +132,13 @@ def start(arguments, stack):
         yield Peer("http", "PostgreSQL, row locks", lambda n, seconds: servers.ask_postgres(database, n, seconds))
     else:
         skip("PostgreSQL", "install the Debian package postgresql")
+    slowly = ["--rate", 2000]
+    yield Peer("rate", "purser, debit", by_bench(program, "--url", own["http"], *slowly))
+    yield Peer("rate", "minimal axum echo", by_bench(program, "--url", axum, *slowly))
+    batch = by_bench(program, "--url", own["http"], "--via", "batch", "--rows", 100)
+    yield Peer("many", "purser, HTTP batches of 100, 4 connections", batch, 4)
+    stream = by_bench(program, "--url", own["http"], "--via", "stream", "--in-flight", 256, "--grpc", own["grpc"])
+    yield Peer("many", "purser, one gRPC stream, 256 in flight", stream, 1)
     yield Peer("grpc", "purser, debit", by_bench(program, "--url", own["http"], *unary, own["grpc"]))
     # Teams are made in purser; the echo knows of none.
     yield Peer("grpc", "tonic echo", by_bench(program, "--url", own["http"], *unary, tonic))
@@ -142,8 +169,7 @@ def main():
         peers = list(start(arguments, stack))
         for number in range(arguments.rounds):
             for peer in peers:
-                connections = 4 if peer.kind == "grpc" else arguments.connections
-                peer.rounds.append(peer.ask(connections, arguments.seconds))
+                peer.rounds.append(peer.ask(peer.connections or arguments.connections, arguments.seconds))
             print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
     print(f"{arguments.rounds} rounds of {arguments.seconds} s, interleaved, medians. {described(facts)}.\n")
     print("\n".join(table(peers, arguments.connections)))

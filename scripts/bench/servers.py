@@ -54,12 +54,12 @@ def free_port():
 
 
 @contextlib.contextmanager
-def redis():
-    """A Redis that writes its log as Purser does at `os`: before long on disk, not before each answer."""
+def redis(synced="everysec"):
+    """A Redis that writes its log as Purser does at `os`: before long on disk, not before each answer. With `always` as at `disk`."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="purser-bench-") as folder:
         options = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"]
-        command = ["redis-server", *map(str, options), "--appendfsync", "everysec"]
+        command = ["redis-server", *map(str, options), "--appendfsync", synced]
         with running(command, stdout=subprocess.DEVNULL):
             ask = ["redis-cli", "-p", str(port)]
             wait_for([*ask, "PING"], "PONG")
