@@ -3,7 +3,10 @@
 //!
 //! Of each operation it prints the mean as criterion finds it, where a sample is the time of 1 000 operations, so
 //! microseconds are nanoseconds of one; then the median and the 99th percentile of operations timed one by one.
-//! Before that it prints what an idle member occupies. `PURSER_BENCH_SMOKE=1` runs small sizes.
+//! Before that it prints what an idle member occupies. `PURSER_BENCH_SMOKE=1` runs small sizes. To see how memory grows to
+//! 10 000 000 members, without measuring anything else:
+//!
+//!     PURSER_BENCH_TEAMS=100000 cargo bench --bench decide -- nothing_of_this_name
 
 mod support;
 

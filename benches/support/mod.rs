@@ -42,13 +42,14 @@ pub struct Sizes {
 }
 
 /// The sizes of the figures in docs/performance.md, or with `PURSER_BENCH_SMOKE=1` so few that a test
-/// run can afford them.
+/// run can afford them; `PURSER_BENCH_TEAMS` says of how many teams, where other than 10 000.
 pub fn sizes() -> Sizes {
     match std::env::var_os("PURSER_BENCH_SMOKE") {
         Some(_) => Sizes { teams: 10, members: 10, remembered: 1_000, samples: 10, seconds: 0 },
         None => {
             let remembered = REMEMBERED_MAX as usize;
-            Sizes { teams: 10_000, members: 100, remembered, samples: 50, seconds: 3 }
+            let teams = std::env::var("PURSER_BENCH_TEAMS").map_or(10_000, |teams| teams.parse().expect("a number"));
+            Sizes { teams, members: 100, remembered, samples: 50, seconds: 3 }
         }
     }
 }

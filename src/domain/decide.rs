@@ -8,7 +8,7 @@ use super::access::{Access, Payer, Role};
 use super::book::{Book, Funds};
 use super::credits::Credits;
 use super::denial::{Denial, NextStep, Numbers, Reason};
-use super::draws::Draws;
+use super::draws::DrawsView;
 use super::features::Features;
 use super::ids::{Model, TeamId, UserId};
 use super::share::Reach;
@@ -107,7 +107,7 @@ pub fn decide<'a>(
     asker: &Asker<'_>,
     rights: &Rights,
     book: Option<&Book>,
-    draws: impl FnOnce(Timestamp) -> Option<&'a Draws>,
+    draws: impl FnOnce(Timestamp) -> Option<DrawsView<'a>>,
     ask: &Ask,
     now: Timestamp,
 ) -> Result<Granted, Refused> {
@@ -121,7 +121,7 @@ pub fn decide_within<'a>(
     asker: &Asker<'_>,
     rights: &Rights,
     book: Option<&Book>,
-    draws: impl FnOnce(Timestamp) -> Option<&'a Draws>,
+    draws: impl FnOnce(Timestamp) -> Option<DrawsView<'a>>,
     ask: &Ask,
     now: Timestamp,
 ) -> Result<Granted, Refused> {
@@ -141,8 +141,7 @@ pub fn decide_within<'a>(
     }
     let mut left = free;
     if let Some(limit) = asker.limit() {
-        let none = Draws::default();
-        let draws = draws(funds.window.start).unwrap_or(&none);
+        let draws = draws(funds.window.start).unwrap_or_default();
         let room = limit.saturating_sub(draws.taken(now));
         if room < ask.needed() {
             return denied.limited(limit, draws, funds, now);
@@ -233,7 +232,7 @@ impl Draft<'_> {
         Err(Refused::Denied(Box::new(denial)))
     }
 
-    fn limited<T>(&self, limit: Credits, draws: &Draws, funds: &Funds, now: Timestamp) -> Result<T, Refused> {
+    fn limited<T>(&self, limit: Credits, draws: DrawsView<'_>, funds: &Funds, now: Timestamp) -> Result<T, Refused> {
         let numbers = Numbers { limit, used: draws.used(), held: draws.held(now) };
         let step = if self.asker.manages() { NextStep::RaiseLimit } else { NextStep::SwitchToPersonal };
         let denial = self.full(Reason::MemberLimit, step, numbers, draws.next_lapse(now), now);
@@ -250,7 +249,7 @@ impl Draft<'_> {
         };
         let Some(funds) = funds else { return self.by(reason, step) };
         let numbers = Numbers { limit: funds.lent(), used: funds.draws.used(), held: funds.draws.held(now) };
-        let denial = self.full(reason, step, numbers, funds.draws.next_lapse(now), now);
+        let denial = self.full(reason, step, numbers, funds.draws.view().next_lapse(now), now);
         Err(Refused::Denied(Box::new(Denial { resets_at: Some(funds.window.end), ..denial })))
     }
 

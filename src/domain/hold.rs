@@ -8,9 +8,10 @@ use super::access::Payer;
 use super::book::{Book, Funds};
 use super::credits::Credits;
 use super::decide::Granted;
-use super::draws::{Draws, MemberDraws, Set};
+use super::draws::{DrawsView, Set};
 use super::entry::{Drawer, Entry, Fact, Posting};
 use super::ids::{Model, OperationId};
+use super::member_draws::MemberDraws;
 use super::time::Timestamp;
 
 /// An amount would rise above [`Credits::MAX`], the cap of every sum.
@@ -41,7 +42,7 @@ impl Scopes<'_> {
         let account = self.book.of(posting.window).map(|funds| funds.draws.tally()).unwrap_or_default();
         posting.account = account.after(posting).ok_or(OutOfRange)?;
         if let (Payer::Pool, Some(member)) = (payer, &self.member) {
-            let tally = member.of(posting.window).map(Draws::tally).unwrap_or_default();
+            let tally = member.of(posting.window).map(DrawsView::tally).unwrap_or_default();
             posting.member = Some(tally.after(posting).ok_or(OutOfRange)?);
         }
         Ok(())
@@ -64,7 +65,7 @@ impl Scopes<'_> {
                 None => assert!(posting.moves_nothing(), "a posting moves funds that the book has"),
             }
             if let (Some(tally), Some(member)) = (posting.member, &mut self.member) {
-                member.of_mut(posting.window).post(posting, tally);
+                member.post(posting, tally);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! drew here is kept apart, in its draws.
 
 use super::credits::Credits;
-use super::draws::Draws;
+use super::draws::DrawsView;
 use super::time::{Timestamp, Window};
 
 /// What this sidecar may let one member draw in one window. All sums are cumulative.
@@ -33,12 +33,12 @@ impl Share {
     }
 
     /// What the member may still draw here at `now`.
-    pub fn free(&self, draws: &Draws, now: Timestamp) -> Credits {
+    pub fn free(&self, draws: DrawsView<'_>, now: Timestamp) -> Credits {
         if now >= self.until { Credits::ZERO } else { self.lent().saturating_sub(draws.taken(now)) }
     }
 
     /// What may be returned: what is set aside by holds stays until their ends have been entered.
-    pub fn spare(&self, draws: &Draws) -> Credits {
+    pub fn spare(&self, draws: DrawsView<'_>) -> Credits {
         self.lent().saturating_sub(draws.used().plus(draws.tally().held))
     }
 }

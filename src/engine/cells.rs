@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fetch;
 use super::known::By;
 use super::lock::Mutex;
-use super::members::Members;
+use super::members::{Members, Paces};
 use super::numbered::Numbered;
 use super::operations::Operations;
 use super::pace::Pace;
@@ -28,6 +28,8 @@ pub struct TeamCell {
     pub sources: Numbered<Source>,
     /// As control last left it.
     pub team: Team,
+    /// How its members' limits are asked of.
+    pub paces: Paces,
 }
 
 /// The subscription that is assigned to a team.
@@ -61,7 +63,7 @@ impl TeamCell {
     /// A team without members.
     pub fn new(team: Team) -> Self {
         let (members, sources, operations) = (Members::default(), Numbered::default(), Operations::default());
-        Self { team, pool: None, features: Features::default(), members, sources, operations }
+        Self { team, pool: None, features: Features::default(), members, sources, operations, paces: Paces::default() }
     }
 
     /// Asks for what a draw of a member touches apart from the team itself.

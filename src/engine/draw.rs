@@ -6,19 +6,16 @@ use super::cells::{BookCell, Pool, Source, TeamCell, drawer_in, drawer_of};
 use super::drawn::{Allowed, Draw, DrawFault, Drawn, remaining, replay};
 use super::enter::{Case, enter};
 use super::known::{By, Key, Known};
-use super::lack::{Lack, needs_lease};
+use super::lack::{Lack, Person, needs_lease};
 use super::log::Log;
-use super::members::MemberCell;
 use super::meter::Meter;
 use super::numbered::Numbered;
 use super::operations::Operations;
-use super::pace::Pace;
 #[cfg(feature = "shuttle")]
 use crate::domain::Granted;
 use crate::domain::decide;
 use crate::domain::{
-    Asker, Book, Credits, DrawerView, Features, MemberDraws, Membership, Payer, Refused, Rights, Scopes, TeamId,
-    Timestamp, UserId,
+    Asker, Book, Credits, DrawerView, Features, MemberDraws, Payer, Refused, Rights, Scopes, TeamId, Timestamp, UserId,
 };
 use crate::root::Sharing;
 
@@ -84,7 +81,7 @@ impl<L: Log> Meter<L> {
         let draw = question.draw;
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
         let mut cell = cell.lock();
-        let TeamCell { team, pool, features, members, sources, operations } = &mut *cell;
+        let TeamCell { team, pool, features, members, sources, operations, paces } = &mut *cell;
         pool.iter().for_each(Pool::fetch);
         let Some(number) = members.find(&draw.member) else { return Ok(stranger(draw)) };
         let member = members.cell(number).membership();
@@ -101,7 +98,7 @@ impl<L: Log> Meter<L> {
         if member.removed {
             return Ok(stranger(draw));
         }
-        let MemberCell { draws, pace, .. } = members.cell_mut(number);
+        let draws = &mut members.cell_mut(number).draws;
         let asker = Asker { user: &draw.member, place: Some((team, member)) };
         let owned = match asker.payer() {
             Payer::Pool if !team.whitelist.is_on() => None,
@@ -122,7 +119,7 @@ impl<L: Log> Meter<L> {
         let mut book = book.map(|cell| cell.lock());
         let now = book.as_ref().map_or(now, |cell| now.max(cell.book.latest));
         let in_pool = asker.payer() == Payer::Pool;
-        let person = in_pool.then_some((id, member, &*draws, pace));
+        let person = in_pool.then_some(Person { team: id, member, draws, number, paces });
         let is_asked = self.asked(book.as_deref_mut(), person, question, now);
         let case = Case { draw, content: question.content, asker, rights, is_asked, now };
         let drawn = Drawing { book: book.as_mut().map(|cell| &mut cell.book), member: Some(draws), by, operations };
@@ -157,7 +154,7 @@ impl<L: Log> Meter<L> {
     fn asked(
         &self,
         book: Option<&mut BookCell>,
-        person: Option<(&TeamId, Membership, &MemberDraws, &mut Option<Box<Pace>>)>,
+        person: Option<Person<'_>>,
         question: Question<'_>,
         now: Timestamp,
     ) -> Option<bool> {
@@ -166,11 +163,11 @@ impl<L: Log> Meter<L> {
         }
         let Question { draw, mode, .. } = question;
         let BookCell { book, pace: of_book, .. } = book?;
-        let member = person.as_ref().map(|(_, member, draws, _)| (*member, *draws));
-        let lack = Lack::of(book, member, draw.ask.needed(), now);
+        let lack = Lack::of(book, person.as_ref(), draw.ask.needed(), now);
         let of_book = self.pace_book(of_book, &book.subscription, now);
-        let limited = person.filter(|(_, member, ..)| needs_lease(member));
-        let of_member = limited.map(|(team, _, _, pace)| self.pace_member(pace, (team, &draw.member), now));
+        let limited = person.filter(|person| needs_lease(&person.member));
+        let of_member = limited
+            .map(|Person { team, number, paces, .. }| self.pace_member(paces.of(number), (team, &draw.member), now));
         let is_book_short = of_book.is_short(now);
         let is_member_short = of_member.as_ref().is_some_and(|pace| pace.is_short(now));
         if mode == Mode::Enter {

@@ -93,11 +93,13 @@ impl<L: Log> Meter<L> {
         }
         cell.members.follow_all(&rows.members);
         if self.options.sharing == Sharing::Many {
+            let TeamCell { members, paces, .. } = &mut *cell;
             for row in &rows.members {
-                let Some(member) = cell.members.get_mut(&row.user) else { continue };
+                let Some(number) = members.find(&row.user) else { continue };
+                let member = members.cell(number);
                 let (is_held, needs_lease) = (!member.draws.shares().is_empty(), needs_lease(&member.membership()));
                 if is_held || needs_lease {
-                    self.name(&mut member.pace, || Leased::Limit(id.clone(), row.user.clone()), is_held);
+                    self.name(paces.of(number), || Leased::Limit(id.clone(), row.user.clone()), is_held);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The members of a team in memory: millions are kept, so each is small, and what a draw touches of one is one line of
+//! The members of a team in memory: millions are kept, so each is small, and what a draw touches of one is half a line of
 //! the processor's cache. Names lie apart from it: a draw brings its own.
 
 use super::fetch::fetch;
@@ -8,20 +8,18 @@ use crate::domain::{Access, Credits, Member, MemberDraws, Membership, Role, User
 
 /// A member as decisions see it, and what it drew on the pool.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(32))]
 pub struct MemberCell {
     packed: Packed,
     /// By window.
     pub draws: MemberDraws,
-    /// How its limit is asked of, where many sidecars share it.
-    pub pace: Option<Box<Pace>>,
 }
 
-const _: () = assert!(size_of::<MemberCell>() == 64, "a member is one line of the cache");
+const _: () = assert!(size_of::<MemberCell>() == 32, "a member is half a line of the cache, and lies across no two");
 
 impl MemberCell {
     fn new(member: &Member) -> Self {
-        Self { packed: Packed::new(member.membership()), draws: MemberDraws::default(), pace: None }
+        Self { packed: Packed::new(member.membership()), draws: MemberDraws::default() }
     }
 
     /// As control last left it.
@@ -39,6 +37,21 @@ pub struct Members {
     users: Numbered<UserId>,
     /// The team's epoch when each was last changed.
     epochs: Vec<u64>,
+}
+
+/// How the limits of a team's members are asked of, where many sidecars share them; empty where one has all.
+#[derive(Debug, Default)]
+pub struct Paces(Vec<Option<Box<Pace>>>);
+
+impl Paces {
+    /// How the limit of a member's number is asked of, if it is.
+    pub fn of(&mut self, number: u32) -> &mut Option<Box<Pace>> {
+        let at = number as usize;
+        if at >= self.0.len() {
+            self.0.resize_with(at + 1, || None);
+        }
+        &mut self.0[at]
+    }
 }
 
 impl Members {

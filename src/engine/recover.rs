@@ -13,8 +13,8 @@ use super::meter::Meter;
 use super::operations::Operations;
 use super::terms::Terms;
 use crate::domain::{
-    Credits, Drawer, Draws, Entry, Fact, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId, Timestamp,
-    UserId,
+    Credits, Drawer, Draws, DrawsView, Entry, Fact, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId,
+    Timestamp, UserId,
 };
 use crate::lease::{Proof, holding};
 use crate::root::{Lease, Sharing};
@@ -126,7 +126,7 @@ impl<L: Log> Meter<L> {
             let funds = scopes.book.of_mut(window).ok_or(disagree("a hold's funds are gone"))?;
             funds.draws.apply(&posting);
             if let (Payer::Pool, Some(member)) = (open.drawer.payer, &mut scopes.member) {
-                member.of_mut(window).apply(&posting);
+                member.apply(&posting);
             }
             Ok(())
         });
@@ -263,20 +263,19 @@ fn fits(scopes: &Scopes<'_>, entry: &Entry) -> Result<(), &'static str> {
         match scopes.book.of(posting.window) {
             None if posting.moves_nothing() => {}
             None => return Err("its window's funds are unknown"),
-            Some(funds) if follows(&funds.draws, posting, posting.account) => {}
+            Some(funds) if follows(funds.draws.view(), posting, posting.account) => {}
             Some(_) => return Err("the payer's sums differ"),
         }
-        if let (Some(member), Some(draws)) = (posting.member, &scopes.member) {
-            let none = Draws::default();
-            if !follows(draws.of(posting.window).unwrap_or(&none), posting, member) {
-                return Err("the member's sums differ");
-            }
+        if let (Some(member), Some(draws)) = (posting.member, &scopes.member)
+            && !follows(draws.of(posting.window).unwrap_or_default(), posting, member)
+        {
+            return Err("the member's sums differ");
         }
     }
     Ok(())
 }
 
-fn follows(before: &Draws, posting: &Posting, after: Tally) -> bool {
+fn follows(before: DrawsView<'_>, posting: &Posting, after: Tally) -> bool {
     let tally = before.tally();
     let is_held = posting.unheld.is_none_or(|set| before.has_set(&set) && tally.held >= set.credits);
     let spent = tally.spent.checked_add(posting.spent);

@@ -8,7 +8,7 @@ use super::log::Log;
 use super::members::MemberCell;
 use super::meter::Meter;
 use super::pace::{Pace, Round, Waiting, Waits};
-use crate::domain::{Credits, Funds, SubscriptionId, TeamId, Timestamp, UserId};
+use crate::domain::{Credits, Funds, MemberDraws, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::lease::holding;
 use crate::root::sync::Reply;
 use crate::root::{Flags, Lease, Leased, MemberLease, MemberShare, Position, Want};
@@ -41,12 +41,13 @@ impl<L: Log> Meter<L> {
                 }
                 Leased::Limit(team, user) => {
                     let Some(cell) = self.team_cell(&team) else { continue };
-                    let TeamCell { pool, members, .. } = &mut *cell.lock();
-                    let Some(member) = members.get_mut(&user) else { continue };
-                    member.pace.as_mut().into_iter().for_each(|pace| pace.turn(is_crowded, round.now));
+                    let TeamCell { pool, members, paces, .. } = &mut *cell.lock();
+                    let Some(number) = members.find(&user) else { continue };
+                    let (member, pace) = (members.cell_mut(number), paces.of(number));
+                    pace.as_mut().into_iter().for_each(|pace| pace.turn(is_crowded, round.now));
                     let waiting = waits.members.get(&(team.clone(), user.clone())).copied().unwrap_or_default();
                     let pool = pool.as_ref().map(|pool| pool.book.lock());
-                    self.tell_member((team, user), member, pool.as_deref(), waiting, round, &mut telling);
+                    self.tell_member((team, user), (member, pace), pool.as_deref(), waiting, round, &mut telling);
                 }
             }
         }
@@ -118,14 +119,14 @@ impl<L: Log> Meter<L> {
     fn tell_member(
         &self,
         person: (TeamId, UserId),
-        cell: &mut MemberCell,
+        (cell, pace): (&mut MemberCell, &mut Option<Box<Pace>>),
         pool: Option<&BookCell>,
         waiting: Waiting,
         round: Round,
         telling: &mut Telling,
     ) {
         let member = cell.membership();
-        let MemberCell { draws, pace, .. } = cell;
+        let draws = &mut cell.draws;
         holding::return_ended_of_member(draws, round.now);
         let window = pool.and_then(|pool| Some(pool.book.funds.last()?.window));
         let usual = pool.and_then(|pool| pool.pace.as_deref()).map_or(Credits::ZERO, Pace::usual);
@@ -162,9 +163,11 @@ impl<L: Log> Meter<L> {
         }
         for (person, lease) in &shared.members {
             if let Some(cell) = self.team_cell(&person.0)
-                && let Some(member) = cell.lock().members.get_mut(&person.1)
+                && let TeamCell { members, paces, .. } = &mut *cell.lock()
+                && let Some(number) = members.find(&person.1)
             {
-                is_called |= self.take_member(person, member, lease, now);
+                let of_member = (&mut members.cell_mut(number).draws, paces.of(number));
+                is_called |= self.take_member(person, of_member, lease, now);
             }
         }
         is_called
@@ -182,11 +185,10 @@ impl<L: Log> Meter<L> {
     fn take_member(
         &self,
         person: &(TeamId, UserId),
-        cell: &mut MemberCell,
+        (draws, pace): (&mut MemberDraws, &mut Option<Box<Pace>>),
         lease: &MemberLease,
         now: Timestamp,
     ) -> bool {
-        let MemberCell { draws, pace, .. } = cell;
         holding::take_member(draws, &lease.leases);
         let shares = draws.shares();
         let is_free = shares.iter().any(|share| !spare(draws, share.window).is_zero());

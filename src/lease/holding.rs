@@ -2,7 +2,7 @@
 //! taken over.
 
 use super::crash::Proof;
-use crate::domain::{Book, Credits, Draws, Funds, MemberDraws, Share, Timestamp};
+use crate::domain::{Book, Credits, DrawsView, Funds, MemberDraws, Share, Timestamp};
 use crate::root::{Lease, Position};
 
 /// Everything that a book holds, to tell the root.
@@ -18,7 +18,7 @@ pub fn positions(book: &Book) -> Vec<Position> {
 pub fn member_positions(draws: &MemberDraws) -> Vec<Position> {
     let position = |share: &Share| {
         let Share { window, granted, returned, lost, .. } = *share;
-        let tally = draws.of(window.start).map(Draws::tally).unwrap_or_default();
+        let tally = draws.of(window.start).map(DrawsView::tally).unwrap_or_default();
         Position { window, granted, returned, lost, tally }
     };
     draws.shares().iter().map(position).collect()
@@ -95,8 +95,8 @@ pub fn close_member(
 ) -> Vec<(Timestamp, Credits)> {
     let mut pending = Vec::new();
     for mut share in draws.shares().to_vec() {
-        let (start, none) = (share.window.start, Draws::default());
-        let (of_window, proof) = (draws.of(start).unwrap_or(&none), proof(start));
+        let start = share.window.start;
+        let (of_window, proof) = (draws.of(start).unwrap_or_default(), proof(start));
         let tally = of_window.tally();
         if let (Proof::Ceiling(_), true) = (proof, may_have_forgotten) {
             let doubt = proof.doubt(&tally, Credits::MAX).lost.plus(tally.used()).plus(tally.held);
@@ -122,9 +122,8 @@ pub fn doubt(book: &mut Book, start: Timestamp, credits: Credits) {
 
 /// As [`doubt`], of a member's limit.
 pub fn doubt_member(draws: &mut MemberDraws, start: Timestamp, credits: Credits) {
-    let none = Draws::default();
     if let Some(&share) = draws.share(start) {
-        let free = share.spare(draws.of(start).unwrap_or(&none));
+        let free = share.spare(draws.of(start).unwrap_or_default());
         draws.lend(Share { lost: share.lost.plus(credits.min(free)), ..share });
     }
 }
@@ -145,7 +144,7 @@ pub fn remember_lost(book: &mut Book, start: Timestamp, may_have_forgotten: bool
 /// As [`remember_lost`], of a member's limit.
 pub fn remember_lost_of_member(draws: &mut MemberDraws, start: Timestamp, may_have_forgotten: bool, lost: Credits) {
     if let Some(&share) = draws.share(start) {
-        let left = share.spare(draws.of(start).unwrap_or(&Draws::default()));
+        let left = share.spare(draws.of(start).unwrap_or_default());
         let left = if may_have_forgotten { lost } else { left.plus(share.lost) };
         let lost = lost.min(left);
         let granted = share.granted.max(share.returned.plus(lost));

@@ -87,7 +87,6 @@ impl Process {
     }
 
     fn plan_member(&mut self, at: usize, now: Timestamp) -> MemberShare {
-        let none = Default::default();
         let waiting =
             self.waiting.filter(|waiting| waiting.user == at).map_or(Credits::ZERO, |waiting| waiting.credits);
         let window = self.book.funds.last().map(|funds| funds.window).filter(|window| window.contains(now));
@@ -96,7 +95,7 @@ impl Process {
             let draws = &mut self.members[at];
             let free = draws
                 .share(window.start)
-                .map_or(Credits::ZERO, |share| share.free(draws.of(window.start).unwrap_or(&none), now));
+                .map_or(Credits::ZERO, |share| share.free(draws.of(window.start).unwrap_or_default(), now));
             let (give_back, want) = self.needs[at].plan(free, waiting, self.pool.demand.top(), now);
             draws.give_up(window.start, give_back);
             asked = want.map(|want| (window, want));
