@@ -22,6 +22,8 @@ pub struct Taker(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
+    /// Something came at some time: on HTTP/1.1 nothing ever does, and each look here is on the path of a debit.
+    is_used: AtomicBool,
     new: Mutex<Vec<Call>>,
     rung: Mutex<Rung>,
 }
@@ -36,6 +38,7 @@ struct Rung {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Taker {
     fn execute(&self, call: F) {
+        self.0.is_used.store(true, Ordering::Relaxed);
         self.0.new.lock().push(Box::pin(call));
     }
 }
@@ -95,6 +98,9 @@ impl Calls {
 
     /// Goes on with all that can; never ready.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<Infallible> {
+        if !self.shared.is_used.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         let mut due = mem::take(&mut self.due);
         {
             let mut rung = self.shared.rung.lock();

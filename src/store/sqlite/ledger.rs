@@ -3,7 +3,7 @@
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
-use super::values::{Bulk, Reader, Values};
+use super::values::{Bulk, ROWS_MAX, Reader, Values};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, OperationId, Payer, RateVersion, Set, SubscriptionId, TeamId, Timestamp, UserId};
 use crate::store::StoreError;
@@ -23,29 +23,26 @@ pub const COLUMNS: &str = concat!("position, ", columns!());
 /// Columns but the position.
 const WIDTH: usize = 28;
 
-/// Entries that are made ready at a time: as many as one statement takes, and no more memory than is used again each time.
-const READY: usize = 512;
-
-/// Appends entries in order, as they are made.
-pub async fn append_each(
+/// Appends entries in order. They are made ready as many at a time as one statement takes, in the same memory.
+pub async fn append(
     conn: &mut SqliteConnection,
     mut entries: impl Iterator<Item = Result<LedgerEntry, StoreError>> + Send,
 ) -> Result<(), Failure> {
-    let mut ready = Vec::with_capacity(READY);
+    let mut ready = Vec::with_capacity(entries.size_hint().0.min(ROWS_MAX));
     loop {
-        for entry in entries.by_ref().take(READY) {
+        for entry in entries.by_ref().take(ROWS_MAX) {
             ready.push(entry?);
         }
         if ready.is_empty() {
             return Ok(());
         }
-        append(conn, &ready).await?;
+        append_ready(conn, &ready).await?;
         ready.clear();
     }
 }
 
-/// Appends entries in order. Only columns are named of which an entry has a value: to bind a null takes as long as to bind a number.
-pub async fn append(conn: &mut SqliteConnection, entries: &[LedgerEntry]) -> Result<(), Failure> {
+/// Only columns are named of which an entry has a value: to bind a null takes as long as to bind a number.
+async fn append_ready(conn: &mut SqliteConnection, entries: &[LedgerEntry]) -> Result<(), Failure> {
     let mut used = Used::default();
     for entry in entries {
         used.next = 0;

@@ -22,8 +22,7 @@ pub async fn save(
     loaded: &Rows,
 ) -> Result<(), Failure> {
     save_rows(conn, &commit.rows, loaded).await?;
-    ledger::append_each(conn, reported).await?;
-    ledger::append(conn, &commit.entries).await?;
+    ledger::append(conn, reported.chain(commit.entries.iter().cloned().map(Ok))).await?;
     save_draws(conn, &commit.draws).await?;
     save_holds(conn, &commit.holds).await
 }

@@ -129,6 +129,9 @@ pub struct Bulk<'a> {
 /// How many rows one statement takes: few sizes, so that every statement is prepared only once.
 const CHUNKS: [usize; 4] = [512, 64, 8, 1];
 
+/// The most rows of one statement.
+pub const ROWS_MAX: usize = CHUNKS[0];
+
 /// The most parameters of one statement in SQLite.
 const PARAMETERS_MAX: usize = 32_766;
 
@@ -151,7 +154,7 @@ impl<'b> Bulk<'b> {
         mut rows: &'a [T],
         bind: impl Fn(&mut Values, &T) + 'a,
     ) -> impl Iterator<Item = (String, SqliteArguments)> + 'a {
-        assert!(self.columns * CHUNKS[0] <= PARAMETERS_MAX);
+        assert!(self.columns * ROWS_MAX <= PARAMETERS_MAX);
         std::iter::from_fn(move || {
             let size = CHUNKS.into_iter().find(|&size| size <= rows.len())?;
             let (chunk, rest) = rows.split_at(size);
