@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::domain::Timestamp;
 
 /// A step back that is shorter is held but not counted: threads that read the machine's clock at
@@ -22,6 +24,12 @@ pub const STEP_COUNTED_MILLIS: i64 = 100;
 /// Where the time comes from; clones show the same time.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<Inner>);
+
+/// The machine's seconds since 1970, for what is only shown to a reader: no rule depends on them, and a manual clock does
+/// not move them.
+pub fn wall_seconds() -> u64 {
+    clock_gettime(ClockId::RealtimeCoarse).tv_sec.try_into().unwrap_or(0)
+}
 
 #[derive(Debug)]
 struct Inner {

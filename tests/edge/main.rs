@@ -3,4 +3,5 @@
 mod bodies;
 mod drain;
 mod limits;
+mod plain;
 mod support;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, Method, Request, Response};
 use axum::routing::{get, post};
+use http_body_util::{BodyExt, Collected};
 use purser::api::ids::{InPath, operation_id};
 use purser::api::json::{Body, BodyLimits, Json};
-use purser::api::listen::{Bound, Limits, Meters, Serving, serve};
-use purser::api::problem::{Problem, with_fallbacks};
+use purser::api::listen::{Answering, Bound, Direct, Front, Limits, Meters, RequestBody, Serving, serve};
+use purser::api::problem::{Code, Problem, with_fallbacks};
 use purser::api::wire::{Amount, Whole, Wire};
 use purser::config::Listen;
 use purser::domain::{OperationId, TeamId, UserId};
@@ -101,9 +102,13 @@ impl FromRef<Shared> for BodyLimits {
     }
 }
 
-async fn wait(State(Shared { gate, .. }): State<Shared>) -> &'static str {
+async fn wait(gate: &Gate) {
     gate.arrived.add_permits(1);
     gate.passes.acquire().await.expect("is never closed").forget();
+}
+
+async fn waited(State(Shared { gate, .. }): State<Shared>) -> &'static str {
+    wait(&gate).await;
     "waited"
 }
 
@@ -113,9 +118,36 @@ fn router(gate: Arc<Gate>) -> Router {
         .route("/v1/batch", post(batch))
         .route("/v1/holds/{id}/release", post(release))
         .route("/v1/teams/{team}/members/{member}/balance", get(balance))
-        .route("/wait", get(wait))
+        .route("/wait", get(waited))
         .route("/large", get(|| async { vec![b'x'; 64 * 1024 * 1024] }));
     with_fallbacks(router).with_state(Shared { gate, bodies: BodyLimits::default() })
+}
+
+/// Answers before the router: `POST /echo` with its body, `POST /wait` once it is let through.
+struct Early(Arc<Gate>);
+
+impl Direct for Early {
+    fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>> {
+        let path = request.uri().path().to_owned();
+        if request.method() != Method::POST || !["/echo", "/wait"].contains(&&*path) {
+            return Err(request);
+        }
+        let gate = Arc::clone(&self.0);
+        Ok(Box::pin(async move {
+            let body = request.into_body().collect().await.map(Collected::to_bytes);
+            if path == "/wait" {
+                wait(&gate).await;
+            }
+            match body {
+                Ok(body) => Response::new(body.into()),
+                Err(error) => Problem::new(Code::RequestTimeout, error.to_string()).answer(),
+            }
+        }))
+    }
+
+    fn plain_headers(&self) -> Option<&'static [HeaderName]> {
+        Some(&[])
+    }
 }
 
 /// A listener at work, and the gate of `/wait`.
@@ -129,7 +161,8 @@ impl Edge {
         let address: Listen = address.parse().expect("an address");
         let gate = Arc::new(Gate { arrived: Semaphore::new(0), passes: Semaphore::new(0) });
         let bound = Bound::open(&address).expect("opens");
-        Self { serving: serve(vec![bound], router(Arc::clone(&gate)), limits, meters), gate }
+        let front = Front { direct: Some(Arc::new(Early(Arc::clone(&gate)))), router: router(Arc::clone(&gate)) };
+        Self { serving: serve(vec![bound], front, limits, meters), gate }
     }
 
     pub fn tcp() -> Self {

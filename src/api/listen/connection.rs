@@ -4,16 +4,19 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::calls::{Calls, Taker};
 use super::front::Front;
 use super::gate::Gate;
 use super::limits::Limits;
+use super::plain;
 use super::pulse::{Pulse, Verdict, Watch};
 use super::socket::Socket;
 use super::{Meters, Stage};
@@ -59,21 +62,51 @@ fn protocol(limits: &Limits, taker: Taker) -> auto::Builder<Taker> {
 }
 
 /// Serves one connection until it closes, is closed by a limit, or the listener cuts it.
-pub async fn serve<S>(stream: S, shared: Arc<Shared>, mut stage: watch::Receiver<Stage>)
+pub async fn serve<S>(stream: S, shared: Arc<Shared>, stage: watch::Receiver<Stage>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pulse = Arc::new(Pulse::default());
-    let mut watch = Watch::new(&shared.limits);
-    let mut ticks = interval(shared.limits.tick());
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.reset();
-
     let gate = Gate { shared: Arc::clone(&shared), pulse: Arc::clone(&pulse) };
-    let socket = TokioIo::new(Socket::new(stream, Arc::clone(&pulse)));
+    let mut socket = Socket::new(stream, Arc::clone(&pulse));
+    let mut oversight = Oversight::new(&shared, &pulse, stage);
+    let Some(received) = serve_plain(&mut socket, &gate, &mut oversight).await else { return };
+    socket.put_back(received);
+    serve_all(TokioIo::new(socket), gate, &mut oversight).await;
+}
+
+/// Serves plain requests; gives what has been received of the first other one.
+async fn serve_plain<S>(socket: &mut Socket<S>, gate: &Gate, oversight: &mut Oversight<'_>) -> Option<Bytes>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(direct) = &gate.shared.front.direct else { return Some(Bytes::new()) };
+    let mut plain = pin!(plain::serve(socket, gate, &**direct));
+    loop {
+        tokio::select! {
+            biased;
+            other = plain.as_mut() => return other,
+            event = oversight.next() => match event {
+                // It is looked at after each of them.
+                Event::Passed | Event::Finish => {}
+                Event::Cut => return None,
+            }
+        }
+    }
+}
+
+/// Serves whatever comes, by hyper.
+async fn serve_all<S>(socket: S, gate: Gate, oversight: &mut Oversight<'_>)
+where
+    S: Read + Write + Unpin + Send + 'static,
+{
     let mut calls = Calls::default();
-    let protocol = protocol(&shared.limits, calls.taker());
+    let protocol = protocol(&gate.shared.limits, calls.taker());
+    let is_finishing = gate.pulse.is_finishing();
     let mut connection = pin!(protocol.serve_connection(socket, gate));
+    if is_finishing {
+        connection.as_mut().graceful_shutdown();
+    }
     loop {
         tokio::select! {
             biased;
@@ -84,24 +117,59 @@ where
                 return;
             }
             never = poll_fn(|cx| calls.poll(cx)) => match never {},
-            verdict = async { ticks.tick().await; watch.tick(&pulse) } => match verdict {
-                Verdict::Keep => calls.ring(),
-                Verdict::Finish => {
-                    watch.finish();
-                    connection.as_mut().graceful_shutdown();
-                }
-                Verdict::Cut => {
-                    shared.meters.timed_out.increment(1);
-                    return;
-                }
-            },
-            changed = stage.changed() => {
-                if changed.is_err() || *stage.borrow_and_update() == Stage::Cut {
-                    return;
-                }
-                watch.finish();
-                connection.as_mut().graceful_shutdown();
+            event = oversight.next() => match event {
+                Event::Passed => calls.ring(),
+                Event::Finish => connection.as_mut().graceful_shutdown(),
+                Event::Cut => return,
             }
         }
+    }
+}
+
+/// What ends a connection from outside: its limits, and the listener.
+struct Oversight<'a> {
+    shared: &'a Shared,
+    pulse: &'a Pulse,
+    watch: Watch,
+    ticks: Interval,
+    stage: watch::Receiver<Stage>,
+}
+
+enum Event {
+    /// Some time.
+    Passed,
+    /// No further request is to be taken.
+    Finish,
+    Cut,
+}
+
+impl<'a> Oversight<'a> {
+    fn new(shared: &'a Shared, pulse: &'a Pulse, stage: watch::Receiver<Stage>) -> Self {
+        let mut ticks = interval(shared.limits.tick());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.reset();
+        Self { shared, pulse, watch: Watch::new(&shared.limits), ticks, stage }
+    }
+
+    /// What comes next. Given up while it waits, it has missed nothing.
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            biased;
+            _ = self.ticks.tick() => match self.watch.tick(self.pulse) {
+                Verdict::Keep => return Event::Passed,
+                Verdict::Finish => {}
+                Verdict::Cut => {
+                    self.shared.meters.timed_out.increment(1);
+                    return Event::Cut;
+                }
+            },
+            changed = self.stage.changed() => {
+                if changed.is_err() || *self.stage.borrow_and_update() == Stage::Cut {
+                    return Event::Cut;
+                }
+            }
+        }
+        self.pulse.finish();
+        Event::Finish
     }
 }

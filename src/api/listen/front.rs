@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Frame;
 
 use super::gate::RequestBody;
@@ -36,6 +36,11 @@ impl Whole {
         self.trailers.take().map(Frame::trailers)
     }
 
+    /// All of them that are not sent yet.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.bytes.is_empty() && self.trailers.is_none()
     }
@@ -61,6 +66,12 @@ pub trait Direct: Send + Sync + 'static {
     /// A request that is not answered here.
     #[expect(clippy::result_large_err, reason = "what comes back is the request itself")]
     fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>>;
+
+    /// The headers of a request that its answer depends on, where nothing of HTTP/1.1 is needed to answer it but a request and
+    /// an answer in one piece each: `plain` does without hyper then.
+    fn plain_headers(&self) -> Option<&'static [HeaderName]> {
+        None
+    }
 }
 
 /// What a listener serves.

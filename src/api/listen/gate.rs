@@ -3,22 +3,22 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::IntoResponse;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::time::Sleep;
 
 use super::connection::Shared;
-use super::front::{self, Whole};
+use super::front::{self, Direct, Whole};
 use super::pulse::{OpenRequest, Pulse};
 use crate::api::problem::{Code, Problem};
 
@@ -31,17 +31,52 @@ pub struct Gate {
     pub pulse: Arc<Pulse>,
 }
 
+impl Gate {
+    /// Begins to answer a request that has come as a whole and is answered before the router; none other.
+    pub fn begin(&self, request: Request<Bytes>, direct: &dyn Direct) -> Option<(front::Answering, Timed)> {
+        let request = request.map(|body| self.body(Source::Whole(body)));
+        let answering = direct.answer(request).ok()?;
+        Some((answering, self.open(Version::HTTP_11)))
+    }
+
+    fn body(&self, source: Source) -> RequestBody {
+        let (pulse, body_timeout) = (Arc::clone(&self.pulse), self.shared.limits.body_timeout);
+        RequestBody { source, pulse, body_timeout, deadline: None }
+    }
+
+    fn open(&self, version: Version) -> Timed {
+        let Shared { limits, request_ticks, .. } = &*self.shared;
+        Timed { open: self.pulse.begin(version), timeout: limits.request_timeout, ticks: (*request_ticks).into() }
+    }
+}
+
+/// A request that is being answered, and the time that it has.
+pub struct Timed {
+    open: OpenRequest,
+    timeout: Duration,
+    /// The same in ticks; the connection polls the answer at each of them.
+    ticks: u64,
+}
+
+impl Timed {
+    /// An answer, or that it comes too late.
+    pub fn in_time<B: From<Bytes>>(&self, answer: Poll<Response<B>>) -> Poll<Response<B>> {
+        match answer {
+            Poll::Pending if self.open.is_overdue(self.ticks) => Poll::Ready(too_slow(self.timeout).answer()),
+            answer => answer,
+        }
+    }
+}
+
 impl Service<Request<Incoming>> for Gate {
     type Response = Response<Answer>;
     type Error = Infallible;
     type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Answering {
-        let open = self.pulse.begin(request.version());
-        let Shared { front, limits, request_ticks, .. } = &*self.shared;
-        let pulse = Arc::clone(&self.pulse);
-        let request =
-            request.map(|body| RequestBody { body, pulse, body_timeout: limits.body_timeout, deadline: None });
+        let open = self.open(request.version());
+        let front = &self.shared.front;
+        let request = request.map(|body| self.body(Source::Stream(body)));
         let request = match &front.direct {
             Some(direct) => direct.answer(request),
             None => Err(request),
@@ -53,7 +88,7 @@ impl Service<Request<Incoming>> for Gate {
                 Maker::Router(Box::new(answer))
             }
         };
-        Answering { answer, open: Some(open), timeout: (limits.request_timeout, *request_ticks) }
+        Answering { answer, open: Some(open) }
     }
 }
 
@@ -61,9 +96,7 @@ impl Service<Request<Incoming>> for Gate {
 pub struct Answering {
     answer: Maker,
     /// Taken by the answer.
-    open: Option<OpenRequest>,
-    /// The time, and the same in ticks; the connection polls this at each of them.
-    timeout: (Duration, u32),
+    open: Option<Timed>,
 }
 
 enum Maker {
@@ -83,13 +116,10 @@ impl Future for Answering {
                 Err(never) => match never {},
             }),
         };
-        let answer = match answer {
-            Poll::Ready(answer) => answer,
-            Poll::Pending if this.open.as_ref().is_some_and(|open| open.is_overdue(this.timeout.1.into())) => {
-                too_slow(this.timeout.0).into_response().map(AnswerBody::Stream)
-            }
-            Poll::Pending => return Poll::Pending,
-        };
+        let answer = ready!(match &this.open {
+            Some(open) => open.in_time(answer),
+            None => answer,
+        });
         let open = this.open.take();
         Poll::Ready(Ok(answer.map(|body| Answer { body, _open: open })))
     }
@@ -109,10 +139,15 @@ pub struct BodyTooSlow(pub Duration);
 
 /// A request's body, which must be complete within its time from the first wait for it.
 pub struct RequestBody {
-    body: Incoming,
+    source: Source,
     pulse: Arc<Pulse>,
     body_timeout: Option<Duration>,
     deadline: Option<Pin<Box<Sleep>>>,
+}
+
+enum Source {
+    Stream(Incoming),
+    Whole(Bytes),
 }
 
 impl HttpBody for RequestBody {
@@ -121,7 +156,12 @@ impl HttpBody for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+        let body = match &mut this.source {
+            Source::Stream(body) => body,
+            Source::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Source::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
+        };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let Some(body_timeout) = this.body_timeout else { return Poll::Pending };
@@ -130,17 +170,25 @@ impl HttpBody for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.source {
+            Source::Stream(body) => body.is_end_stream(),
+            Source::Whole(bytes) => bytes.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.source {
+            Source::Stream(body) => body.size_hint(),
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if !self.body.is_end_stream() {
+        if let Source::Stream(body) = &self.source
+            && !body.is_end_stream()
+        {
             self.pulse.leave_unread();
         }
     }
@@ -149,12 +197,18 @@ impl Drop for RequestBody {
 /// The body of an answer; its request is open until this is dropped.
 pub struct Answer {
     body: AnswerBody,
-    _open: Option<OpenRequest>,
+    _open: Option<Timed>,
 }
 
 enum AnswerBody {
     Whole(Whole),
     Stream(Body),
+}
+
+impl From<Bytes> for AnswerBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(bytes.into())
+    }
 }
 
 impl HttpBody for Answer {

@@ -10,6 +10,7 @@ mod connection;
 mod front;
 mod gate;
 mod limits;
+mod plain;
 mod pulse;
 mod socket;
 

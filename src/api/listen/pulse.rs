@@ -25,6 +25,7 @@ pub struct Pulse {
     answered_at: AtomicU64,
     http2: AtomicBool,
     unread: AtomicBool,
+    finishing: AtomicBool,
 }
 
 impl Pulse {
@@ -54,6 +55,16 @@ impl Pulse {
     /// Whether the caller may still be sending what nobody will read.
     pub fn has_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed) && !self.http2.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the connection was told to finish.
+    pub fn finish(&self) {
+        self.finishing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection takes no further request.
+    pub fn is_finishing(&self) -> bool {
+        self.finishing.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> State {
@@ -99,7 +110,7 @@ enum Phase {
     /// Between two requests.
     Idle,
     Answering,
-    /// Told to finish.
+    /// Told to finish; it gets as long as a head would to close.
     Finishing,
 }
 
@@ -126,7 +137,6 @@ pub enum Verdict {
 pub struct Watch {
     state: State,
     ticks: u32,
-    finishing: bool,
     head_ticks: u32,
     idle_ticks: u32,
     stall_ticks: u32,
@@ -138,7 +148,6 @@ impl Watch {
         Self {
             state: State { phase: Phase::Head, stamp: 0 },
             ticks: 0,
-            finishing: false,
             head_ticks: limits.ticks(limits.header_timeout),
             idle_ticks: limits.ticks(limits.idle_timeout),
             // A request whose time is over is answered before.
@@ -146,16 +155,11 @@ impl Watch {
         }
     }
 
-    /// Notes that the connection was told to finish; it gets as long as a head would to close.
-    pub fn finish(&mut self) {
-        self.finishing = true;
-    }
-
     /// To be called once per tick.
     pub fn tick(&mut self, pulse: &Pulse) -> Verdict {
         pulse.ticks.fetch_add(1, Ordering::Relaxed);
         let mut state = pulse.state();
-        if self.finishing && state.phase != Phase::Answering {
+        if pulse.is_finishing() && state.phase != Phase::Answering {
             state = State { phase: Phase::Finishing, stamp: 0 };
         }
         if state != self.state {
@@ -214,7 +218,7 @@ mod tests {
         let (pulse, mut watch) = watch();
         drop(pulse.begin(http::Version::HTTP_11));
         assert_eq!(ticks(&mut watch, &pulse, || {}), (7, Verdict::Finish));
-        watch.finish();
+        pulse.finish();
         assert_eq!(ticks(&mut watch, &pulse, || {}), (5, Verdict::Cut));
     }
 
@@ -254,7 +258,7 @@ mod tests {
         let (pulse, mut watch) = watch();
         let _open = pulse.begin(http::Version::HTTP_11);
         assert_eq!(ticks(&mut watch, &pulse, || pulse.sent(1)), (100, Verdict::Keep));
-        watch.finish();
+        pulse.finish();
         assert_eq!(ticks(&mut watch, &pulse, || {}), (8, Verdict::Cut));
     }
 }

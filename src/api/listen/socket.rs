@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -21,6 +22,8 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 pub struct Socket<S> {
     stream: S,
     pulse: Arc<Pulse>,
+    /// Received already, and counted; read first.
+    received: Bytes,
     linger: Option<Pin<Box<Sleep>>>,
     lingered_bytes: usize,
 }
@@ -28,7 +31,13 @@ pub struct Socket<S> {
 impl<S> Socket<S> {
     /// Counts what goes over `stream`.
     pub fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        Self { stream, pulse, linger: None, lingered_bytes: 0 }
+        Self { stream, pulse, received: Bytes::new(), linger: None, lingered_bytes: 0 }
+    }
+
+    /// Has what was read of it read again.
+    pub fn put_back(&mut self, received: Bytes) {
+        debug_assert!(self.received.is_empty(), "is put back once");
+        self.received = received;
     }
 }
 
@@ -51,6 +60,11 @@ impl<S: AsyncRead + Unpin> Socket<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.received.is_empty() {
+            let received = this.received.split_to(this.received.len().min(buffer.remaining()));
+            buffer.put_slice(&received);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         this.pulse.received(buffer.filled().len() - before);

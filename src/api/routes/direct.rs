@@ -4,6 +4,7 @@
 //! The answers are those of the routes with the same paths, made by the same functions; only the way there
 //! is shorter. What is not plainly one of them (another method, an id to decode) goes the router's way.
 
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{Method, Request, Response};
 
@@ -13,8 +14,8 @@ use super::decisions::{self, Turn};
 use super::ended::{ReleasedBody, SettledBody};
 use super::ends;
 use super::guard::guard;
-use crate::api::auth::Caller;
-use crate::api::ids::InPath;
+use crate::api::auth::{ACTOR_HEADER, Caller};
+use crate::api::ids::{IDEMPOTENCY_KEY, InPath};
 use crate::api::json::Body;
 use crate::api::listen::{self, Answering, RequestBody, Whole};
 use crate::api::problem::Problem;
@@ -24,6 +25,15 @@ use crate::metrics::Route;
 
 /// The path of every hold begins with this.
 const HOLDS: &str = "/v1/holds/";
+
+/// The only headers that are looked at here.
+static LOOKED_AT: [HeaderName; 5] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    HeaderName::from_static(IDEMPOTENCY_KEY),
+    HeaderName::from_static(ACTOR_HEADER),
+];
 
 /// Answers without the router.
 pub struct Direct {
@@ -62,6 +72,10 @@ impl listen::Direct for Direct {
             };
             guard(route, answer).await
         }))
+    }
+
+    fn plain_headers(&self) -> Option<&'static [HeaderName]> {
+        Some(&LOOKED_AT)
     }
 }
 
