@@ -12,6 +12,9 @@ pub const ID_CHARACTERS_MAX: usize = 128;
 /// The longest id with its length, in bytes.
 pub const NAME_BYTES_MAX: usize = 1 + ID_CHARACTERS_MAX;
 
+/// The most words that an id is handed on in, to be hashed.
+pub const NAME_WORDS_MAX: usize = 1 + ID_CHARACTERS_MAX / 8;
+
 /// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -33,7 +36,7 @@ pub enum IdError {
 const HERE_MAX: usize = 38;
 
 /// A checked text of ASCII. Which form it has follows from its length, so equal texts have equal forms.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Eq)]
 enum Name {
     /// Its length, then its bytes, padded with zeros.
     Here([u8; HERE_MAX + 1]),
@@ -69,6 +72,15 @@ impl Name {
         }
     }
 
+    /// Hands its length and its bytes on, in at most [`NAME_WORDS_MAX`] words; no other name has the same.
+    #[inline]
+    fn each_word(&self, mut word: impl FnMut(u64)) {
+        match self {
+            Self::Here(here) => words(here).into_iter().for_each(word),
+            Self::Elsewhere(text) => each_word_of(text, &mut word),
+        }
+    }
+
     fn write_to(&self, to: &mut [u8; NAME_BYTES_MAX]) -> usize {
         match self {
             Self::Here(here) => {
@@ -85,11 +97,43 @@ impl Name {
     }
 }
 
+/// A short name as words of eight bytes: to read and to compare as many bytes of every name takes few instructions.
+#[inline]
+fn words(here: &[u8; HERE_MAX + 1]) -> [u64; 5] {
+    let ([a, b, c, d], _) = here.as_chunks() else { unreachable!("four words and a part of one") };
+    let e = here.last_chunk().expect("has more bytes than a word");
+    [a, b, c, d, e].map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// The words of a long name. Apart, so that a short one is hashed without a call.
+#[inline(never)]
+fn each_word_of(text: &str, word: &mut dyn FnMut(u64)) {
+    word(text.len() as u64);
+    text.as_bytes().chunks(8).for_each(|part| {
+        let mut bytes = [0; 8];
+        bytes[..part.len()].copy_from_slice(part);
+        word(u64::from_le_bytes(bytes));
+    });
+}
+
+impl PartialEq for Name {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Here(one), Self::Here(other)) => {
+                let pairs = words(one).into_iter().zip(words(other));
+                pairs.fold(0, |differs, (one, other)| differs | one ^ other) == 0
+            }
+            (Self::Elsewhere(one), Self::Elsewhere(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
 impl Hash for Name {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // No name has this byte, so names one after the other hash as they are told apart.
-        state.write(self.as_bytes());
-        state.write_u8(0xff);
+        self.each_word(|word| state.write_u64(word));
     }
 }
 
@@ -134,6 +178,12 @@ macro_rules! id {
             /// The text's bytes, all of them ASCII.
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
+            }
+
+            /// Hands its length and its bytes on, in at most [`NAME_WORDS_MAX`] words; no other text has the same.
+            #[inline]
+            pub fn each_word(&self, word: impl FnMut(u64)) {
+                self.0.each_word(word);
             }
 
             /// Writes its length, in one byte, and its bytes; answers how many these are. What comes behind

@@ -26,7 +26,9 @@ pub use draws::{Draws, DrawsView, Set, Tally};
 pub use entry::{AskedEnd, Drawer, DrawerView, Entry, EntryView, Fact, Posting, Priced};
 pub use features::{Features, Whitelist};
 pub use hold::{Heading, Hold, OutOfRange, Scopes};
-pub use ids::{IdError, Model, NAME_BYTES_MAX, OperationId, SubscriptionId, TeamId, UserId};
+pub use ids::{
+    ID_CHARACTERS_MAX, IdError, Model, NAME_BYTES_MAX, NAME_WORDS_MAX, OperationId, SubscriptionId, TeamId, UserId,
+};
 pub use member_draws::MemberDraws;
 pub use rate_version::{RateVersion, RateVersionError};
 pub use scope::{Operation, Scope};

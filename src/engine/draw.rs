@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::cells::{BookCell, Pool, Source, TeamCell, drawer_in, drawer_of};
 use super::drawn::{Allowed, Draw, DrawFault, Drawn, remaining, replay};
 use super::enter::{Case, enter};
+use super::fetch;
 use super::known::{By, Key, Known};
 use super::lack::{Lack, Person, needs_lease};
 use super::log::Log;
@@ -80,9 +81,11 @@ impl<L: Log> Meter<L> {
     fn draw_in_team(&self, id: &TeamId, question: Question<'_>, now: Timestamp) -> Result<Drawn, DrawFault> {
         let draw = question.draw;
         let Some(cell) = self.team_cell(id) else { return Ok(stranger(draw)) };
+        fetch::whole_team(&cell);
         let mut cell = cell.lock();
         let TeamCell { team, pool, features, members, sources, operations, paces } = &mut *cell;
         pool.iter().for_each(Pool::fetch);
+        operations.fetch(question.key);
         let Some(number) = members.find(&draw.member) else { return Ok(stranger(draw)) };
         let member = members.cell(number).membership();
         if let Some(known) = self.known(operations, question, now) {

@@ -1,13 +1,11 @@
 //! What a draw asks, and what it is answered.
 
-use std::hash::Hasher;
-
 use siphasher::sip::SipHasher13;
 
 use super::known::{Kind, Known};
 use crate::domain::{
-    Ask, Book, Credits, Denial, Drawer, MemberDraws, OperationId, OutOfRange, Payer, RateVersion, SubscriptionId,
-    TeamId, Timestamp, UserId,
+    Ask, Book, Credits, Denial, Drawer, ID_CHARACTERS_MAX, MemberDraws, OperationId, OutOfRange, Payer, RateVersion,
+    SubscriptionId, TeamId, Timestamp, UserId,
 };
 
 /// How the rate card comes into a draw.
@@ -38,27 +36,37 @@ pub struct Draw {
     pub pricing: Pricing,
 }
 
+/// Where the length of the member's name is written, behind which its name lies: one byte and a number of eight come before.
+const NAME_AT: usize = 8;
+
+/// The most bytes of which a fingerprint is made: a byte, a number, a name; a byte, two numbers, another name.
+const CONTENT_BYTES_MAX: usize = 9 + ID_CHARACTERS_MAX + 17 + ID_CHARACTERS_MAX;
+
 impl Draw {
     /// A fingerprint of what is asked: the same for the same content, today and after a restart.
     pub(super) fn content(&self) -> u64 {
-        let mut hash = SipHasher13::new();
-        hash.write_u8(u8::from(self.ttl_millis.is_some()));
-        hash.write_u64(self.ttl_millis.unwrap_or(0));
-        hash.write(self.member.as_bytes());
-        match self.pricing.usage {
-            None => {
-                hash.write_u8(0);
-                hash.write_i64(self.ask.credits.micros());
-            }
+        // In one piece, which takes half the time. A name is written with its length before it, where something else comes to lie.
+        let mut bytes = [0; CONTENT_BYTES_MAX];
+        let (_, name) = bytes.split_at_mut(NAME_AT);
+        let end = NAME_AT + self.member.write_to(name.first_chunk_mut().expect("there is room"));
+        bytes[0] = u8::from(self.ttl_millis.is_some());
+        bytes[1..=NAME_AT].copy_from_slice(&self.ttl_millis.unwrap_or(0).to_le_bytes());
+        let (by, asked) = match self.pricing.usage {
+            None => (0, self.ask.credits.micros() as u64),
             // Another version of the card may price the same usage otherwise when it is sent again.
-            Some(usage) => {
-                hash.write_u8(1);
-                hash.write_u64(usage);
-            }
+            Some(usage) => (1, usage),
+        };
+        let numbers = &mut bytes[end..end + 17];
+        numbers[0] = by;
+        numbers[1..9].copy_from_slice(&asked.to_le_bytes());
+        numbers[9..].copy_from_slice(&self.ask.min_credits.map_or(-1, Credits::micros).to_le_bytes());
+        let mut len = end + 17;
+        if let Some(model) = &self.ask.model {
+            let model = model.as_bytes();
+            bytes[len..len + model.len()].copy_from_slice(model);
+            len += model.len();
         }
-        hash.write_i64(self.ask.min_credits.map_or(-1, Credits::micros));
-        hash.write(self.ask.model.as_ref().map_or(&[], |model| model.as_bytes()));
-        hash.finish()
+        SipHasher13::new().hash(&bytes[..len])
     }
 }
 
@@ -135,11 +143,12 @@ pub(super) fn remaining(
     now: Timestamp,
 ) -> Remaining {
     let book = book.filter(|book| payer == Payer::Pool || book.team.is_none());
-    let window = book.and_then(|book| book.current(now)).map(|funds| funds.window.start);
-    let taken = window.and_then(|start| member?.of(start)).map_or(Credits::ZERO, |draws| draws.taken(now));
+    let funds = book.and_then(|book| book.current(now));
+    let draws = funds.and_then(|funds| member?.of(funds.window.start));
+    let taken = draws.map_or(Credits::ZERO, |draws| draws.taken(now));
     Remaining {
         member: limit.filter(|_| payer == Payer::Pool).map(|limit| limit.saturating_sub(taken)),
-        payer: book.map_or(Credits::ZERO, |book| book.free(now)),
+        payer: funds.map_or(Credits::ZERO, |funds| funds.free(now)),
     }
 }
 
@@ -159,4 +168,53 @@ pub(super) fn replay(known: &Known, drawer: Drawer, content: u64, remaining: Rem
     }
     let seq = Some(known.seq);
     Ok(Drawn::Allowed(Allowed { credits, drawer, expires_at, rates, remaining, replayed: true, seq }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::Hasher;
+
+    use super::*;
+    use crate::domain::Model;
+
+    /// The fingerprint piece by piece, as journals and stores have had it from the beginning.
+    fn piece_by_piece(draw: &Draw) -> u64 {
+        let mut hash = SipHasher13::new();
+        hash.write_u8(u8::from(draw.ttl_millis.is_some()));
+        hash.write_u64(draw.ttl_millis.unwrap_or(0));
+        hash.write(draw.member.as_bytes());
+        hash.write_u8(u8::from(draw.pricing.usage.is_some()));
+        hash.write_u64(draw.pricing.usage.unwrap_or(draw.ask.credits.micros() as u64));
+        hash.write_i64(draw.ask.min_credits.map_or(-1, Credits::micros));
+        hash.write(draw.ask.model.as_ref().map_or(&[], |model| model.as_bytes()));
+        hash.finish()
+    }
+
+    #[test]
+    fn a_fingerprint_is_what_it_always_was() {
+        let model = |length| Model::new(&"m".repeat(length)).expect("a model");
+        let credits = |micros| Credits::from_micros(micros).expect("an amount");
+        for length in [1, 2, 7, 8, 36, 38, 39, 127, 128] {
+            let mut draw = Draw {
+                id: OperationId::new("try-1").expect("an id"),
+                team: None,
+                member: UserId::new(&"u".repeat(length)).expect("a name"),
+                ask: Ask { credits: credits(1_250_000), min_credits: None, model: None },
+                ttl_millis: None,
+                pricing: Pricing::default(),
+            };
+            assert_eq!(draw.content(), piece_by_piece(&draw));
+            draw.ttl_millis = Some(60_000);
+            draw.ask.min_credits = Some(credits(7));
+            draw.ask.model = Some(model(length));
+            assert_eq!(draw.content(), piece_by_piece(&draw));
+            draw.pricing.usage = Some(u64::MAX);
+            assert_eq!(draw.content(), piece_by_piece(&draw));
+        }
+        let named = |member| UserId::new(member).expect("a name");
+        let ask = Ask { credits: credits(1_250_000), min_credits: None, model: None };
+        let id = OperationId::new("try-1").expect("an id");
+        let draw = Draw { id, team: None, member: named("ana"), ask, ttl_millis: None, pricing: Pricing::default() };
+        assert_eq!(draw.content(), 13087880765269636128);
+    }
 }

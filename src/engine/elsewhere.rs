@@ -198,7 +198,9 @@ impl<L: Log> Meter<L> {
         now: Timestamp,
     ) -> Result<Asked, EndFault> {
         let (key, part) = (self.key(id), self.part_key(&end));
-        [Some(key), part].into_iter().flatten().for_each(|key| operations.refresh(key, self.horizon(now)));
+        for key in [Some(key), part].into_iter().flatten() {
+            operations.refresh(key, self.horizon(now));
+        }
         if let Some(seq) = operations.asked(key, part, id, &end)? {
             return Ok(Asked { end, replayed: true, seq });
         }

@@ -11,7 +11,7 @@ use super::members::MemberCell;
 use crate::domain::{Book, SubscriptionId};
 
 /// What the processor fetches at a time.
-const LINE_BYTES: usize = 64;
+pub(super) const LINE_BYTES: usize = 64;
 
 /// What a lock takes before what it locks.
 const LOCK_BYTES: usize = 8;
@@ -30,6 +30,12 @@ const _: () = {
 #[inline]
 pub fn team(cell: &Mutex<TeamCell>) {
     fetch(cell, LINE_BYTES);
+}
+
+/// Asks for all that lies in a team itself: what leads to its members, its first answers and its pool.
+#[inline]
+pub(super) fn whole_team(cell: &Mutex<TeamCell>) {
+    fetch(cell, size_of_val(cell));
 }
 
 /// Asks for what a draw touches of a book.

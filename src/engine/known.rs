@@ -1,11 +1,9 @@
 //! What is remembered of an operation, and for how long.
 
 use super::elsewhere::{Elsewhere, above};
+pub use super::keys::Key;
 use super::terms::Terms;
 use crate::domain::{Credits, EntryView, Fact, Hold, OperationId, RateVersion, Set, Timestamp};
-
-/// An operation id as a keyed hash.
-pub type Key = u128;
 
 /// How a hold ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

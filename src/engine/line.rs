@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use super::fetch::{LINE_BYTES, fetch};
+
 /// Things that are moved together at the most.
 const CHUNK: usize = 512;
 
@@ -14,11 +16,12 @@ pub(super) struct Line<T> {
     last: VecDeque<T>,
     /// The place of the first thing. Places are counted on past 2^32, from zero again.
     first: u32,
+    len: usize,
 }
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Self { full: VecDeque::new(), last: VecDeque::new(), first: 0 }
+        Self { full: VecDeque::new(), last: VecDeque::new(), first: 0, len: 0 }
     }
 }
 
@@ -26,10 +29,33 @@ impl<T> Line<T> {
     /// Puts a thing at the end; answers its place.
     pub fn push(&mut self, thing: T) -> u32 {
         if self.last.len() == CHUNK {
-            self.full.push_back(std::mem::take(&mut self.last));
+            // Where so many came, as many more are likely to come: what grows is copied.
+            let next = VecDeque::with_capacity(CHUNK);
+            self.full.push_back(std::mem::replace(&mut self.last, next));
         }
         self.last.push_back(thing);
-        self.first.wrapping_add(self.len() as u32 - 1)
+        let place = self.first.wrapping_add(self.len as u32);
+        self.len += 1;
+        place
+    }
+
+    /// Asks for the memory that the next thing comes to.
+    #[inline]
+    pub fn fetch_end(&self) {
+        if let Some(last) = self.last.back() {
+            fetch(last, 2 * size_of::<T>() + LINE_BYTES);
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is a thing at a place.
+    #[inline]
+    pub fn is_here(&self, place: u32) -> bool {
+        (place.wrapping_sub(self.first) as usize) < self.len
     }
 
     /// The first thing and its place.
@@ -40,17 +66,19 @@ impl<T> Line<T> {
 
     /// Takes the first thing away.
     pub fn pop(&mut self) -> Option<T> {
-        let Some(chunk) = self.full.front_mut() else {
-            let thing = self.last.pop_front()?;
-            self.first = self.first.wrapping_add(1);
-            return Some(thing);
+        let thing = match self.full.front_mut() {
+            None => self.last.pop_front()?,
+            Some(chunk) => {
+                let thing = chunk.pop_front();
+                if chunk.is_empty() {
+                    self.full.pop_front();
+                }
+                thing?
+            }
         };
-        let thing = chunk.pop_front();
-        if chunk.is_empty() {
-            self.full.pop_front();
-        }
         self.first = self.first.wrapping_add(1);
-        thing
+        self.len -= 1;
+        Some(thing)
     }
 
     /// The thing at a place.
@@ -73,11 +101,6 @@ impl<T> Line<T> {
             Some(first) if at < first => (0, at),
             Some(first) => (1 + (at - first) / CHUNK, (at - first) % CHUNK),
         }
-    }
-
-    fn len(&self) -> usize {
-        let full = self.full.front().map_or(0, |first| first.len() + (self.full.len() - 1) * CHUNK);
-        full + self.last.len()
     }
 }
 

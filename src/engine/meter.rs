@@ -3,15 +3,14 @@
 //! Deciding is in `draw`, ending in `ends`, what control and the root say in `follow`, reading in
 //! `balance`. Nothing here waits: a lease that has run out is answered as such.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
-use siphasher::sip128::SipHasher13;
 
 use super::cells::{BookCell, Owned, TeamCell};
-use super::known::{Horizon, Key};
+use super::keys::{Key, Keys};
+use super::known::Horizon;
 use super::lock::Mutex;
 use super::log::Log;
 use super::pace::PacedLock;
@@ -61,7 +60,7 @@ pub struct Meter<L> {
     /// Operations up to this entry may have ended before a restart without anybody knowing.
     doubted: AtomicU64,
     last_seq: AtomicU64,
-    keys: SipHasher13,
+    keys: Keys,
     #[cfg(feature = "shuttle")]
     pub(super) decides_unlocked: AtomicBool,
 }
@@ -69,7 +68,6 @@ pub struct Meter<L> {
 impl<L: Log> Meter<L> {
     /// A meter that knows nobody yet.
     pub fn new(log: L, options: Options) -> Self {
-        let random = foldhash::fast::RandomState::default();
         Self {
             teams: Map::default(),
             books: Map::default(),
@@ -80,7 +78,7 @@ impl<L: Log> Meter<L> {
             paced: PacedLock::default(),
             doubted: AtomicU64::new(0),
             last_seq: AtomicU64::new(0),
-            keys: SipHasher13::new_with_keys(random.hash_one(1), random.hash_one(2)),
+            keys: Keys::random(),
             #[cfg(feature = "shuttle")]
             decides_unlocked: AtomicBool::new(false),
         }
@@ -104,7 +102,7 @@ impl<L: Log> Meter<L> {
     }
 
     pub(super) fn key(&self, id: &OperationId) -> Key {
-        self.keys.hash(id.as_bytes()).into()
+        self.keys.of(id)
     }
 
     /// A team, for whoever draws in its name again and again.

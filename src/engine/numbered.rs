@@ -3,27 +3,42 @@
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
-/// Each thing lies here once; the table beside it has but numbers, and hashes that nobody outside can foresee.
+/// Each thing lies here once; the table beside it has but numbers, and a part of hashes that nobody outside can foresee.
 #[derive(Clone, Debug)]
 pub struct Numbered<T> {
     things: Vec<T>,
-    numbers: HashTable<u32>,
+    /// As many as a power of two, or none. Who looks for a thing looks at one place in memory: each slot has a number in its
+    /// lower bits, as many as number the slots, and above them those of the thing's hash.
+    slots: Box<[u32]>,
     random: RandomState,
 }
 
+/// A slot without a number: there are fewer numbers than slots.
+const VACANT: u32 = u32::MAX;
+
 impl<T> Default for Numbered<T> {
     fn default() -> Self {
-        Self { things: Vec::new(), numbers: HashTable::new(), random: RandomState::default() }
+        Self { things: Vec::new(), slots: Box::default(), random: RandomState::default() }
     }
 }
 
 impl<T: Hash + Eq> Numbered<T> {
     /// The number of a thing that is here.
+    #[inline]
     pub fn find(&self, thing: &T) -> Option<u32> {
-        let is_it = |&number: &u32| self[number] == *thing;
-        self.numbers.find(self.random.hash_one(thing), is_it).copied()
+        let hash = self.random.hash_one(thing);
+        let mask = self.slots.len().wrapping_sub(1);
+        let (mut at, numbers) = (hash as usize & mask, mask as u32);
+        while let Some(&slot) = self.slots.get(at)
+            && slot != VACANT
+        {
+            if (slot ^ mark(hash)) & !numbers == 0 && self[slot & numbers] == *thing {
+                return Some(slot & numbers);
+            }
+            at = (at + 1) & mask;
+        }
+        None
     }
 
     /// The number of a thing, which is from now on here, and whether it is new.
@@ -34,18 +49,42 @@ impl<T: Hash + Eq> Numbered<T> {
         if let Some(number) = self.find(thing) {
             return (number, false);
         }
-        let number = u32::try_from(self.things.len()).expect("fewer things than memory has room for");
+        let number = self.things.len();
         make_room(&mut self.things);
         self.things.push(thing.clone());
-        let hash = |&number: &u32| self.random.hash_one(&self.things[number as usize]);
-        self.numbers.insert_unique(self.random.hash_one(thing), number, hash);
-        (number, true)
+        if slots_for(self.things.len()) > self.slots.len() {
+            self.make_slots(self.things.len());
+        } else {
+            self.put(number);
+        }
+        (number as u32, true)
     }
 
     /// Makes room for so many more, and no other.
     pub fn reserve(&mut self, more: usize) {
         self.things.reserve_exact(more);
-        self.numbers.reserve(more, |&number| self.random.hash_one(&self.things[number as usize]));
+        if slots_for(self.things.len() + more) > self.slots.len() {
+            self.make_slots(self.things.len() + more);
+        }
+    }
+
+    /// Makes slots for so many things, and puts those in that are here.
+    fn make_slots(&mut self, things: usize) {
+        let slots = slots_for(things);
+        assert!(u32::try_from(slots).is_ok(), "fewer things than memory has room for");
+        self.slots = vec![VACANT; slots].into();
+        (0..self.things.len()).for_each(|number| self.put(number));
+    }
+
+    /// Puts the number of a thing into its slot, or the next that is vacant.
+    fn put(&mut self, number: usize) {
+        let hash = self.random.hash_one(&self.things[number]);
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.slots[at] != VACANT {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = mark(hash) & !(mask as u32) | number as u32;
     }
 
     /// All of them, by number.
@@ -62,10 +101,39 @@ impl<T> std::ops::Index<u32> for Numbered<T> {
     }
 }
 
+/// What of a hash stands in a slot.
+#[inline]
+fn mark(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// How many slots so many things have: four of five are taken at the most.
+fn slots_for(things: usize) -> usize {
+    (things + things / 4 + 1).next_power_of_two()
+}
+
 /// Makes room for one more and an eighth of what is there: doubling would leave up to half of the memory
 /// of millions of members without use.
 pub(super) fn make_room<T>(things: &mut Vec<T>) {
     if things.len() == things.capacity() {
         things.reserve_exact(things.len() / 8 + 4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_has_its_number_however_many_come() {
+        let mut numbered = Numbered::default();
+        assert_eq!(numbered.find(&0), None);
+        numbered.reserve(100);
+        for thing in 0..10_000_u64 {
+            assert_eq!(numbered.number(&thing), (thing as u32, true));
+            assert_eq!(numbered.number(&(thing / 2)), (thing as u32 / 2, false));
+            assert_eq!(numbered.find(&(thing + 1)), None);
+        }
+        assert!(numbered.slots.len() >= 12_500, "{} slots", numbered.slots.len());
     }
 }

@@ -17,8 +17,12 @@ const FORGOTTEN_MAX: usize = 32;
 /// The operations of one team, or of one user where no team was named.
 #[derive(Debug, Default)]
 pub struct Operations {
-    /// All but open holds, in the order in which they are forgotten. What has been superseded has no place any more.
-    done: Line<Known>,
+    /// All but open holds, in the order in which they are forgotten; `None` where one was taken out.
+    done: Line<Option<Known>>,
+    /// How many of these are there.
+    len: usize,
+    /// When the first of them was entered and under which number, or before.
+    first: (Timestamp, u64),
     places: Places,
     /// Open holds.
     open: HashMap<Key, Known, foldhash::fast::RandomState>,
@@ -28,49 +32,66 @@ pub struct Operations {
 impl Operations {
     /// What is known of a draw that was answered here, or of a refund, at a horizon.
     pub fn recall(&mut self, key: Key, horizon: Horizon) -> Option<&Known> {
-        self.refresh(key, horizon);
-        self.get(key).filter(|known| known.is_answered())
+        let place = self.refresh(key, horizon);
+        self.at(key, place).filter(|known| known.is_answered())
     }
 
-    /// Sees to it that what lies before the horizon is not known under a key. Memory is freed a little later, some at a
-    /// time, because the accesses to memory that this takes overlap then: see [`Horizon::put_off`].
-    pub fn refresh(&mut self, key: Key, horizon: Horizon) {
-        let is_due = |(_, known): (u32, &Known)| horizon.put_off().is_after(known.at, known.seq);
-        if self.done.first().is_some_and(is_due) {
+    /// Sees to it that what lies before the horizon is not known under a key; answers where among those that are done what is known
+    /// lies. Memory is freed a little later, some at a time: see [`Horizon::put_off`].
+    pub fn refresh(&mut self, key: Key, horizon: Horizon) -> Option<u32> {
+        if horizon.put_off().is_after(self.first.0, self.first.1) {
             self.forget(horizon, FORGOTTEN_MAX);
         }
-        if let Some(place) = self.place(key)
-            && let Some(known) = self.done.get(place)
-            && horizon.is_after(known.at, known.seq)
-        {
-            self.places.remove(key, place);
+        let place = self.place(key)?;
+        let known = self.done_at(place)?;
+        if horizon.is_after(known.at, known.seq) {
+            self.take_out(place);
+            return None;
         }
+        Some(place)
+    }
+
+    /// Asks for the memory in which an operation is looked for, and for that in which it is remembered then: whoever takes or
+    /// gives back a lock waits for all that was written before.
+    #[inline]
+    pub fn fetch(&self, key: Key) {
+        self.places.fetch(key);
+        self.done.fetch_end();
     }
 
     /// What is known of an operation.
     pub fn get(&self, key: Key) -> Option<&Known> {
+        self.at(key, self.place(key))
+    }
+
+    /// What is known of an operation that is open, or done and at a place.
+    fn at(&self, key: Key, place: Option<u32>) -> Option<&Known> {
         if !self.open.is_empty()
             && let Some(known) = self.open.get(&key)
         {
             return Some(known);
         }
-        self.place(key).and_then(|place| self.done.get(place))
+        place.and_then(|place| self.done_at(place))
     }
 
     /// What is known of an operation, to change it.
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Known> {
         let place = self.place(key);
         let open = self.open.get_mut(&key);
-        open.or_else(|| self.done.get_mut(place?))
+        open.or_else(|| self.done.get_mut(place?)?.as_mut())
+    }
+
+    fn done_at(&self, place: u32) -> Option<&Known> {
+        self.done.get(place)?.as_ref()
     }
 
     fn place(&self, key: Key) -> Option<u32> {
-        self.places.find(key, |place| self.done.get(place).map(|known| known.key))
+        self.places.find(key, |place| self.done_at(place).is_some_and(|known| known.key == key))
     }
 
     /// How many operations are known.
     pub fn len(&self) -> usize {
-        self.places.len() + self.open.len()
+        self.len + self.open.len()
     }
 
     /// Whether none is known.
@@ -85,7 +106,7 @@ impl Operations {
 
     /// When the oldest operation was entered that may be forgotten.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.done.first().map(|(_, known)| known.at)
+        self.done.first()?.1.as_ref().map(|known| known.at)
     }
 
     /// Takes an entry over: remembers what it begins, ends what it ends. The live path and the
@@ -123,7 +144,7 @@ impl Operations {
             _ => false,
         };
         if begins && let Some(place) = self.place(own) {
-            self.places.remove(own, place);
+            self.take_out(place);
         }
     }
 
@@ -145,8 +166,12 @@ impl Operations {
 
     fn put(&mut self, known: Known) {
         let key = known.key;
-        let place = self.done.push(known);
-        self.places.add(key, place, |place| self.done.get(place).map(|known| known.key));
+        if self.done.len() == 0 {
+            self.first = (known.at, known.seq);
+        }
+        let place = self.done.push(Some(known));
+        self.len += 1;
+        self.places.add(key, place, self.done.len(), |place| self.done.is_here(place));
     }
 
     /// Takes note of how a hold ended: an open one, one that had expired and is settled late, or one of which
@@ -177,9 +202,13 @@ impl Operations {
         if let Some(known) = self.open.remove(&key) {
             return Some(known);
         }
-        let place = self.place(key)?;
-        self.places.remove(key, place);
-        self.done.get(place).cloned()
+        self.take_out(self.place(key)?)
+    }
+
+    fn take_out(&mut self, place: u32) -> Option<Known> {
+        let known = self.done.get_mut(place)?.take()?;
+        self.len -= 1;
+        Some(known)
     }
 
     fn extend(&mut self, key: Key, expires_at: Timestamp) {
@@ -192,7 +221,7 @@ impl Operations {
     }
 
     fn note_refund(&mut self, debit: Key, id: &OperationId, part: Credits, rest: Option<u64>) {
-        let Some(known) = self.place(debit).and_then(|place| self.done.get_mut(place)) else { return };
+        let Some(known) = self.place(debit).and_then(|place| self.done.get_mut(place)?.as_mut()) else { return };
         let Kind::Debit { credits, refunds, .. } = &mut known.kind else { unreachable!("only debits are refunded") };
         let refunds = refunds.get_or_insert_default();
         refunds.credits = refunds.credits.plus(part);
@@ -220,10 +249,15 @@ impl Operations {
     pub fn forget(&mut self, horizon: Horizon, most: usize) -> usize {
         let mut freed = 0;
         while freed < most
-            && let Some((place, known)) = self.done.first()
-            && horizon.is_after(known.at, known.seq)
+            && let Some((_, known)) = self.done.first()
         {
-            self.places.remove(known.key, place);
+            if let Some(known) = known {
+                self.first = (known.at, known.seq);
+                if !horizon.is_after(known.at, known.seq) {
+                    break;
+                }
+                self.len -= 1;
+            }
             self.done.pop();
             freed += 1;
         }

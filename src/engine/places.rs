@@ -1,110 +1,223 @@
-//! Where in a line the thing of each key stands. It grows part by part: a map that doubled as a whole would make one caller
-//! wait while millions of places move.
+//! Where in a line the thing of each key stands. The keys stand in the line; here is a part of their hash, so that whoever looks
+//! for a key that is not there looks at one place in memory, and nothing is looked for in the line to move places about.
+//!
+//! A thing that leaves the line leaves its place here, which means nothing any more and is used again: to take it back would
+//! be to look for it. It grows part by part: a table that doubled as a whole would make one caller wait while millions of places move.
 
-use hashbrown::HashTable;
 use smallvec::{SmallVec, smallvec};
 
-use super::known::Key;
+use super::fetch::fetch;
+use super::keys::Key;
 
-/// How many places a part has on average before one of the parts is split in two.
+/// How many places of things that are in the line a part has on average before one of the parts is split in two.
 const PART: usize = 1_024;
 
-/// Places by key. The keys themselves stand in the line.
+/// Places by key.
 #[derive(Debug)]
 pub(super) struct Places {
     /// Never empty.
-    parts: SmallVec<[HashTable<u32>; 1]>,
-    len: usize,
+    parts: SmallVec<[Part; 1]>,
+    /// The bits that number the parts; some of the numbers may not be there yet.
+    mask: usize,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { parts: smallvec![HashTable::new()], len: 0 }
+        Self { parts: smallvec![Part::default()], mask: 0 }
     }
 }
+
+/// Places, each as near behind where its mark points to as there was room.
+#[derive(Debug, Default)]
+struct Part {
+    /// As many as a power of two, some always vacant; or none.
+    slots: Box<[Slot]>,
+    /// How many of them are not vacant.
+    taken: usize,
+}
+
+/// A place with its key's mark before it, or zero: vacant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Slot(u64);
+
+impl Slot {
+    const VACANT: Self = Self(0);
+
+    #[inline]
+    fn new(mark: u32, place: u32) -> Self {
+        Self(u64::from(mark) << 32 | u64::from(place))
+    }
+
+    #[inline]
+    fn mark(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn place(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// A part of a key's hash, never zero: its lower bits say where in a part, those above [`PART_BITS`] in which part.
+#[inline]
+fn mark(key: Key) -> u32 {
+    key as u32 | 1 << 31
+}
+
+/// More than number the slots of a part.
+const PART_BITS: u32 = 13;
 
 impl Places {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.len
+    /// The place of a key, as `is_it` says of places that may be.
+    #[inline]
+    pub fn find(&self, key: Key, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mark = mark(key);
+        self.parts[self.part(mark)].find(mark, is_it)
     }
 
-    /// The place of a key.
-    pub fn find(&self, key: Key, key_at: impl Fn(u32) -> Option<Key>) -> Option<u32> {
-        let is_it = |&place: &u32| key_at(place) == Some(key);
-        self.parts[self.part(key)].find(hash(key), is_it).copied()
-    }
-
-    /// Adds the place of a key that has none.
-    pub fn add(&mut self, key: Key, place: u32, key_at: impl Fn(u32) -> Option<Key>) {
-        let key_at = |place| key_at(place).expect("a place is taken back before its thing leaves");
-        if self.len == self.parts.len() * PART {
-            self.split(key_at);
+    /// Asks for the memory in which a key's place is looked for.
+    #[inline]
+    pub fn fetch(&self, key: Key) {
+        let mark = mark(key);
+        if let Some(slot) = self.parts[self.part(mark)].first(mark) {
+            fetch(slot, size_of_val(slot));
         }
-        let part = self.part(key);
-        self.parts[part].insert_unique(hash(key), place, |&place| hash(key_at(place)));
-        self.len += 1;
     }
 
-    /// Takes the place of a key back; whether it was there.
-    pub fn remove(&mut self, key: Key, place: u32) -> bool {
-        let part = self.part(key);
-        let found = self.parts[part].find_entry(hash(key), |&other| other == place);
-        let was_there = found.map(|found| found.remove()).is_ok();
-        self.len -= usize::from(was_there);
-        was_there
+    /// Adds the place of a key that has none, where the line has `len` things with it, at places of which `is_here` says yes.
+    #[inline]
+    pub fn add(&mut self, key: Key, place: u32, len: usize, is_here: impl Fn(u32) -> bool) {
+        if len > self.parts.len() * PART {
+            self.split(&is_here);
+        }
+        let slot = Slot::new(mark(key), place);
+        let part = self.part(slot.mark());
+        self.parts[part].add(slot, is_here);
     }
 
-    /// Splits the next part in turn: those of its keys go into the new part that have one more bit set.
-    fn split(&mut self, key_at: impl Fn(u32) -> Key) {
+    /// Splits the next part in turn: those go into the new part whose mark has one more bit set.
+    fn split(&mut self, is_here: impl Fn(u32) -> bool) {
         let new = self.parts.len();
         let old = new - (new + 1).next_power_of_two() / 2;
-        self.parts.push(HashTable::new());
-        let mut moved = HashTable::new();
-        let mut stays = std::mem::take(&mut self.parts[old]);
-        stays.retain(|&mut place| {
-            let key = key_at(place);
-            let is_moved = self.part(key) == new;
-            if is_moved {
-                moved.insert_unique(hash(key), place, |&place| hash(key_at(place)));
-            }
-            !is_moved
-        });
-        (self.parts[old], self.parts[new]) = (stays, moved);
+        self.parts.push(Part::default());
+        self.mask = self.parts.len().next_power_of_two() - 1;
+        let split = std::mem::take(&mut self.parts[old]);
+        let (moves, stays) = split.here(is_here).partition::<Vec<_>, _>(|slot| self.part(slot.mark()) == new);
+        (self.parts[old], self.parts[new]) = (Part::of(&stays), Part::of(&moves));
     }
 
-    /// The part of a key: as many lower bits as number the parts, without the highest where there is no such part yet.
-    fn part(&self, key: Key) -> usize {
-        let mask = self.parts.len().next_power_of_two() - 1;
-        let part = (key >> 64) as usize & mask;
-        if part < self.parts.len() { part } else { part & (mask >> 1) }
+    /// The part of a mark: as many bits as number the parts, without the highest where there is no such part yet.
+    #[inline]
+    fn part(&self, mark: u32) -> usize {
+        let part = (mark >> PART_BITS) as usize & self.mask;
+        if part < self.parts.len() { part } else { part & (self.mask >> 1) }
     }
 }
 
-fn hash(key: Key) -> u64 {
-    key as u64
+impl Part {
+    /// With these, and room for more.
+    fn of(slots: &[Slot]) -> Self {
+        let mut part = Self { slots: vec![Slot::VACANT; room_for(slots.len())].into(), taken: 0 };
+        slots.iter().for_each(|&slot| part.put(slot, |_| true));
+        part
+    }
+
+    #[inline]
+    fn first(&self, mark: u32) -> Option<&Slot> {
+        self.slots.get(mark as usize & self.slots.len().wrapping_sub(1))
+    }
+
+    #[inline]
+    fn find(&self, mark: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = mark as usize & mask;
+        while let Some(&slot) = self.slots.get(at)
+            && slot != Slot::VACANT
+        {
+            if slot.mark() == mark && is_it(slot.place()) {
+                return Some(slot.place());
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    #[inline]
+    fn add(&mut self, slot: Slot, is_here: impl Fn(u32) -> bool) {
+        if 4 * (self.taken + 1) > 3 * self.slots.len() {
+            let here: Vec<_> = std::mem::take(self).here(&is_here).collect();
+            *self = Self::of(&here);
+        }
+        self.put(slot, is_here);
+    }
+
+    /// Puts a slot where one is vacant, or what it names has left.
+    #[inline]
+    fn put(&mut self, slot: Slot, is_here: impl Fn(u32) -> bool) {
+        let mask = self.slots.len() - 1;
+        let mut at = slot.mark() as usize & mask;
+        while self.slots[at] != Slot::VACANT && is_here(self.slots[at].place()) {
+            at = (at + 1) & mask;
+        }
+        self.taken += usize::from(self.slots[at] == Slot::VACANT);
+        self.slots[at] = slot;
+    }
+
+    /// Slots that name what is in the line.
+    fn here(self, is_here: impl Fn(u32) -> bool) -> impl Iterator<Item = Slot> {
+        let taken = self.slots.into_iter().filter(|&slot| slot != Slot::VACANT);
+        taken.filter(move |slot| is_here(slot.place()))
+    }
+}
+
+/// How many slots are made for so many that are taken: five of eight are at the most, so that some come before the next time.
+fn room_for(taken: usize) -> usize {
+    (taken * 8 / 5 + 2).next_power_of_two()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn key_of(place: u32) -> Key {
+        // As those of a hash are.
+        let half =
+            |of: u64| (of + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_right(29).wrapping_mul(0xF39C_C060_5CED_C835);
+        Key::from(half(place.into()).rotate_right(32))
+    }
+
+    fn find(places: &Places, key: u32, first: u32) -> Option<u32> {
+        places.find(key_of(key), |place| place >= first && key_of(place) == key_of(key))
+    }
+
     #[test]
     fn every_key_is_found_while_the_parts_split() {
-        // Halves far from each other, as those of a hash are.
-        let key_of = |place: u32| Key::from(place).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835) ^ 1 << 70;
-        let at = |place| Some(key_of(place));
         let mut places = Places::default();
         for place in 0..10 * PART as u32 {
-            places.add(key_of(place), place, at);
-            assert_eq!(places.find(key_of(place / 2), at), Some(place / 2));
+            places.add(key_of(place), place, place as usize + 1, |_| true);
+            assert_eq!(find(&places, place / 2, 0), Some(place / 2));
         }
         assert!(places.parts.len() > 5, "{} parts", places.parts.len());
         for place in 0..10 * PART as u32 {
-            assert!(places.remove(key_of(place), place));
-            assert!(!places.remove(key_of(place), place));
-            assert_eq!(places.find(key_of(place), at), None);
+            assert_eq!(find(&places, place, 0), Some(place));
         }
-        assert_eq!(places.len(), 0);
+        assert_eq!(find(&places, 10 * PART as u32, 0), None);
+    }
+
+    #[test]
+    fn what_left_is_not_found_and_its_room_is_used_again() {
+        let (mut places, len) = (Places::default(), 700_u32);
+        for place in 0..100 * len {
+            let first = place.saturating_sub(len - 1);
+            places.add(key_of(place), place, len as usize, |other| other >= first);
+            assert_eq!(find(&places, first, first), Some(first));
+            assert_eq!(find(&places, place, first), Some(place));
+            assert_eq!(first.checked_sub(1).and_then(|gone| find(&places, gone, first)), None);
+        }
+        assert_eq!((places.parts.len(), places.parts[0].slots.len()), (1, 2_048));
+        let taken = places.parts[0].slots.iter().filter(|&&slot| slot != Slot::VACANT).count();
+        assert_eq!(taken, places.parts[0].taken);
+        assert!(taken <= 1_536, "{taken}");
     }
 }
