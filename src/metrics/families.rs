@@ -134,6 +134,8 @@ pub(super) const JOURNAL_FAILED: Family = family(
     &[],
     "1 when a write or sync of the journal failed, so that every decision is denied until a restart; else 0.",
 );
+pub(super) const LOAD_SECONDS: Family =
+    family("purser_load_seconds", Gauge, Seconds, &[], "How long loading the store's rows took at the last start.");
 pub(super) const REPLAY_SECONDS: Family =
     family("purser_replay_seconds", Gauge, Seconds, &[], "How long the replay of the journal took at the last start.");
 pub(super) const DEBT_CREDITS: Family =
@@ -310,7 +312,7 @@ pub(super) const BUILD_INFO: Family =
     family("purser_build_info", Gauge, Count, &["version"], "Always 1; the label says which version runs.");
 
 /// Every metric there is.
-pub const FAMILIES: [Family; 44] = [
+pub const FAMILIES: [Family; 45] = [
     DECISIONS,
     DECISION_SECONDS,
     OPEN_HOLDS,
@@ -325,6 +327,7 @@ pub const FAMILIES: [Family; 44] = [
     URGENT_SYNCS,
     JOURNAL_BYTES,
     JOURNAL_FAILED,
+    LOAD_SECONDS,
     REPLAY_SECONDS,
     DEBT_CREDITS,
     AUDIT_DIFFERENCES,

@@ -122,6 +122,8 @@ pub struct Journal {
     pub bytes: Gauge,
     /// 1 once it failed, else 0.
     pub failed: Gauge,
+    /// Seconds that loading the store's rows, before the replay, took at the start.
+    pub load_seconds: Gauge,
     /// Seconds that the replay at the start took.
     pub replay_seconds: Gauge,
 }
@@ -258,6 +260,7 @@ impl Journal {
         Self {
             bytes: gauge(recorder, &families::JOURNAL_BYTES, vec![]),
             failed: gauge(recorder, &families::JOURNAL_FAILED, vec![]),
+            load_seconds: gauge(recorder, &families::LOAD_SECONDS, vec![]),
             replay_seconds: gauge(recorder, &families::REPLAY_SECONDS, vec![]),
         }
     }

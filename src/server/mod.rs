@@ -2,10 +2,12 @@
 
 pub mod access;
 pub mod doubt;
+mod load;
 pub mod loops;
 pub mod rates;
 pub mod recovery;
 mod replay;
+mod stores;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,7 +189,7 @@ fn bind(addresses: &[Listen], access: &Access) -> Result<Vec<Bound>, StartError>
 
 /// Puts the recovered parts together and starts the loops.
 fn begin(config: &Config, opened: Opened, clock: &Clock, metrics: &Metrics) -> (Arc<Service>, Loops) {
-    let Opened { meter, store, identity, last, marks, session, doubt } = opened;
+    let Opened { meter, store, identity, last, marks, session, doubt, .. } = opened;
     let sharing = store.sharing();
     let (syncing, asks) = Syncing::new();
     let (confirmed, confirmations) = watch::channel(last);

@@ -3,28 +3,27 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, PostgresUrl, RedisKind, RedisUrl, StoreUrl};
-use crate::domain::{Hold, Set, Timestamp};
+use crate::config::{self, Config, StoreUrl};
+use crate::domain::Timestamp;
 use crate::engine::meter::Meter;
-use crate::engine::recover::{Disagreement, Drawn, OpenHold};
-use crate::engine::{JournalLog, Options, Terms};
+use crate::engine::recover::Disagreement;
+use crate::engine::{JournalLog, Options};
 use crate::journal::media::file::FileFolder;
 use crate::journal::media::memory::MemoryFolder;
 use crate::journal::{self, Claim, ClaimError, Failed, Identity, IdentityError, Seq};
 use crate::lease::{Proof, Session};
 use crate::metrics::Metrics;
 use crate::root::sync::SyncRefusal;
-use crate::root::{Row, SOLE, Sharing};
+use crate::root::{SOLE, Sharing};
 use crate::service::JournalMeter;
-use crate::store::redis::{Discovery, Lender, Target};
-use crate::store::{self, Blocks, Loaded, Memory, Postgres, Redis, Sqlite, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 use super::doubt::Doubt;
-use super::millis;
+use super::load::{Restored, load};
 use super::replay::{EntryError, Replay};
+use super::{millis, stores};
 
 /// Why the data folder or the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,9 +81,20 @@ pub struct Opened {
     pub session: Session,
     /// Where many share: to be settled, with the last doubted entry, when the root has heard of this run.
     pub doubt: Option<(Doubt, u64)>,
+    /// How long it took.
+    pub took: Took,
 }
 
-/// Opens and recovers. The metric of replaying is set.
+/// What a start takes, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Took {
+    /// Loading the store's rows.
+    pub loading: f64,
+    /// Replaying the journal.
+    pub replaying: f64,
+}
+
+/// Opens and recovers. The metrics of loading and replaying are set.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -94,7 +104,6 @@ pub async fn open(
     metrics: &Metrics,
     store: Option<Arc<dyn Store>>,
 ) -> Result<Opened, OpenError> {
-    let start = clock.instant();
     let folder = |error| OpenError::Folder(config.data.clone(), error);
     let claim = match config.store.url {
         // A journal that outlives its store would be another store's.
@@ -107,7 +116,7 @@ pub async fn open(
     let identity = Identity::mint(&claim)?;
     let store = match store {
         Some(store) => store,
-        None => open_store(config).await?,
+        None => stores::open(config).await?,
     };
     let sharing = store.sharing();
     let registered = store.register(identity.sidecar.as_u128(), identity.incarnation, identity.nonce).await?;
@@ -125,10 +134,13 @@ pub async fn open(
         Sharing::Sole => SOLE,
         Sharing::Many => identity.sidecar.as_u128(),
     };
+    let start = clock.instant();
     let Restored { holds, session } = load(&*store, &meter, sidecar, clock.now()).await?;
+    let loading = clock.since(start).as_secs_f64();
     let mut replay = Replay::new(&meter, last, holds);
     let (journal, recovered) = replay.open(claim, options_of(&config.journal), identity.sidecar)?;
     let Replay { marks, newest, .. } = replay;
+    let took = Took { loading, replaying: clock.since(start).as_secs_f64() - loading };
     if recovered.records > 0 && recovered.first_seq.0 > last + 1 {
         return Err(OpenError::OtherStore { first: recovered.first_seq.0, last });
     }
@@ -147,60 +159,11 @@ pub async fn open(
         doubt = Some((known, through));
     }
     meter.log().open(journal);
-    let seconds = clock.since(start).as_secs_f64();
-    metrics.journal.replay_seconds.set(seconds);
-    tracing::info!(entries = recovered.records, cut = ?recovered.cut, seconds, "journal read");
-    Ok(Opened { meter, store, identity, last, marks, session, doubt })
-}
-
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let settings = &config.store;
-    let file = match &settings.url {
-        StoreUrl::Memory => return Ok(Arc::new(Memory::default())),
-        StoreUrl::Redis(url) => return Ok(Arc::new(Redis::open(redis_options(url, settings.timeout)).await?)),
-        StoreUrl::Postgres(url) => return open_postgres(url, settings).await,
-        StoreUrl::SqliteInData => config.data.join("purser.db"),
-        StoreUrl::Sqlite(file) => file.clone(),
-    };
-    let mut options = store::sqlite::Options::new(file);
-    options.verb_timeout = settings.timeout;
-    Ok(Arc::new(Sqlite::open(options).await?))
-}
-
-async fn open_postgres(url: &PostgresUrl, settings: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
-    let mut options = store::postgres::Options::new(url.secret())?;
-    options.connections_max = settings.connections_max;
-    options.verb_timeout = settings.timeout;
-    options.connect_timeout = options.connect_timeout.min(settings.timeout);
-    let store = Postgres::open(options).await?;
-    Ok(match &settings.leases {
-        None => Arc::new(store),
-        Some(url) => Arc::new(Blocks::new(store, Lender::new(redis_options(url, settings.timeout)))),
-    })
-}
-
-fn redis_options(url: &RedisUrl, verb_timeout: Duration) -> store::redis::Options {
-    let discovery = match url.kind {
-        RedisKind::Single => Discovery::Direct,
-        RedisKind::Cluster => Discovery::Cluster,
-        RedisKind::Sentinel => Discovery::Sentinel {
-            master: url.master.clone(),
-            user: url.sentinel_user.clone(),
-            password: url.sentinel_password.clone(),
-        },
-    };
-    let target = Target {
-        nodes: url.nodes.clone(),
-        discovery,
-        user: url.user.clone(),
-        password: url.password.clone(),
-        database: i64::from(url.database),
-        tls: url.tls,
-        ca: url.ca.clone(),
-    };
-    let mut options = store::redis::Options { verb_timeout, ..store::redis::Options::new(target) };
-    options.prefix = url.prefix.clone().unwrap_or(options.prefix);
-    options
+    metrics.journal.load_seconds.set(took.loading);
+    metrics.journal.replay_seconds.set(took.replaying);
+    tracing::info!(seconds = took.loading, store = store.name(), "store read");
+    tracing::info!(entries = recovered.records, cut = ?recovered.cut, seconds = took.replaying, "journal read");
+    Ok(Opened { meter, store, identity, last, marks, session, doubt, took })
 }
 
 fn options_of(journal: &config::Journal) -> journal::Options {
@@ -211,83 +174,4 @@ fn options_of(journal: &config::Journal) -> journal::Options {
         sync_interval: journal.sync_interval,
         ..journal::Options::default()
     }
-}
-
-/// Members that are taken over at once, so that each team is looked up and locked a few times only.
-const MEMBERS_TOGETHER: usize = 1_000;
-
-/// Brings the engine to the last entry that the store has.
-async fn load(store: &dyn Store, meter: &JournalMeter, sidecar: u128, now: Timestamp) -> Result<Restored, OpenError> {
-    let (mut restored, mut failed) = (Restored::default(), None);
-    let mut members = Vec::new();
-    let mut visit_other = |loaded| match loaded {
-        Loaded::Member(..) => unreachable!("members are taken over together"),
-        Loaded::Subscription(row) => {
-            let (id, accounts) = (row.id.clone(), row.accounts.clone());
-            meter.follow(&[Row::Subscription(row)]);
-            for account in accounts {
-                let (drawn, own) = (Drawn::Subscription(id.clone()), account.of(sidecar));
-                meter.recover_lease(&drawn, account.lease_of(sidecar));
-                meter.recover_draws(&drawn, account.window.start, own.spent, own.refunded);
-            }
-        }
-        Loaded::Team(team) => meter.follow(&[Row::Team(team)]),
-        Loaded::Root(root) => restored.session = Session::new(root.generation, root.config),
-        Loaded::MemberFunds(row) => {
-            for account in &row.accounts {
-                let drawn = Drawn::Member(row.team.clone(), row.user.clone());
-                let own = account.holder(sidecar);
-                meter.recover_lease(&drawn, account.lease_of(sidecar));
-                meter.recover_draws(&drawn, account.window.start, own.spent, own.refunded);
-            }
-        }
-        Loaded::Draws { team, member, window, tally } => {
-            meter.recover_draws(&Drawn::Member(team, member), window, tally.spent, tally.refunded);
-        }
-        Loaded::Hold(row) => {
-            let hold = open_hold(*row);
-            failed = failed.take().or(meter.recover_hold(&hold).err());
-            restored.holds.push(hold);
-        }
-    };
-    // Those of a team come one after the other, and after it; other rows of a member come after it.
-    let mut visit = |loaded| match loaded {
-        Loaded::Member(team, member) => {
-            members.push(Row::Member(team, member));
-            if members.len() == MEMBERS_TOGETHER {
-                follow_all(meter, &mut members);
-            }
-        }
-        loaded => {
-            follow_all(meter, &mut members);
-            visit_other(loaded);
-        }
-    };
-    store.load(sidecar, now, &mut visit).await?;
-    follow_all(meter, &mut members);
-    match failed {
-        Some(disagreement) => Err(disagreement.into()),
-        None => Ok(restored),
-    }
-}
-
-fn follow_all(meter: &JournalMeter, rows: &mut Vec<Row>) {
-    meter.follow(rows);
-    rows.clear();
-}
-
-fn open_hold(row: store::Hold) -> OpenHold {
-    let set = Set { credits: row.credits, expires_at: row.expires_at };
-    let hold = Hold { window: row.window, set };
-    let terms = Terms::of(row.rates, row.model.as_ref());
-    OpenHold { id: row.id, at: row.held_at, content: row.content, drawer: row.drawer, hold, terms }
-}
-
-/// What a store's rows say beside what the engine takes.
-#[derive(Default)]
-struct Restored {
-    /// Holds that were open.
-    holds: Vec<OpenHold>,
-    /// Which store it is, up to which change of control.
-    session: Session,
 }
