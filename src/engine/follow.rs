@@ -37,6 +37,11 @@ impl<L: Log> Meter<L> {
         }
     }
 
+    /// Takes over members of one team, each unless a newer one is known.
+    pub fn follow_members(&self, team: &TeamId, members: &[Member]) {
+        self.follow_team(team, &TeamRows { team: None, members: members.iter().collect() });
+    }
+
     fn follow_subscription(&self, row: &Subscription) {
         let features = effective_features(row);
         // The map's own lock ends with this statement: it is never held while waiting for another.

@@ -27,7 +27,11 @@ impl<T: Hash + Eq> Numbered<T> {
     /// The number of a thing that is here.
     #[inline]
     pub fn find(&self, thing: &T) -> Option<u32> {
-        let hash = self.random.hash_one(thing);
+        self.find_hashed(thing, self.random.hash_one(thing))
+    }
+
+    #[inline]
+    fn find_hashed(&self, thing: &T, hash: u64) -> Option<u32> {
         let mask = self.slots.len().wrapping_sub(1);
         let (mut at, numbers) = (hash as usize & mask, mask as u32);
         while let Some(&slot) = self.slots.get(at)
@@ -46,7 +50,8 @@ impl<T: Hash + Eq> Numbered<T> {
     where
         T: Clone,
     {
-        if let Some(number) = self.find(thing) {
+        let hash = self.random.hash_one(thing);
+        if let Some(number) = self.find_hashed(thing, hash) {
             return (number, false);
         }
         let number = self.things.len();
@@ -55,7 +60,7 @@ impl<T: Hash + Eq> Numbered<T> {
         if slots_for(self.things.len()) > self.slots.len() {
             self.make_slots(self.things.len());
         } else {
-            self.put(number);
+            self.put(number, hash);
         }
         (number as u32, true)
     }
@@ -73,12 +78,13 @@ impl<T: Hash + Eq> Numbered<T> {
         let slots = slots_for(things);
         assert!(u32::try_from(slots).is_ok(), "fewer things than memory has room for");
         self.slots = vec![VACANT; slots].into();
-        (0..self.things.len()).for_each(|number| self.put(number));
+        for number in 0..self.things.len() {
+            self.put(number, self.random.hash_one(&self.things[number]));
+        }
     }
 
-    /// Puts the number of a thing into its slot, or the next that is vacant.
-    fn put(&mut self, number: usize) {
-        let hash = self.random.hash_one(&self.things[number]);
+    /// Puts the number of a thing of this hash into its slot, or the next that is vacant.
+    fn put(&mut self, number: usize, hash: u64) {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         while self.slots[at] != VACANT {

@@ -10,9 +10,6 @@ use crate::store::{self, Loaded, Store};
 
 use super::recovery::OpenError;
 
-/// Members that are taken over at once, so that each team is looked up and locked a few times only.
-const MEMBERS_TOGETHER: usize = 1_000;
-
 /// Takes over all that the store has.
 pub async fn load(
     store: &dyn Store,
@@ -21,9 +18,8 @@ pub async fn load(
     now: Timestamp,
 ) -> Result<Restored, OpenError> {
     let (mut restored, mut failed) = (Restored::default(), None);
-    let mut members = Vec::new();
-    let mut visit_other = |loaded| match loaded {
-        Loaded::Member(..) => unreachable!("members are taken over together"),
+    let mut visit = |loaded| match loaded {
+        Loaded::Members(team, members) => meter.follow_members(&team, &members),
         Loaded::Subscription(row) => {
             let (id, accounts) = (row.id.clone(), row.accounts.clone());
             meter.follow(&[Row::Subscription(row)]);
@@ -52,30 +48,11 @@ pub async fn load(
             restored.holds.push(hold);
         }
     };
-    // Those of a team come one after the other, and after it; other rows of a member come after it.
-    let mut visit = |loaded| match loaded {
-        Loaded::Member(team, member) => {
-            members.push(Row::Member(team, member));
-            if members.len() == MEMBERS_TOGETHER {
-                follow_all(meter, &mut members);
-            }
-        }
-        loaded => {
-            follow_all(meter, &mut members);
-            visit_other(loaded);
-        }
-    };
     store.load(sidecar, now, &mut visit).await?;
-    follow_all(meter, &mut members);
     match failed {
         Some(disagreement) => Err(disagreement.into()),
         None => Ok(restored),
     }
-}
-
-fn follow_all(meter: &JournalMeter, rows: &mut Vec<Row>) {
-    meter.follow(rows);
-    rows.clear();
 }
 
 fn open_hold(row: store::Hold) -> OpenHold {

@@ -141,7 +141,7 @@ impl Recount {
             }
             Loaded::Hold(row) => self.check_hold(row),
             Loaded::MemberFunds(row) => self.check_member(row),
-            Loaded::Root(_) | Loaded::Team(_) | Loaded::Member(..) => {}
+            Loaded::Root(_) | Loaded::Team(_) | Loaded::Members(..) => {}
         }
     }
 

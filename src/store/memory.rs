@@ -201,8 +201,10 @@ impl Tables {
         for row in self.teams.values() {
             visit(Loaded::Team(row.clone()));
         }
-        for ((team, _), row) in &self.members {
-            visit(Loaded::Member(team.clone(), row.clone()));
+        let members: Vec<_> = self.members.iter().map(|((team, _), row)| (team, row)).collect();
+        for of_team in members.chunk_by(|(one, _), (other, _)| one == other) {
+            let rows = of_team.iter().map(|(_, row)| (*row).clone());
+            visit(Loaded::Members(of_team[0].0.clone(), rows.collect()));
         }
         for ((team, member, window), &tally) in &self.draws {
             if window.millis() >= since || self.holds.values().any(|hold| hold.window == *window) {

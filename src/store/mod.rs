@@ -14,6 +14,7 @@ pub mod holding;
 pub mod kind;
 pub mod ledger;
 pub mod memory;
+mod packed;
 pub mod pending;
 pub mod postgres;
 pub mod read;

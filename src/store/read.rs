@@ -88,8 +88,8 @@ pub enum Loaded {
     Subscription(Box<Subscription>),
     /// A team; comes before its members.
     Team(Team),
-    /// A member, removed or not.
-    Member(TeamId, Member),
+    /// Some members of a team, removed or not; most stores hand over all of a team at once.
+    Members(TeamId, Vec<Member>),
     /// What a member's limit is lent to sidecars, and what it drew through them; only of a store that
     /// serves many.
     MemberFunds(Box<MemberFunds>),

@@ -127,7 +127,7 @@ fn load(meter: &Meter<VecLog>, store: &Memory, sidecar: u128, now: Timestamp) ->
             }
         }
         Loaded::Team(team) => meter.follow(&[Row::Team(team)]),
-        Loaded::Member(team, member) => meter.follow(&[Row::Member(team, member)]),
+        Loaded::Members(team, members) => meter.follow_members(&team, &members),
         Loaded::MemberFunds(row) => {
             for account in &row.accounts {
                 let (drawn, own) = (Drawn::Member(row.team.clone(), row.user.clone()), account.holder(sidecar));

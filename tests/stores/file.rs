@@ -209,8 +209,9 @@ fn a_members_value_that_cannot_be_is_named_at_a_start() {
         let store = open(&file).await;
         seeded(&store).await;
         for (set, column, cause) in [
-            ("user = 'a b' WHERE user = 'ana'", "column user", r#""a b" may have only"#),
-            ("user = 'a\"b' WHERE user = 'a b'", "column members", r#"of the members after "" of team """#),
+            ("user = 'a/b' WHERE user = 'ana'", "column user", r#""a/b" may have only"#),
+            ("user = 'a b' WHERE user = 'a/b'", "column user", "a space in one, of a member of team t"),
+            ("user = 'ana', epoch = -1 WHERE user = 'a b'", "column epoch", r#""-1" invalid digit"#),
         ] {
             let sql = sqlx::AssertSqlSafe(format!("UPDATE members SET {set}"));
             sqlx::query(sql).execute(&mut raw(&file).await).await.expect("it is updated");
@@ -242,8 +243,8 @@ fn members_of_many_pages_are_all_loaded_once() {
         }
         let mut members = Vec::new();
         let mut visit = |loaded| {
-            if let Loaded::Member(team, member) = loaded {
-                members.push((team, member.user, member.epoch));
+            if let Loaded::Members(team, rows) = loaded {
+                members.extend(rows.into_iter().map(|member| (team.clone(), member.user, member.epoch)));
             }
         };
         store.load(SOLE, now(), &mut visit).await.expect("the store is there");

@@ -225,9 +225,7 @@ async fn save(store: &dyn Store, (subscriptions, teams, members): &People) {
 fn wanted((subscriptions, teams, members): &People) -> Vec<Loaded> {
     let mut rows: Vec<_> = subscriptions.iter().map(|row| Loaded::Subscription(Box::new(row.clone()))).collect();
     rows.extend(teams.iter().map(|row| Loaded::Team(row.clone())));
-    for team in teams {
-        rows.extend(members.iter().map(|row| Loaded::Member(team.id.clone(), row.clone())));
-    }
+    rows.extend(teams.iter().map(|team| Loaded::Members(team.id.clone(), members.clone())));
     rows
 }
 

@@ -5,8 +5,8 @@ use sqlx::postgres::PgConnection;
 use super::failure::Failure;
 use super::member_funds::Person;
 use super::{holds, ledger, member_funds, people, sidecars, subscriptions};
-use crate::domain::{TeamId, UserId};
 use crate::store::audit::Recount;
+use crate::store::packed::Pages;
 use crate::store::read::{Filter, Loaded, Visitor};
 
 /// Rows that are read at once; bounds the memory of a scan.
@@ -19,8 +19,8 @@ const SCAN_SUBSCRIPTIONS: i64 = 512;
 pub async fn visit(conn: &mut PgConnection, sidecars: &[u128], visit: Visitor<'_>) -> Result<(), Failure> {
     visit(Loaded::Root(sidecars::root(conn).await?.unwrap_or_default()));
     visit_subscriptions(conn, visit).await?;
-    visit_teams(conn, visit).await?;
-    visit_members(conn, visit).await?;
+    let pages = visit_teams(conn, visit).await?;
+    visit_members(conn, &pages, visit).await?;
     visit_member_funds(conn, visit).await?;
     for &sidecar in sidecars {
         visit_holds(conn, sidecar, visit).await?;
@@ -51,32 +51,39 @@ async fn visit_subscriptions(conn: &mut PgConnection, visit: Visitor<'_>) -> Res
     }
 }
 
-async fn visit_teams(conn: &mut PgConnection, visit: Visitor<'_>) -> Result<(), Failure> {
-    let mut after = None;
+async fn visit_teams(conn: &mut PgConnection, visit: Visitor<'_>) -> Result<Pages, Failure> {
+    let (mut after, mut pages) = (None, Pages::default());
     loop {
         let page = people::team_page(conn, None, after.as_ref(), SCAN).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { return Ok(pages) };
         after = Some(last.id.clone());
+        page.iter().for_each(|team| pages.add(team));
         page.into_iter().for_each(|row| visit(Loaded::Team(row)));
     }
 }
 
-async fn visit_members(conn: &mut PgConnection, visit: Visitor<'_>) -> Result<(), Failure> {
-    let mut after = None::<(TeamId, UserId)>;
-    loop {
-        let key = after.as_ref().map_or(("", ""), |(team, user)| (team.as_str(), user.as_str()));
-        let page = people::all_members(conn, key, SCAN as i64).await?;
-        let Some((team, last)) = page.last() else { return Ok(()) };
-        let mut team_before = team.clone();
-        after = Some((team.clone(), last.user.clone()));
-        for (team, member) in page {
-            // Members that follow each other share one text.
-            if team != team_before {
-                team_before = team;
+async fn visit_members(conn: &mut PgConnection, pages: &Pages, visit: Visitor<'_>) -> Result<(), Failure> {
+    let mut ready = Vec::new();
+    for range in pages.ranges().map(Some).chain([None]) {
+        let next = async {
+            match range {
+                Some(range) => people::packed_members(conn, range).await,
+                None => Ok(Vec::new()),
             }
-            visit(Loaded::Member(team_before.clone(), member));
-        }
+        };
+        // The server packs the next page while this one is read.
+        let read = async {
+            ready.iter().try_for_each(|row| {
+                let (team, members) = people::read_packed(row)?;
+                visit(Loaded::Members(team, members));
+                Ok::<_, Failure>(())
+            })
+        };
+        let (next, read) = tokio::join!(next, read);
+        read?;
+        ready = next?;
     }
+    Ok(())
 }
 
 async fn visit_member_funds(conn: &mut PgConnection, visit: Visitor<'_>) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use super::table::Table;
 use super::values::{Reader, kept};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, IdError, Member, SubscriptionId, Team, TeamId, UserId, Whitelist};
+use crate::store::packed::{Packed, Wrong};
 
 const TEAMS: Table = Table {
     name: "teams",
@@ -117,18 +118,36 @@ pub async fn member_page(
     rows.iter().map(|row| read_member(row).map(|(_, member)| member)).collect()
 }
 
-/// The next members of all teams after a key, removed or not.
-pub async fn all_members(
-    conn: &mut PgConnection,
-    (team, member): (&str, &str),
-    limit: i64,
-) -> Result<Vec<(TeamId, Member)>, Failure> {
-    let sql = format!(
-        "SELECT {} FROM members WHERE (team, member) > ($1, $2) ORDER BY team, member LIMIT $3",
-        MEMBERS.list()
-    );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(team).bind(member).bind(limit);
-    query.fetch_all(conn).await?.iter().map(read_member).collect()
+/// All members of the teams after one, up to another, a row for each team; see [`read_packed`].
+pub async fn packed_members(conn: &mut PgConnection, (after, last): (&str, &str)) -> Result<Vec<PgRow>, Failure> {
+    // The order of teams and members is the primary key's, so nothing is sorted.
+    let sql = "SELECT team, string_agg(member, ' '), string_agg(role, ' '), string_agg(access, ' '), \
+               string_agg(opted_out::int::text, ''), string_agg(coalesce(draw_limit::text, '-'), ' '), \
+               string_agg(removed::int::text, ''), string_agg(epoch::text, ' ') \
+               FROM (SELECT * FROM members WHERE team > $1 AND team <= $2 ORDER BY team, member) AS sorted \
+               GROUP BY team ORDER BY team";
+    Ok(sqlx::query(sql).bind(after).bind(last).fetch_all(conn).await?)
+}
+
+/// A team's members from a row of [`packed_members`].
+pub fn read_packed(row: &PgRow) -> Result<(TeamId, Vec<Member>), Failure> {
+    let mut row = Reader::new(row);
+    let team = row.id(TeamId::new)?;
+    let packed = Packed {
+        users: row.text()?,
+        roles: row.text()?,
+        accesses: row.text()?,
+        opted_out: row.text()?,
+        limits: row.text()?,
+        removed: row.text()?,
+        epochs: row.text()?,
+    };
+    let of_team = |Wrong { column, cause }| {
+        let cause = format!("{cause}, of a member of team {team}");
+        Failure::Value { column: column.to_owned(), cause }
+    };
+    let members = packed.members("member").map_err(of_team)?;
+    Ok((team, members))
 }
 
 /// A page of teams, all or those of a user.

@@ -32,7 +32,11 @@ pub async fn load(link: &Link, keys: &Keys, sidecar: u128, visit: Visitor<'_>) -
     let ids: Vec<TeamId> = teams.iter().map(|team| team.id.clone()).collect();
     teams.into_iter().for_each(|team| visit(Loaded::Team(team)));
     for team in ids {
-        each(link, &keys.members(&team), |row: Member| visit(Loaded::Member(team.clone(), row))).await?;
+        let mut members = Vec::new();
+        each(link, &keys.members(&team), |row: Member| members.push(row)).await?;
+        if !members.is_empty() {
+            visit(Loaded::Members(team, members));
+        }
     }
     each(link, &keys.funds(), |row: MemberFunds| visit(Loaded::MemberFunds(Box::new(row)))).await?;
     let hash = keys.holds(sidecar);

@@ -1,18 +1,16 @@
 //! Reads whole tables page by page within one read transaction: for a start, and for an audit.
 
-use std::fmt::{Debug, Display};
-
-use serde::Deserialize;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
 use super::values::Reader;
 use super::{pages, people, subscriptions};
 use crate::domain::ids::Model;
-use crate::domain::{Credits, Drawer, Member, OperationId, Payer, SubscriptionId, Tally, TeamId, UserId};
+use crate::domain::{Drawer, OperationId, Payer, SubscriptionId, Tally, TeamId, UserId};
 use crate::root::SOLE;
 use crate::store::Hold;
 use crate::store::audit::Recount;
+use crate::store::packed::{Packed, Pages, Wrong};
 use crate::store::read::{Filter, Loaded, Visitor};
 
 /// Rows that are read at once; bounds the memory of a scan.
@@ -21,8 +19,8 @@ const SCAN: usize = 4_096;
 /// Visits all rows; draws only of windows from `since` on, or with open holds.
 pub async fn visit(conn: &mut SqliteConnection, since: i64, visit: Visitor<'_>) -> Result<(), Failure> {
     visit_subscriptions(conn, visit).await?;
-    visit_teams(conn, visit).await?;
-    visit_members(conn, visit).await?;
+    let pages = visit_teams(conn, visit).await?;
+    visit_members(conn, &pages, visit).await?;
     let older = sqlx::query("SELECT DISTINCT window_start FROM holds WHERE window_start < ?").bind(since);
     for row in older.fetch_all(&mut *conn).await? {
         let window = Reader::new(&row).int()?;
@@ -55,86 +53,57 @@ async fn visit_subscriptions(conn: &mut SqliteConnection, visit: Visitor<'_>) ->
     }
 }
 
-async fn visit_teams(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<(), Failure> {
-    let mut after = None;
+async fn visit_teams(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<Pages, Failure> {
+    let (mut after, mut pages) = (None, Pages::default());
     loop {
         let page = people::team_page(conn, None, after.as_ref(), SCAN).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { return Ok(pages) };
         after = Some(last.id.clone());
+        page.iter().for_each(|team| pages.add(team));
         page.into_iter().for_each(|row| visit(Loaded::Team(row)));
     }
 }
 
-/// A page of members, packed by SQLite into one row: each row crosses over from the driver's thread by itself, which costs
-/// far more than to read it.
-const MEMBERS: &str = "SELECT json_group_array(json_array(\
-     team, user, role, access, opted_out, draw_limit, removed, epoch)) \
-     FROM (SELECT * FROM members WHERE (team, user) > (?, ?) ORDER BY team, user LIMIT 4096)";
+/// Members of the teams after one, up to another, packed. Each row crosses over from the driver's thread by itself.
+const MEMBERS: &str = "SELECT team, group_concat(user, ' '), group_concat(role, ' '), group_concat(access, ' '), \
+     group_concat(opted_out, ''), group_concat(ifnull(draw_limit, '-'), ' '), group_concat(removed, ''), \
+     group_concat(epoch, ' ') FROM members WHERE team > ? AND team <= ? GROUP BY team";
 
-/// A member as [`MEMBERS`] packs it. A valid id has nothing that JSON escapes, so texts can be borrowed.
-type PackedMember<'a> = (&'a str, &'a str, &'a str, &'a str, i64, Option<i64>, i64, u64);
-
-async fn visit_members(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<(), Failure> {
-    let mut after = Place::default();
-    let mut page = member_page(conn, &after).await?;
-    while let Some(last) = last_of(&page, &after)? {
+async fn visit_members(conn: &mut SqliteConnection, pages: &Pages, visit: Visitor<'_>) -> Result<(), Failure> {
+    let mut ready = Vec::new();
+    for range in pages.ranges().map(Some).chain([None]) {
+        let next = async {
+            let Some((after, last)) = range else { return Ok(Vec::new()) };
+            sqlx::query(MEMBERS).bind(after).bind(last).fetch_all(&mut *conn).await
+        };
         // SQLite's thread packs the next page while this one is read.
-        let read = async { read_members(&page, &after, visit) };
-        let (next, read) = tokio::join!(member_page(conn, &last), read);
+        let read = async { ready.iter().try_for_each(|row| read_members(row, visit)) };
+        let (next, read) = tokio::join!(next, read);
         read?;
-        (page, after) = (next?, last);
+        ready = next?;
     }
     Ok(())
 }
 
-/// A team and a user of it, in the order of which members come.
-type Place = (String, String);
-
-async fn member_page(conn: &mut SqliteConnection, (team, user): &Place) -> Result<String, Failure> {
-    Ok(sqlx::query_scalar(MEMBERS).bind(team).bind(user).fetch_one(conn).await?)
-}
-
-/// Where a page ends, unless it is empty. No text of it has brackets.
-fn last_of(page: &str, after: &Place) -> Result<Option<Place>, Failure> {
-    let Some(at) = page.rfind('[').filter(|at| *at > 0) else { return Ok(None) };
-    let (team, user, ..): PackedMember<'_> = unpack(&page[at..page.len() - 1], after)?;
-    Ok(Some((team.to_owned(), user.to_owned())))
-}
-
-fn read_members(page: &str, after: &Place, visit: Visitor<'_>) -> Result<(), Failure> {
-    let mut team = None;
-    for packed in unpack::<Vec<PackedMember<'_>>>(page, after)? {
-        let (team, member) = unpack_member(&packed, &mut team)?;
-        visit(Loaded::Member(team, member));
-    }
-    Ok(())
-}
-
-fn unpack<'a, T: Deserialize<'a>>(text: &'a str, (team, user): &Place) -> Result<T, Failure> {
-    let cause = |error| format!("{error}, of the members after {user:?} of team {team:?}");
-    serde_json::from_str(text).map_err(|error| Failure::Value { column: "members".to_owned(), cause: cause(error) })
-}
-
-fn unpack_member(packed: &PackedMember<'_>, known: &mut Option<TeamId>) -> Result<(TeamId, Member), Failure> {
-    let &(team, user, role, access, opted_out, limit, removed, epoch) = packed;
-    let credits = |micros| Credits::from_micros(micros).ok_or("is not an amount of micro-credits");
-    let member = Member {
-        user: valid("user", user, UserId::new(user))?,
-        role: valid("role", role, role.parse().map_err(|()| UNKNOWN))?,
-        access: valid("access", access, access.parse().map_err(|()| UNKNOWN))?,
-        opted_out: opted_out != 0,
-        limit: limit.map(|micros| valid("draw_limit", micros, credits(micros))).transpose()?,
-        removed: removed != 0,
-        epoch,
+fn read_members(row: &SqliteRow, visit: Visitor<'_>) -> Result<(), Failure> {
+    let mut row = Reader::new(row);
+    let team = row.id(TeamId::new)?;
+    let packed = Packed {
+        users: row.text()?,
+        roles: row.text()?,
+        accesses: row.text()?,
+        opted_out: row.text()?,
+        limits: row.text()?,
+        removed: row.text()?,
+        epochs: row.text()?,
     };
-    Ok((same_or_new(known, team)?, member))
-}
-
-const UNKNOWN: &str = "is none of the words known here";
-
-/// What was made of a column's value, or what is wrong with it.
-fn valid<T>(column: &str, value: impl Debug, made: Result<T, impl Display>) -> Result<T, Failure> {
-    made.map_err(|error| Failure::Value { column: column.to_owned(), cause: format!("{value:?} {error}") })
+    let of_team = |Wrong { column, cause }| {
+        let cause = format!("{cause}, of a member of team {team}");
+        Failure::Value { column: column.to_owned(), cause }
+    };
+    let members = packed.members("user").map_err(of_team)?;
+    visit(Loaded::Members(team, members));
+    Ok(())
 }
 
 /// The team's id; members that follow each other share one text.
@@ -144,7 +113,8 @@ fn same_or_new(known: &mut Option<TeamId>, text: &str) -> Result<TeamId, Failure
     {
         return Ok(known.clone());
     }
-    let team = valid("team", text, TeamId::new(text))?;
+    let wrong = |error| Failure::Value { column: "team".to_owned(), cause: format!("{text:?} {error}") };
+    let team = TeamId::new(text).map_err(wrong)?;
     *known = Some(team.clone());
     Ok(team)
 }
