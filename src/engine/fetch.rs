@@ -8,6 +8,7 @@ use prefetch_index::prefetch_index;
 use super::cells::{BookCell, TeamCell};
 use super::lock::Mutex;
 use super::members::MemberCell;
+use super::operations::Operations;
 use crate::domain::{Book, SubscriptionId};
 
 /// What the processor fetches at a time.
@@ -38,6 +39,12 @@ pub(super) fn whole_team(cell: &Mutex<TeamCell>) {
     fetch(cell, size_of_val(cell));
 }
 
+/// Asks for what a team knows its operations by.
+#[inline]
+pub(super) fn operations(cell: &Mutex<TeamCell>) {
+    fetch_at(cell, LOCK_BYTES + offset_of!(TeamCell, operations), size_of::<Operations>());
+}
+
 /// Asks for what a draw touches of a book.
 #[inline]
 pub(super) fn book(cell: &Mutex<BookCell>) {
@@ -47,9 +54,14 @@ pub(super) fn book(cell: &Mutex<BookCell>) {
 /// Asks for the first bytes of what lies somewhere.
 #[inline]
 pub(super) fn fetch<T>(at: &T, bytes: usize) {
+    fetch_at(at, 0, bytes);
+}
+
+#[inline]
+fn fetch_at<T>(at: &T, offset: usize, bytes: usize) {
     // Any index will do: it says which address is asked for, counted from some other, and nothing is read there.
     let origin: &[u8] = &[];
-    let at = std::ptr::from_ref(at).addr().wrapping_sub(origin.as_ptr().addr());
+    let at = (std::ptr::from_ref(at).addr() + offset).wrapping_sub(origin.as_ptr().addr());
     for line in 0..bytes.div_ceil(LINE_BYTES) {
         prefetch_index(origin, at.wrapping_add(line * LINE_BYTES));
     }

@@ -13,6 +13,7 @@ pub mod ends;
 pub mod enter;
 pub mod fetch;
 pub mod follow;
+pub mod home;
 pub mod keys;
 pub mod known;
 mod lack;

@@ -5,12 +5,10 @@
 
 use std::sync::Arc;
 
-use super::cells::{BookCell, Pool, Source, TeamCell};
-use super::known::{By, HoldKnown, Kind, Known};
-use super::lock::Mutex;
+use super::home::{Cell, Home};
+use super::known::{HoldKnown, Kind, Known};
 use super::log::Log;
 use super::meter::Meter;
-use super::operations::Operations;
 use super::terms::Terms;
 use crate::domain::{
     Credits, Drawer, Draws, DrawsView, Entry, Fact, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId,
@@ -44,6 +42,9 @@ pub struct OpenHold {
     /// What its settle is priced by, where there was a rate card.
     pub terms: Option<Box<Terms>>,
 }
+
+/// Before every entry.
+const FIRST: (Timestamp, u64) = (Timestamp::MIN, 0);
 
 /// The journal and the store do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,7 +119,7 @@ impl<L: Log> Meter<L> {
     pub fn recover_hold(&self, open: &OpenHold) -> Result<(), Disagreement> {
         let Hold { window, set } = open.hold;
         let disagree = |why| Disagreement { seq: 0, why };
-        let recovered = self.in_scope(&open.drawer, |mut scopes| {
+        let recovered = self.in_scope(self.cell(&open.drawer), &open.drawer, |mut scopes| {
             let posting = Posting { held: Some(set), ..Posting::new(window) };
             if posting.moves_nothing() {
                 return Ok(());
@@ -136,7 +137,8 @@ impl<L: Log> Meter<L> {
     /// Remembers a hold that was open and whose own entry is no longer in the journal.
     pub fn remember_hold(&self, open: &OpenHold) {
         let key = self.key(&open.id);
-        let Some(((), Home { cell, by })) = self.in_scope(&open.drawer, |_| ()) else { return };
+        let found = self.in_scope(self.cell(&open.drawer), &open.drawer, |_| ());
+        let Some(((), Home { cell, by })) = found else { return };
         cell.change(|operations| {
             if operations.get(key).is_none() {
                 let (id, hold) = (open.id.clone(), open.hold.clone());
@@ -151,31 +153,31 @@ impl<L: Log> Meter<L> {
 
     /// Notes an entry that the store has: its id only.
     pub fn recover_id(&self, entry: &Entry, seq: u64) {
-        let home = self.home(entry);
-        self.remember(entry, seq, home.as_ref());
+        let home = self.home(entry, self.cell(&entry.drawer));
+        self.remember(entry, seq, home.as_ref(), FIRST);
     }
 
     /// Applies an entry that the store lacks, and notes its id.
     pub fn recover_entry(&self, entry: &Entry, seq: u64) -> Result<(), Disagreement> {
-        let home = self.apply(entry, seq)?;
-        self.remember(entry, seq, home.as_ref());
+        let home = self.apply(entry, seq, self.cell(&entry.drawer))?;
+        self.remember(entry, seq, home.as_ref(), FIRST);
         Ok(())
     }
 
-    /// Where the id of an entry that the store has is to be noted.
-    pub fn home(&self, entry: &Entry) -> Option<Home> {
+    /// Where the id of an entry that the store has is to be noted, by the cell of its drawer.
+    pub fn home(&self, entry: &Entry, cell: Option<Cell>) -> Option<Home> {
         let is_asked = matches!(entry.fact, Fact::EndAsked { .. });
-        if is_asked { None } else { self.in_scope(&entry.drawer, |_| ()).map(|((), home)| home) }
+        if is_asked { None } else { self.in_scope(cell, &entry.drawer, |_| ()).map(|((), home)| home) }
     }
 
-    /// Applies an entry that the store lacks. Answers where its id is to be noted with [`Meter::remember`], in the order of
+    /// Applies an entry that the store lacks, by the cell of its drawer. Answers where its id is to be noted with [`Meter::remember`], in the order of
     /// entries, by any thread: that moves no credits, and this looks at no ids.
-    pub fn apply(&self, entry: &Entry, seq: u64) -> Result<Option<Home>, Disagreement> {
+    pub fn apply(&self, entry: &Entry, seq: u64, cell: Option<Cell>) -> Result<Option<Home>, Disagreement> {
         let disagree = |why| Disagreement { seq, why };
         if matches!(entry.fact, Fact::EndAsked { .. }) {
             return Ok(None);
         }
-        let applied = self.in_scope(&entry.drawer, |mut scopes| {
+        let applied = self.in_scope(cell, &entry.drawer, |mut scopes| {
             fits(&scopes, entry).map_err(disagree)?;
             scopes.apply(entry);
             Ok(())
@@ -184,73 +186,22 @@ impl<L: Log> Meter<L> {
         applied.map(|()| Some(home))
     }
 
-    /// Notes the id of an entry where it belongs.
-    pub fn remember(&self, entry: &Entry, seq: u64, home: Option<&Home>) {
+    /// Notes the id of an entry where it belongs. `first` is when the first one was entered that may be known, and its number:
+    /// unless that is forgotten, nothing is looked for that may go.
+    pub fn remember(&self, entry: &Entry, seq: u64, home: Option<&Home>, first: (Timestamp, u64)) {
         self.note(seq);
         if matches!(entry.fact, Fact::EndAsked { .. }) {
             return self.recover_asked(entry, seq);
         }
         let Some(Home { cell, by }) = home else { return };
-        let own = self.key(&entry.id);
+        let (own, horizon) = (self.key(&entry.id), self.horizon(entry.at));
         cell.change(|operations| {
-            operations.forget(self.horizon(entry.at), usize::MAX);
+            if horizon.is_after(first.0, first.1) {
+                operations.forget(horizon, usize::MAX);
+            }
             operations.supersede(own, entry.view());
             operations.note(|id| if *id == entry.id { own } else { self.key(id) }, entry.view(), *by, seq);
         });
-    }
-
-    /// Does something to what an entry of this drawer moves; answers where the entry's id is noted.
-    fn in_scope<T>(&self, drawer: &Drawer, act: impl FnOnce(Scopes<'_>) -> T) -> Option<(T, Home)> {
-        match &drawer.team {
-            None => {
-                let cell = self.book_cell(&drawer.subscription)?;
-                let mut locked = cell.lock();
-                let BookCell { book, owners, .. } = &mut *locked;
-                let by = By { member: owners.number(&drawer.member).0, source: 0 };
-                let done = act(Scopes { book, member: None });
-                drop(locked);
-                Some((done, Home { cell: Cell::Book(cell), by }))
-            }
-            Some(team) => {
-                let cell = self.team_cell(team)?;
-                let mut locked = cell.lock();
-                let TeamCell { pool, members, sources, .. } = &mut *locked;
-                let member = members.find(&drawer.member)?;
-                let (payer, subscription) = (drawer.payer, drawer.subscription.clone());
-                let source = Source { payer, subscription };
-                let Pool { book, source } = match pool {
-                    Some(pool) if sources[pool.source] == source => pool.clone(),
-                    _ => Pool { book: self.book_cell(&source.subscription)?, source: sources.number(&source).0 },
-                };
-                let draws = &mut members.cell_mut(member).draws;
-                let done = act(Scopes { book: &mut book.lock().book, member: Some(draws) });
-                drop(locked);
-                Some((done, Home { cell: Cell::Team(cell), by: By { member, source } }))
-            }
-        }
-    }
-}
-
-/// Where an entry's id is noted, and of whom.
-#[derive(Debug)]
-pub struct Home {
-    cell: Cell,
-    by: By,
-}
-
-/// Who has the operations.
-#[derive(Debug)]
-enum Cell {
-    Team(Arc<Mutex<TeamCell>>),
-    Book(Arc<Mutex<BookCell>>),
-}
-
-impl Cell {
-    fn change(&self, act: impl FnOnce(&mut Operations)) {
-        match self {
-            Self::Team(cell) => act(&mut cell.lock().operations),
-            Self::Book(cell) => act(&mut cell.lock().operations),
-        }
     }
 }
 

@@ -15,6 +15,9 @@ use super::media::{Folder, Media};
 /// Zeros are written in pieces of this many bytes.
 const ZEROS_BYTES: usize = 1024 * 1024;
 
+/// Zeros are passed over so many at a time.
+const ZEROS_PASSED: usize = 4_096;
+
 /// One segment's file and what its header says.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
@@ -88,7 +91,11 @@ pub(super) fn used_end(file: &dyn Media, from: u64) -> io::Result<u64> {
     while at < end {
         let len = buffer.len().min((end - at) as usize);
         file.read_at(&mut buffer[..len], at)?;
-        if let Some(last) = buffer[..len].iter().rposition(|byte| *byte != 0) {
+        // Most of a segment may be zeros, which are passed over many at a time.
+        let zeros =
+            buffer[..len].rchunks(ZEROS_PASSED).take_while(|bytes| bytes.iter().fold(0, |all, byte| all | byte) == 0);
+        let end = len - zeros.map(<[u8]>::len).sum::<usize>();
+        if let Some(last) = buffer[..end].iter().rposition(|byte| *byte != 0) {
             used = at + last as u64 + 1;
         }
         at += len as u64;

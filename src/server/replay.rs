@@ -7,7 +7,8 @@ use std::thread;
 use uuid::Uuid;
 
 use crate::domain::{Entry, Timestamp};
-use crate::engine::recover::{Disagreement, Home, OpenHold};
+use crate::engine::home::{Cell, Home};
+use crate::engine::recover::{Disagreement, OpenHold};
 use crate::journal::codec::{CodecError, decode};
 use crate::journal::{Claim, Journal, OpenError, Options, Recovered, Seq};
 use crate::service::JournalMeter;
@@ -17,6 +18,9 @@ const MARK_MILLIS: u64 = 60_000;
 
 /// Entries that are handed over at once.
 const TOGETHER: usize = 256;
+
+/// Entries whose memory is asked for at once; [`TOGETHER`] is a multiple.
+const AHEAD: usize = 32;
 
 /// How many times so many may wait for the next thread.
 const WAITING: usize = 8;
@@ -35,8 +39,11 @@ pub enum EntryError {
     Stopped,
 }
 
-/// An entry, and where its id is noted.
-type Applied = (Seq, Entry, Option<Home>);
+/// Entries by number.
+type Numbered = Vec<(Seq, Entry)>;
+
+/// Entries, and where the id of each is noted.
+type Applied = (Numbered, Vec<Option<Home>>);
 
 /// The fold of the journal over the engine: one thread reads, one applies, one remembers ids, each in the order of entries.
 pub struct Replay<'a> {
@@ -64,7 +71,7 @@ impl<'a> Replay<'a> {
     ) -> Result<(Journal, Recovered), OpenError<EntryError>> {
         let (hand_on, read) = sync_channel(WAITING);
         let (pass, applied) = sync_channel(WAITING);
-        let ids = Ids { meter: self.meter, last: self.last, holds: std::mem::take(&mut self.holds) };
+        let ids = Ids { meter: self.meter, last: self.last, holds: std::mem::take(&mut self.holds), first: None };
         let (opened, outcome) = thread::scope(|scope| {
             let reading = scope.spawn(move || read_all(claim, options, sidecar, &hand_on));
             scope.spawn(move || ids.remember_all(applied));
@@ -76,32 +83,37 @@ impl<'a> Replay<'a> {
         opened
     }
 
-    fn apply_all(
-        &mut self,
-        read: Receiver<Vec<(Seq, Entry)>>,
-        pass: &SyncSender<Vec<Applied>>,
-    ) -> Result<(), OpenError<EntryError>> {
+    fn apply_all(&mut self, read: Receiver<Numbered>, pass: &SyncSender<Applied>) -> Result<(), OpenError<EntryError>> {
         for entries in read {
-            let apply = |(seq, entry): (Seq, Entry)| match self.apply(seq, &entry) {
-                Ok(home) => Ok((seq, entry, home)),
-                Err(error) => Err(OpenError::Visit { seq, error: error.into() }),
-            };
-            let applied = entries.into_iter().map(apply).collect::<Result<_, _>>()?;
-            pass.send(applied).expect("ids are remembered as long as there are any");
+            let mut cells: Vec<_> = entries.iter().map(|(_, entry)| self.meter.cell(&entry.drawer)).collect();
+            // What some of them touch is asked for before the first of these is applied: memory is waited for once then, not
+            // for each of them.
+            let mut homes = Vec::with_capacity(entries.len());
+            for (entries, ahead) in entries.chunks(AHEAD).zip(cells.chunks_mut(AHEAD)) {
+                ahead.iter().flatten().for_each(Cell::fetch);
+                for (cell, (_, entry)) in ahead.iter_mut().zip(entries) {
+                    cell.iter_mut().for_each(|cell| cell.fetch_of(&entry.drawer.member));
+                }
+                for ((seq, entry), cell) in entries.iter().zip(ahead) {
+                    let home = self.apply(*seq, entry, cell.take());
+                    homes.push(home.map_err(|error| OpenError::Visit { seq: *seq, error: error.into() })?);
+                }
+            }
+            pass.send((entries, homes)).expect("ids are remembered as long as there are any");
         }
         Ok(())
     }
 
-    fn apply(&mut self, seq: Seq, entry: &Entry) -> Result<Option<Home>, Disagreement> {
+    fn apply(&mut self, seq: Seq, entry: &Entry, cell: Option<Cell>) -> Result<Option<Home>, Disagreement> {
         self.newest = self.newest.max(entry.at);
         if self.marks.last().is_none_or(|(at, _)| entry.at.millis_since(*at) >= MARK_MILLIS) {
             self.marks.push((entry.at, seq.0));
         }
         if seq.0 <= self.last {
-            return Ok(self.meter.home(entry));
+            return Ok(self.meter.home(entry, cell));
         }
         self.meter.log().count(entry.view());
-        self.meter.apply(entry, seq.0)
+        self.meter.apply(entry, seq.0, cell)
     }
 }
 
@@ -109,7 +121,7 @@ fn read_all(
     claim: Claim,
     options: Options,
     sidecar: Uuid,
-    hand_on: &SyncSender<Vec<(Seq, Entry)>>,
+    hand_on: &SyncSender<Numbered>,
 ) -> Result<(Journal, Recovered), OpenError<EntryError>> {
     let mut entries = Vec::with_capacity(TOGETHER);
     let opened = Journal::open(claim, options, sidecar, |seq, bytes| {
@@ -130,15 +142,23 @@ struct Ids<'a> {
     meter: &'a JournalMeter,
     last: u64,
     holds: Vec<OpenHold>,
+    /// When the journal's first entry was entered, and its number.
+    first: Option<(Timestamp, u64)>,
 }
 
 impl Ids<'_> {
-    fn remember_all(mut self, applied: Receiver<Vec<Applied>>) {
-        for (seq, entry, home) in applied.into_iter().flatten() {
-            if seq.0 > self.last {
-                self.remember_holds();
+    fn remember_all(mut self, applied: Receiver<Applied>) {
+        for (entries, homes) in applied {
+            for (entries, homes) in entries.chunks(AHEAD).zip(homes.chunks(AHEAD)) {
+                homes.iter().flatten().for_each(Home::fetch);
+                for ((seq, entry), home) in entries.iter().zip(homes) {
+                    if seq.0 > self.last {
+                        self.remember_holds();
+                    }
+                    let first = *self.first.get_or_insert((entry.at, seq.0));
+                    self.meter.remember(entry, seq.0, home.as_ref(), first);
+                }
             }
-            self.meter.remember(&entry, seq.0, home.as_ref());
         }
         self.remember_holds();
     }
