@@ -5,11 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use purser::domain::Member;
 use purser::root::{Rows, SOLE};
 use purser::store::read::Scope;
 use purser::store::sqlite::Options;
-use purser::store::{Filter, Kind, Loaded, Sqlite, Store, StoreError};
+use purser::store::{Filter, Kind, Sqlite, Store, StoreError};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::*;
@@ -220,38 +219,6 @@ fn a_members_value_that_cannot_be_is_named_at_a_start() {
             assert!(trouble.place.ends_with(column), "{trouble}");
             assert!(trouble.cause.contains(cause) && trouble.cause.len() < 200, "{trouble}");
         }
-    });
-}
-
-#[test]
-fn members_of_many_pages_are_all_loaded_once() {
-    block_on(async {
-        let (_folder, file) = new_file();
-        let store = open(&file).await;
-        control(&store, |rows| put_subscription(rows, "s", &terms("ana"), now())).await;
-        let put = |rows: &mut Rows, team: &str| {
-            let answer = put_team(rows, team, "s")?;
-            for number in 0..3_500 {
-                let member = Member { epoch: number, ..Member::new(user(&format!("user-{number}"))) };
-                rows.member(&team_id(team), &member.user)?;
-                rows.put_member(&team_id(team), member);
-            }
-            Ok(answer)
-        };
-        for team in ["t1", "t2", "t3"] {
-            control(&store, |rows| put(rows, team)).await;
-        }
-        let mut members = Vec::new();
-        let mut visit = |loaded| {
-            if let Loaded::Members(team, rows) = loaded {
-                members.extend(rows.into_iter().map(|member| (team.clone(), member.user, member.epoch)));
-            }
-        };
-        store.load(SOLE, now(), &mut visit).await.expect("the store is there");
-        assert_eq!(members.len(), 3 * (2 + 3_500));
-        assert!(members.is_sorted_by(|one, other| (&one.0, &one.1) < (&other.0, &other.1)), "each comes once");
-        let numbered = members.iter().filter(|(_, user, epoch)| user.as_str() == format!("user-{epoch}"));
-        assert_eq!(numbered.count(), 3 * 3_500);
     });
 }
 

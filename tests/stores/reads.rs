@@ -1,11 +1,12 @@
 //! Pages and filters.
 
-use purser::domain::{Credits, Member};
+use purser::domain::{Credits, Member, Team};
 use purser::root::operate::Leased;
 use purser::root::sidecar::State;
-use purser::root::{SOLE, Sharing};
-use purser::store::{Filter, Holding, Kind, Scope, Store};
+use purser::root::{Rows, SOLE, Sharing};
+use purser::store::{Filter, Holding, Kind, Loaded, Scope, Store};
 
+use crate::postgres;
 use crate::support::*;
 
 async fn ids(store: &dyn Store, filter: &Filter) -> Vec<String> {
@@ -17,6 +18,45 @@ async fn ids(store: &dyn Store, filter: &Filter) -> Vec<String> {
         after = Some(last.position);
         found.extend(page.iter().filter_map(|entry| entry.id.as_ref()).map(ToString::to_string));
     }
+}
+
+#[test]
+fn members_of_many_pages_are_all_loaded_once() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        load_many_members(&open(&file).await).await;
+        load_many_members(&open_postgres(postgres::server(), &new_database().await).await).await;
+    });
+}
+
+/// Three teams, of which no two come into one page.
+async fn load_many_members(store: &dyn Store) {
+    control(store, |rows| put_subscription(rows, "s", &terms("ana"), now())).await;
+    let put = |rows: &mut Rows, id: &str| {
+        let answer = put_team(rows, id, "s")?;
+        for number in 0..4_500 {
+            let member = Member { epoch: number, ..Member::new(user(&format!("user-{number}"))) };
+            rows.member(&team_id(id), &member.user)?;
+            rows.put_member(&team_id(id), member);
+        }
+        let team = rows.team(&team_id(id))?.expect("it was put").clone();
+        rows.put_team(Team { members: 4_502, ..team });
+        Ok(answer)
+    };
+    for team in ["t1", "t2", "t3"] {
+        control(store, |rows| put(rows, team)).await;
+    }
+    let mut members = Vec::new();
+    let mut visit = |loaded| {
+        if let Loaded::Members(team, rows) = loaded {
+            members.extend(rows.into_iter().map(|member| (team.clone(), member.user, member.epoch)));
+        }
+    };
+    store.load(SOLE, now(), &mut visit).await.expect("the store is there");
+    assert_eq!(members.len(), 3 * 4_502);
+    assert!(members.is_sorted_by(|one, other| (&one.0, &one.1) < (&other.0, &other.1)), "each comes once");
+    let numbered = members.iter().filter(|(_, user, epoch)| user.as_str() == format!("user-{epoch}"));
+    assert_eq!(numbered.count(), 3 * 4_500);
 }
 
 #[test]

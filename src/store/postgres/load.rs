@@ -13,7 +13,7 @@ use crate::store::read::{Filter, Loaded, Visitor};
 const SCAN: usize = 4_096;
 
 /// Subscriptions that are read at once; each has a handful of grants and accounts.
-const SCAN_SUBSCRIPTIONS: i64 = 512;
+const SCAN_SUBSCRIPTIONS: i64 = 2_048;
 
 /// Visits all rows; holds only of these sidecars.
 pub async fn visit(conn: &mut PgConnection, sidecars: &[u128], visit: Visitor<'_>) -> Result<(), Failure> {

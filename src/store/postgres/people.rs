@@ -122,8 +122,9 @@ pub async fn member_page(
 pub async fn packed_members(conn: &mut PgConnection, (after, last): (&str, &str)) -> Result<Vec<PgRow>, Failure> {
     // The order of teams and members is the primary key's, so nothing is sorted.
     let sql = "SELECT team, string_agg(member, ' '), string_agg(role, ' '), string_agg(access, ' '), \
-               string_agg(opted_out::int::text, ''), string_agg(coalesce(draw_limit::text, '-'), ' '), \
-               string_agg(removed::int::text, ''), string_agg(epoch::text, ' ') \
+               string_agg(CASE WHEN opted_out THEN '1' ELSE '0' END, ''), \
+               string_agg(coalesce(draw_limit::text, '-'), ' '), \
+               string_agg(CASE WHEN removed THEN '1' ELSE '0' END, ''), string_agg(epoch::text, ' ') \
                FROM (SELECT * FROM members WHERE team > $1 AND team <= $2 ORDER BY team, member) AS sorted \
                GROUP BY team ORDER BY team";
     Ok(sqlx::query(sql).bind(after).bind(last).fetch_all(conn).await?)

@@ -66,8 +66,8 @@ async fn visit_teams(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<
 
 /// Members of the teams after one, up to another, packed. Each row crosses over from the driver's thread by itself.
 const MEMBERS: &str = "SELECT team, group_concat(user, ' '), group_concat(role, ' '), group_concat(access, ' '), \
-     group_concat(opted_out, ''), group_concat(ifnull(draw_limit, '-'), ' '), group_concat(removed, ''), \
-     group_concat(epoch, ' ') FROM members WHERE team > ? AND team <= ? GROUP BY team";
+     group_concat(iif(opted_out, '1', '0'), ''), group_concat(ifnull(draw_limit, '-'), ' '), \
+     group_concat(iif(removed, '1', '0'), ''), group_concat(epoch, ' ') FROM members WHERE team > ? AND team <= ? GROUP BY team";
 
 async fn visit_members(conn: &mut SqliteConnection, pages: &Pages, visit: Visitor<'_>) -> Result<(), Failure> {
     let mut ready = Vec::new();
