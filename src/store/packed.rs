@@ -1,4 +1,4 @@
-//! Members as a database packs them: a row for each team, and in it a text for each column with what all of its members have.
+//! Members as a database packs them: for each team a text for each column, with what all of its members have.
 //! To hand over a row for each member takes far more than to read it.
 //!
 //! How a database makes these rows is in its own folder.

@@ -64,17 +64,22 @@ async fn visit_teams(conn: &mut SqliteConnection, visit: Visitor<'_>) -> Result<
     }
 }
 
-/// Members of the teams after one, up to another, packed. Each row crosses over from the driver's thread by itself.
-const MEMBERS: &str = "SELECT team, group_concat(user, ' '), group_concat(role, ' '), group_concat(access, ' '), \
-     group_concat(iif(opted_out, '1', '0'), ''), group_concat(ifnull(draw_limit, '-'), ' '), \
-     group_concat(iif(removed, '1', '0'), ''), group_concat(epoch, ' ') FROM members WHERE team > ? AND team <= ? GROUP BY team";
+/// Members of the teams after one, up to another, packed, and the teams packed once more into one row: each row crosses over
+/// from the driver's thread by itself and wakes who waits for it. No id has a slash.
+const MEMBERS: &str = "SELECT group_concat(team, '/'), group_concat(users, '/'), group_concat(roles, '/'), \
+     group_concat(accesses, '/'), group_concat(opted_out, '/'), group_concat(limits, '/'), \
+     group_concat(removed, '/'), group_concat(epochs, '/') FROM (SELECT team, \
+     group_concat(user, ' ') AS users, group_concat(role, ' ') AS roles, group_concat(access, ' ') AS accesses, \
+     group_concat(iif(opted_out, '1', '0'), '') AS opted_out, \
+     group_concat(ifnull(draw_limit, '-'), ' ') AS limits, group_concat(iif(removed, '1', '0'), '') AS removed, \
+     group_concat(epoch, ' ') AS epochs FROM members WHERE team > ? AND team <= ? GROUP BY team)";
 
 async fn visit_members(conn: &mut SqliteConnection, pages: &Pages, visit: Visitor<'_>) -> Result<(), Failure> {
-    let mut ready = Vec::new();
+    let mut ready = None;
     for range in pages.ranges().map(Some).chain([None]) {
         let next = async {
-            let Some((after, last)) = range else { return Ok(Vec::new()) };
-            sqlx::query(MEMBERS).bind(after).bind(last).fetch_all(&mut *conn).await
+            let Some((after, last)) = range else { return Ok(None) };
+            sqlx::query(MEMBERS).bind(after).bind(last).fetch_optional(&mut *conn).await
         };
         // SQLite's thread packs the next page while this one is read.
         let read = async { ready.iter().try_for_each(|row| read_members(row, visit)) };
@@ -87,22 +92,23 @@ async fn visit_members(conn: &mut SqliteConnection, pages: &Pages, visit: Visito
 
 fn read_members(row: &SqliteRow, visit: Visitor<'_>) -> Result<(), Failure> {
     let mut row = Reader::new(row);
-    let team = row.id(TeamId::new)?;
-    let packed = Packed {
-        users: row.text()?,
-        roles: row.text()?,
-        accesses: row.text()?,
-        opted_out: row.text()?,
-        limits: row.text()?,
-        removed: row.text()?,
-        epochs: row.text()?,
-    };
-    let of_team = |Wrong { column, cause }| {
-        let cause = format!("{cause}, of a member of team {team}");
-        Failure::Value { column: column.to_owned(), cause }
-    };
-    let members = packed.members("user").map_err(of_team)?;
-    visit(Loaded::Members(team, members));
+    let Some(teams) = row.maybe(Reader::text)? else { return Ok(()) };
+    let mut columns = [""; 7];
+    for column in &mut columns {
+        *column = row.text()?;
+    }
+    let mut columns = columns.map(|column| column.split('/'));
+    for team in teams.split('/') {
+        let [users, roles, accesses, opted_out, limits, removed, epochs] =
+            columns.each_mut().map(|column| column.next().unwrap_or_default());
+        let packed = Packed { users, roles, accesses, opted_out, limits, removed, epochs };
+        let wrong = |Wrong { column, cause }| {
+            let cause = format!("{cause}, of a member of team {team}");
+            Failure::Value { column: column.to_owned(), cause }
+        };
+        let members = packed.members("user").map_err(wrong)?;
+        visit(Loaded::Members(same_or_new(&mut None, team)?, members));
+    }
     Ok(())
 }
 
