@@ -2,11 +2,11 @@
 //! and for durability.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::syncing::Lacking;
 use super::{Service, Unable};
-use crate::domain::{AskedEnd, Credits, OperationId, Priced, RateVersion, SubscriptionId, UserId};
+use crate::domain::{AskedEnd, Credits, OperationId, Priced, RateVersion, SubscriptionId, Timestamp, UserId};
 use crate::engine::ends::Ended;
 use crate::engine::{Asked, Draw, DrawFault, Drawn, EndFault, Scope, Settled};
 use crate::rates::Unpriced;
@@ -43,6 +43,15 @@ pub enum Taken<T> {
 pub struct Together(AtomicU64);
 
 impl Together {
+    /// Nothing to wait for but what a draw has entered.
+    pub fn of(drawn: &Drawn) -> Self {
+        let seq = match drawn {
+            Drawn::Allowed(allowed) => allowed.seq,
+            Drawn::Denied(_) | Drawn::Short(_) => None,
+        };
+        Self(AtomicU64::new(seq.unwrap_or(0)))
+    }
+
     /// Whether there is nothing to wait for.
     pub fn is_empty(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
@@ -70,29 +79,15 @@ impl Service {
     pub async fn draw(&self, draw: &Draw, together: Option<&Together>) -> Result<Drawn, DrawFault> {
         let start = self.clock.instant();
         let drawn = self.draw_durably(draw, together).await;
-        match &drawn {
-            Ok(Drawn::Allowed(_)) => self.metrics.decisions.allowed.increment(1),
-            Ok(Drawn::Denied(denial)) => self.metrics.decisions.denied(denial.reason).increment(1),
-            Ok(Drawn::Short(_)) => unreachable!("a lease that stays short is a denial"),
-            Err(_) => {}
-        }
-        self.metrics.decisions.seconds.record(self.clock.since(start));
+        self.count(&drawn);
+        self.took(start, 1);
         drawn
     }
 
     async fn draw_durably(&self, draw: &Draw, together: Option<&Together>) -> Result<Drawn, DrawFault> {
-        if !self.may_draw() {
-            return Ok(self.meter.unavailable(draw));
-        }
-        let mut drawn = self.meter.draw(draw, self.clock.now())?;
-        if let Drawn::Short(subscription) = &drawn {
-            drawn = match self.lease_for(draw, subscription.clone()).await? {
-                Some(drawn) => drawn,
-                None => {
-                    self.metrics.leases.denied.increment(1);
-                    return Ok(self.meter.unavailable(draw));
-                }
-            };
+        let mut drawn = self.decide(draw, self.clock.now())?;
+        if let Drawn::Short(subscription) = drawn {
+            drawn = self.decide_lent(draw, subscription).await?;
         }
         match &drawn {
             Drawn::Allowed(allowed) => match allowed.seq {
@@ -101,6 +96,49 @@ impl Service {
             },
             Drawn::Denied(_) => Ok(drawn),
             Drawn::Short(_) => unreachable!("a lease that stays short is no answer"),
+        }
+    }
+
+    /// Decides a debit or a hold as of `now`, without a future, for who decides many. What it has entered must be durable
+    /// before it is answered. [`Drawn::Short`] is no answer: that one goes on with [`Self::draw_lent`].
+    pub fn draw_now(&self, draw: &Draw, now: Timestamp) -> Result<Drawn, DrawFault> {
+        let drawn = self.decide(draw, now);
+        self.count(&drawn);
+        drawn
+    }
+
+    /// Decides a debit or a hold that was short of a lease of `subscription`, for who decides many.
+    pub async fn draw_lent(&self, draw: &Draw, subscription: SubscriptionId) -> Result<Drawn, DrawFault> {
+        let start = self.clock.instant();
+        let drawn = self.decide_lent(draw, subscription).await;
+        self.count(&drawn);
+        self.took(start, 1);
+        drawn
+    }
+
+    fn decide(&self, draw: &Draw, now: Timestamp) -> Result<Drawn, DrawFault> {
+        if self.may_draw() { self.meter.draw(draw, now) } else { Ok(self.meter.unavailable(draw)) }
+    }
+
+    async fn decide_lent(&self, draw: &Draw, subscription: SubscriptionId) -> Result<Drawn, DrawFault> {
+        Ok(self.lease_for(draw, subscription).await?.unwrap_or_else(|| {
+            self.metrics.leases.denied.increment(1);
+            self.meter.unavailable(draw)
+        }))
+    }
+
+    /// Tells how long decisions took that were made at once, the first of them from `start` on.
+    pub fn took(&self, start: Instant, decisions: usize) {
+        if decisions > 0 {
+            self.metrics.decisions.seconds.record_many(self.clock.since(start), decisions);
+        }
+    }
+
+    fn count(&self, drawn: &Result<Drawn, DrawFault>) {
+        match drawn {
+            Ok(Drawn::Allowed(_)) => self.metrics.decisions.allowed.increment(1),
+            Ok(Drawn::Denied(denial)) => self.metrics.decisions.denied(denial.reason).increment(1),
+            Ok(Drawn::Short(_)) | Err(_) => {}
         }
     }
 

@@ -11,10 +11,10 @@ use crate::api::routes::ends;
 /// Decides it, or ends or undoes what was decided.
 pub async fn answer(turn: Turn<'_>, asked: Request) -> Result<Answer, Problem> {
     Ok(match asked {
-        Request::Debit(asked) => draw(turn, &read::draw(asked)?.debit(Key::default(), turn.app)?).await?,
-        Request::Hold(asked) => draw(turn, &read::draw(asked)?.hold(Key::default(), turn.app)?).await?,
+        Request::Debit(asked) => draw(turn, &read::draw(&asked)?.debit(Key::default(), turn.app)?).await?,
+        Request::Hold(asked) => draw(turn, &read::draw(&asked)?.hold(Key::default(), turn.app)?).await?,
         Request::Check(asked) => {
-            let (asked, id) = read::draw(asked)?.check(Key::default(), turn.app)?;
+            let (asked, id) = read::draw(&asked)?.check(Key::default(), turn.app)?;
             let (drawn, output_tokens) = looked(turn, &asked).await?;
             Answer::Decision(write::decision(id.as_ref(), drawn, output_tokens))
         }

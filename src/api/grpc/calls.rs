@@ -1,18 +1,17 @@
 //! The calls of the interface, one function each.
 
-use tokio::sync::watch;
+use tonic::codegen::tokio_stream::Pending;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::GUARDED;
 use super::answer::answer;
 use super::balances;
-use super::decide::Decisions;
 use super::wire::purser::decide_request::Request as Asked;
 use super::wire::purser::decide_response::Answer;
 use super::wire::purser::purser_server::Purser;
 use super::wire::purser::{
-    BalanceRequest, BalanceResponse, DecideRequest, Decision, DrawRequest, ExtendRequest, Extended, RefundRequest,
-    Refunded, ReleaseRequest, Released, SettleRequest, Settled,
+    BalanceRequest, BalanceResponse, DecideRequest, DecideResponse, Decision, DrawRequest, ExtendRequest, Extended,
+    RefundRequest, Refunded, ReleaseRequest, Released, SettleRequest, Settled,
 };
 use crate::api::auth::Caller;
 use crate::api::routes::decisions::Turn;
@@ -21,13 +20,12 @@ use crate::api::state::App;
 /// Answers calls.
 pub struct Calls {
     app: App,
-    closing: watch::Receiver<bool>,
 }
 
 impl Calls {
-    /// Answers with this state; streams end once `closing` says true.
-    pub fn new(app: App, closing: watch::Receiver<bool>) -> Self {
-        Self { app, closing }
+    /// Answers with this state.
+    pub fn new(app: App) -> Self {
+        Self { app }
     }
 
     /// A request that is a call of its own.
@@ -50,7 +48,7 @@ macro_rules! of_kind {
 
 #[tonic::async_trait]
 impl Purser for Calls {
-    type DecideStream = Decisions;
+    type DecideStream = Pending<Result<DecideResponse, Status>>;
 
     async fn debit(&self, request: Request<DrawRequest>) -> Result<Response<Decision>, Status> {
         of_kind!(self.alone(request.map(Asked::Debit)).await?, Decision)
@@ -86,7 +84,7 @@ impl Purser for Calls {
         Ok(Response::new(balances::balance(&self.app, caller, asked).await?))
     }
 
-    async fn decide(&self, request: Request<Streaming<DecideRequest>>) -> Result<Response<Decisions>, Status> {
-        Ok(Response::new(Decisions::new(self.app.clone(), request, self.closing.clone())))
+    async fn decide(&self, _: Request<Streaming<DecideRequest>>) -> Result<Response<Self::DecideStream>, Status> {
+        unreachable!("the stream has a route of its own")
     }
 }

@@ -4,13 +4,16 @@
 //! comes of it becomes a message again. So no rule, range or role is written here.
 
 pub(super) mod answer;
+mod backwards;
 mod balances;
 mod calls;
+mod codec;
 mod decide;
 mod direct;
 mod faults;
 mod guard;
 mod health;
+mod plain;
 pub(super) mod read;
 mod until;
 pub mod wire;
@@ -19,7 +22,9 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::response::IntoResponse;
+use axum::routing::any;
 use tokio::sync::watch;
 use tonic::Status;
 use tonic::server::NamedService;
@@ -47,7 +52,7 @@ pub fn front(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) -> 
 
 fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) -> Router {
     let bytes_max = app.bodies.body_bytes_max;
-    let calls = PurserServer::new(Calls::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
+    let calls = PurserServer::new(Calls::new(app.clone())).max_decoding_message_size(bytes_max);
     let health = HealthServer::new(Health::new(app.clone(), closing.clone())).max_decoding_message_size(bytes_max);
     let limits = Limits::new(app.clone(), envoy.descriptors.clone());
     let limits = RateLimitServiceServer::new(limits).max_decoding_message_size(bytes_max);
@@ -58,9 +63,14 @@ fn router(app: App, envoy: config::Envoy, closing: watch::Receiver<bool>) -> Rou
         .build_v1()
         .expect("the descriptors were made by the compiler that made the code")
         .max_decoding_message_size(bytes_max);
+    let decide = {
+        let (app, closing) = (app.clone(), closing.clone());
+        any(move |request: Request| decide::decide(app, closing, request))
+    };
     let reflection_path = path_of(&reflection);
     let reflection = reflection.map_request(move |request| until::closing(request, closing.clone()));
     Router::new()
+        .route(guard::DECIDE, decide)
         .route_service(&path_of(&calls), calls)
         .route_service(&path_of(&health), health)
         .route_service(&path_of(&envoy), envoy)

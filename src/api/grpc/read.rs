@@ -1,9 +1,8 @@
 //! Messages as the bodies that the HTTP interface takes. Texts and amounts are checked here, field by field; what they mean
 //! together is for who takes the body.
 
-use super::wire::purser::{
-    DrawRequest, ExtendRequest, RefundRequest, ReleaseRequest, SettleRequest, Usage as UsageMessage,
-};
+use super::plain::Draw;
+use super::wire::purser::{ExtendRequest, RefundRequest, ReleaseRequest, SettleRequest, Usage as UsageMessage};
 use crate::api::json::Fault;
 use crate::api::problem::Code;
 use crate::api::routes::asks::{DrawBody, ExtendBody, RefundBody, ReleaseBody, SettleBody, Usage, UsageField};
@@ -12,15 +11,15 @@ use crate::domain::Credits;
 use crate::rates::SECOND_MICROS_MAX;
 
 /// A debit, a hold or a check.
-pub fn draw(asked: DrawRequest) -> Result<DrawBody, Fault> {
-    let DrawRequest { id, team, member, credits_micros, usage, model, ttl_ms, min_credits_micros } = asked;
+pub fn draw<'a>(asked: impl Into<Draw<'a>>) -> Result<DrawBody, Fault> {
+    let Draw { id, team, member, credits_micros, usage, model, ttl_ms, min_credits_micros } = asked.into();
     Ok(DrawBody {
-        id: text("id", id.as_deref())?,
-        team: text("team", team.as_deref())?,
-        member: needed("member", &member)?,
+        id: text("id", id)?,
+        team: text("team", team)?,
+        member: needed("member", member)?,
         credits: amount("credits_micros", credits_micros)?,
         usage: usage.map(self::usage).transpose()?,
-        model: text("model", model.as_deref())?,
+        model: text("model", model)?,
         ttl_ms: whole("ttl_ms", ttl_ms)?,
         min_credits: amount("min_credits_micros", min_credits_micros)?,
     })

@@ -12,8 +12,9 @@ use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-use super::{Fault, read};
+use super::{Fault, read, read_rows};
 use crate::api::listen::BodyTooSlow;
 use crate::api::problem::{Code, Problem};
 use crate::config::Server;
@@ -82,9 +83,19 @@ impl<const BULK: bool> Body<BULK> {
     /// # Errors
     /// See [`read`].
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        let text = std::str::from_utf8(&self.0)
-            .map_err(|error| Fault::new(Code::NotJson, format!("is not UTF-8: {error}")))?;
-        Ok(read(text)?)
+        Ok(read(self.text()?)?)
+    }
+
+    /// Reads the struct that the route takes, whose rows stay texts.
+    ///
+    /// # Errors
+    /// See [`read_rows`].
+    pub fn read_rows<'a, T: Deserialize<'a>>(&'a self, rows: impl Fn(&T) -> &[&'a RawValue]) -> Result<T, Problem> {
+        Ok(read_rows(self.text()?, rows)?)
+    }
+
+    fn text(&self) -> Result<&str, Fault> {
+        str::from_utf8(&self.0).map_err(|error| Fault::new(Code::NotJson, format!("is not UTF-8: {error}")))
     }
 }
 

@@ -18,6 +18,7 @@ pub use key::Key;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use crate::api::problem::Code;
 
@@ -30,13 +31,26 @@ pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
     if depth::too_deep(text) {
         return Err(Fault::new(Code::NotJson, format!("nests deeper than {DEPTH_MAX} levels")));
     }
-    // Serde takes an array of the fields' values for a struct; callers must not come to rely on it.
-    if text.trim_ascii_start().starts_with('{')
-        && let Ok(value) = serde_json::from_str(text)
-    {
-        return Ok(value);
+    parse(text).ok_or_else(|| explain::<T>(text))
+}
+
+/// As [`read`], of a struct with rows that stay texts: how deep each of them nests is seen by counting its brackets, where
+/// those of the whole are too many for that.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_rows<'a, T: Deserialize<'a>>(text: &'a str, rows: impl Fn(&T) -> &[&'a RawValue]) -> Result<T, Fault> {
+    // No stack is needed to find where a row ends, however deep it nests.
+    match parse(text) {
+        Some(value) if rows(&value).iter().all(|row| depth::is_flat(row.get())) => Ok(value),
+        _ => read(text),
     }
-    Err(explain::<T>(text))
+}
+
+/// The struct, if the text is one. Serde takes an array of the fields' values for a struct; callers must not come to rely on it.
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let is_object = text.trim_ascii_start().starts_with('{');
+    is_object.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// Finds what is wrong with a text that could not be read.

@@ -12,7 +12,7 @@ use crate::domain::{Credits, Denial, OperationId};
 use crate::engine::{Allowed, Drawn, Remaining};
 
 /// Most answers fit, so that writing one allocates once.
-const ANSWER_BYTES: usize = 512;
+pub(super) const ANSWER_BYTES: usize = 512;
 
 /// A body of an answer with status 200.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +22,21 @@ impl<T: Serialize> Answer<T> {
     /// The answer, with whatever body its sender takes.
     pub fn answer<B: From<Bytes>>(&self) -> http::Response<B> {
         let mut bytes = Vec::with_capacity(ANSWER_BYTES);
-        serde_json::to_writer(&mut bytes, &self.0).expect("texts and numbers always serialise");
-        let mut response = http::Response::new(B::from(bytes.into()));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
+        write(&mut bytes, &self.0);
+        written(bytes)
     }
+}
+
+/// Writes a body of an answer, or a part of one.
+pub fn write(bytes: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(bytes, value).expect("texts and numbers always serialise");
+}
+
+/// An answer with status 200 whose body is written.
+pub fn written<B: From<Bytes>>(bytes: Vec<u8>) -> http::Response<B> {
+    let mut response = http::Response::new(B::from(bytes.into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {

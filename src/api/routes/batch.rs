@@ -7,16 +7,19 @@
 //! All rows are made durable by one wait, after the last: where that fails the whole request is
 //! `unavailable`, and the same rows with the same ids may be sent again.
 
+use std::str::FromStr;
+
 use axum::extract::State;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Answer, Decision};
+use super::answers::{ANSWER_BYTES, Decision, write, written};
 use super::asks::{DrawBody, ExtendBody, Key, RefundBody, ReleaseBody, SettleBody, TtlMillis, UsageField};
-use super::decisions::{self, Turn};
+use super::decisions::{self, Turn, drawn_lent, drawn_now};
 use super::ended::{ExtendedBody, RefundedBody, ReleasedBody, SettledBody};
 use super::ends;
 use super::openapi::ProblemBody;
@@ -24,7 +27,9 @@ use crate::api::auth::Caller;
 use crate::api::json::{Body, Fault, read};
 use crate::api::problem::Problem;
 use crate::api::state::App;
-use crate::api::wire::{Amount, AskedAmount, Op, WireModel, WireOperation, WireTeam, WireUser};
+use crate::api::wire::{Amount, AskedAmount, KnownOp, Op, WireModel, WireOperation, WireTeam, WireUser};
+use crate::domain::Timestamp;
+use crate::engine::Drawn;
 use crate::service::Together;
 
 /// The routes of this file.
@@ -131,7 +136,7 @@ struct RefundRow {
 }
 
 /// An answer for each row, in their order.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = BatchAnswer, example = json!({"results": [
     {"decision": "allow", "id": "req-81", "credits": "1.25", "payer": "pool", "subscription": "sub_1",
      "expires_at": "2026-11-22T12:01:00Z", "remaining": {"member": "48.75", "payer": "948.75"}},
@@ -140,14 +145,16 @@ struct RefundRow {
      "detail": "There is no such hold or debit in this team, or of this member; ids are kept for a time.",
      "pointer": "/ops/2"}
 ]}))]
+#[expect(dead_code, reason = "answers are written one by one; this documents them")]
 struct BatchAnswer {
     /// As many as rows were sent.
     results: Vec<RowAnswer>,
 }
 
 /// What the row's own route would answer; a problem has a `code`, nothing else has.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[serde(untagged)]
+#[expect(dead_code, reason = "answers are written one by one; this documents them")]
 enum RowAnswer {
     /// A debit, a hold or a check.
     Decision(Box<Decision>),
@@ -171,62 +178,148 @@ enum RowAnswer {
     post, path = "/v1/batch", tag = "decisions", request_body = BatchBody<'static>,
     responses((status = 200, body = BatchAnswer, description = "An answer for each row, in their order."))
 )]
-async fn batch(State(app): State<App>, caller: Caller, body: Body<true>) -> Result<Answer<BatchAnswer>, Problem> {
-    let BatchBody { ops } = body.read()?;
+async fn batch(State(app): State<App>, caller: Caller, body: Body<true>) -> Result<Response, Problem> {
+    let BatchBody { ops } = body.read_rows(|body: &BatchBody<'_>| &body.ops)?;
     if ops.len() > app.batch_ops_max {
         let what = format!("has {} rows, more than {}; send several batches", ops.len(), app.batch_ops_max);
         return Err(Fault::invalid(what).in_field("ops").into());
     }
     let together = Together::default();
     let turn = Turn { app: &app, caller: &caller, together: Some(&together) };
-    let mut results = Vec::with_capacity(ops.len());
+    let (start, mut answers) = (app.service.clock().instant(), Answers::new(ops.len()));
+    let mut at_once = AtOnce { now: app.service.clock().now(), draws: 0 };
     for (at, op) in ops.into_iter().enumerate() {
-        let answer = row(turn, op.get()).await;
-        results.push(answer.unwrap_or_else(|problem| RowAnswer::Problem(in_row(at, problem))));
+        if let Err(problem) = row(turn, &mut at_once, op.get(), &mut answers).await {
+            answers.put(&in_row(at, problem));
+        }
     }
     app.service.durable_together(together).await?;
-    Ok(Answer(BatchAnswer { results }))
+    app.service.took(start, at_once.draws);
+    Ok(written(answers.whole()))
 }
 
-async fn row(turn: Turn<'_>, text: &str) -> Result<RowAnswer, Problem> {
-    let key = Key::default();
-    Ok(match &*Op::kind(text)? {
-        "debit" => {
-            let Op(asked) = read::<Op<DrawBody>>(text)?;
-            RowAnswer::Decision(Box::new(decisions::draw(turn, asked.debit(key, turn.app)?).await?))
+/// The bodies of answers, one for each row.
+struct Answers(Vec<u8>);
+
+impl Answers {
+    fn new(rows: usize) -> Self {
+        let mut bytes = Vec::with_capacity(ANSWER_BYTES + rows * ANSWER_BYTES);
+        bytes.extend_from_slice(br#"{"results":["#);
+        Self(bytes)
+    }
+
+    fn put(&mut self, answer: &impl Serialize) {
+        if self.0.last() != Some(&b'[') {
+            self.0.push(b',');
         }
-        "hold" => {
-            let Op(asked) = read::<Op<DrawBody>>(text)?;
-            RowAnswer::Decision(Box::new(decisions::draw(turn, asked.hold(key, turn.app)?).await?))
+        write(&mut self.0, answer);
+    }
+
+    fn whole(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"]}");
+        self.0
+    }
+}
+
+/// What is decided at once: as of when, and how much so far.
+struct AtOnce {
+    now: Timestamp,
+    draws: usize,
+}
+
+/// A row that draws, or asks what that would be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DrawOp {
+    Debit,
+    Hold,
+    Check,
+}
+
+impl FromStr for DrawOp {
+    type Err = ();
+
+    fn from_str(op: &str) -> Result<Self, ()> {
+        match op {
+            "debit" => Ok(Self::Debit),
+            "hold" => Ok(Self::Hold),
+            "check" => Ok(Self::Check),
+            _ => Err(()),
         }
-        "check" => {
-            let Op(asked) = read::<Op<DrawBody>>(text)?;
-            let (asked, id) = asked.check(key, turn.app)?;
-            RowAnswer::Decision(Box::new(decisions::look(turn, asked, id).await?))
+    }
+}
+
+/// Answers a row. One that draws is mostly plain, and then is read once and decided without waiting.
+async fn row(turn: Turn<'_>, at_once: &mut AtOnce, text: &str, answers: &mut Answers) -> Result<(), Problem> {
+    match serde_json::from_str(text) {
+        Ok(KnownOp { op, body }) => draw(turn, at_once, (op, body), answers).await,
+        Err(_) => other(turn, at_once, text, answers).await,
+    }
+}
+
+async fn draw(
+    turn: Turn<'_>,
+    at_once: &mut AtOnce,
+    (op, body): (DrawOp, DrawBody),
+    answers: &mut Answers,
+) -> Result<(), Problem> {
+    let asked = match op {
+        DrawOp::Debit => body.debit(Key::default(), turn.app)?,
+        DrawOp::Hold => body.hold(Key::default(), turn.app)?,
+        DrawOp::Check => {
+            let (asked, id) = body.check(Key::default(), turn.app)?;
+            answers.put(&decisions::look(turn, asked, id).await?);
+            return Ok(());
+        }
+    };
+    let (drawn, output_tokens) = match drawn_now(turn, &asked, at_once.now)? {
+        (Drawn::Short(subscription), _) => {
+            let drawn = drawn_lent(turn, &asked, subscription).await;
+            at_once.now = turn.app.service.clock().now();
+            drawn?
+        }
+        drawn => {
+            at_once.draws += 1;
+            drawn
+        }
+    };
+    turn.together.into_iter().for_each(|together| together.join(&Together::of(&drawn)));
+    answers.put(&Decision::new(Some(asked.draw.id), drawn, output_tokens));
+    Ok(())
+}
+
+/// Answers a row that ends or undoes a draw, or says what is wrong with it.
+async fn other(turn: Turn<'_>, at_once: &mut AtOnce, text: &str, answers: &mut Answers) -> Result<(), Problem> {
+    match &*Op::kind(text)? {
+        op @ ("debit" | "hold" | "check") => {
+            let op = op.parse().expect("it is one of those");
+            let Op(body) = read::<Op<DrawBody>>(text)?;
+            draw(turn, at_once, (op, body), answers).await?;
         }
         "settle" => {
             let Op(SettleRow { id, team, member, credits, usage, model }) = read(text)?;
             let asked = SettleBody { team, member, credits, usage, model };
-            RowAnswer::Settled(ends::settle(turn, &id.0, asked).await?.into())
+            answers.put(&SettledBody::from(ends::settle(turn, &id.0, asked).await?));
         }
         "release" => {
             let Op(ReleaseRow { id, team, member }) = read(text)?;
-            RowAnswer::Released(ends::release(turn, &id.0, ReleaseBody { team, member }).await?.into())
+            answers.put(&ReleasedBody::from(ends::release(turn, &id.0, ReleaseBody { team, member }).await?));
         }
         "extend" => {
             let Op(ExtendRow { id, team, member, ttl_ms }) = read(text)?;
-            RowAnswer::Extended(ends::extend(turn, &id.0, ExtendBody { team, member, ttl_ms }).await?.into())
+            let asked = ExtendBody { team, member, ttl_ms };
+            answers.put(&ExtendedBody::from(ends::extend(turn, &id.0, asked).await?));
         }
         "refund" => {
             let Op(RefundRow { debit, id, team, member, credits }) = read(text)?;
             let asked = RefundBody { id, team, member, credits };
-            RowAnswer::Refunded(ends::refund(turn, &debit.0, key, asked).await?.into())
+            answers.put(&RefundedBody::from(ends::refund(turn, &debit.0, Key::default(), asked).await?));
         }
         _ => {
             let what = "must be one of debit, hold, check, settle, release, extend, refund";
             return Err(Fault::invalid(what).in_field("op").into());
         }
-    })
+    }
+    Ok(())
 }
 
 /// A problem of a row, with its field seen from the whole body.

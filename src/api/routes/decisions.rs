@@ -13,7 +13,7 @@ use crate::api::auth::Caller;
 use crate::api::json::Body;
 use crate::api::problem::Problem;
 use crate::api::state::App;
-use crate::domain::OperationId;
+use crate::domain::{OperationId, SubscriptionId, Timestamp};
 use crate::engine::Drawn;
 use crate::service::Together;
 
@@ -56,6 +56,26 @@ pub async fn look(turn: Turn<'_>, asked: Asked, id: Option<OperationId>) -> Resu
 pub async fn drawn(turn: Turn<'_>, asked: &Asked) -> Result<(Drawn, Option<u64>), Problem> {
     only_itself(turn.caller, &asked.draw.member)?;
     let drawn = turn.app.service.draw(&asked.draw, turn.together).await.map_err(|fault| asked.problem(fault))?;
+    let output_tokens = output_tokens(turn, asked, &drawn);
+    Ok((drawn, output_tokens))
+}
+
+/// As [`drawn`], at once and as of `now`, for who decides many: what it has entered must be durable before it is answered.
+/// [`Drawn::Short`] is no answer: that one goes on with [`drawn_lent`].
+pub fn drawn_now(turn: Turn<'_>, asked: &Asked, now: Timestamp) -> Result<(Drawn, Option<u64>), Problem> {
+    only_itself(turn.caller, &asked.draw.member)?;
+    let drawn = turn.app.service.draw_now(&asked.draw, now).map_err(|fault| asked.problem(fault))?;
+    let output_tokens = output_tokens(turn, asked, &drawn);
+    Ok((drawn, output_tokens))
+}
+
+/// What a debit or a hold comes to that was short of a lease of `subscription`.
+pub async fn drawn_lent(
+    turn: Turn<'_>,
+    asked: &Asked,
+    subscription: SubscriptionId,
+) -> Result<(Drawn, Option<u64>), Problem> {
+    let drawn = turn.app.service.draw_lent(&asked.draw, subscription).await.map_err(|fault| asked.problem(fault))?;
     let output_tokens = output_tokens(turn, asked, &drawn);
     Ok((drawn, output_tokens))
 }

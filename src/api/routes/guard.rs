@@ -136,15 +136,20 @@ pub async fn caught<F: Future>(future: F) -> Result<F::Output, Problem> {
 }
 
 fn poll_caught<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Problem>> {
-    // Nothing of the request is looked at again after a panic: its future is only dropped.
-    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+    match caught_now(|| future.poll(cx)) {
         Ok(output) => output.map(Ok),
-        Err(panic) => {
-            tracing::error!(panic = message(&*panic), "a handler panicked; this is a defect of purser");
-            let detail = "Purser has a defect that this request hit; the log has more. The same id may be sent again.";
-            Poll::Ready(Err(Problem::new(Code::Internal, detail)))
-        }
+        Err(problem) => Poll::Ready(Err(problem)),
     }
+}
+
+/// What is made at once, and its panic as a problem.
+pub fn caught_now<T>(make: impl FnOnce() -> T) -> Result<T, Problem> {
+    // Nothing of the request is looked at again after a panic: it is only dropped.
+    catch_unwind(AssertUnwindSafe(make)).map_err(|panic| {
+        tracing::error!(panic = message(&*panic), "a handler panicked; this is a defect of purser");
+        let detail = "Purser has a defect that this request hit; the log has more. The same id may be sent again.";
+        Problem::new(Code::Internal, detail)
+    })
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

@@ -4,9 +4,11 @@
 //! and no range of a route is.
 
 mod object;
+mod row;
 mod schema;
 
-pub use object::{Object, Op, Patch};
+pub use object::{Object, Patch};
+pub use row::{KnownOp, Op};
 pub use schema::AskedAmount;
 
 use std::fmt;
