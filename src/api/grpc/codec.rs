@@ -11,8 +11,8 @@ use super::backwards::Backwards;
 use super::wire::purser::DecideResponse;
 use super::wire::purser::decide_response::Answer;
 use super::write;
-use crate::domain::{Credits, NAME_BYTES_MAX, OperationId, Timestamp};
-use crate::engine::Allowed;
+use crate::domain::{Credits, Drawer, NAME_BYTES_MAX, OperationId, Payer, SubscriptionId, Timestamp};
+use crate::engine::{self, Remaining};
 
 /// More than an allowed draw can have: two names, eight numbers of ten bytes, and keys and lengths.
 const ALLOWED_BYTES_MAX: usize = 2 * NAME_BYTES_MAX + 160;
@@ -33,10 +33,32 @@ pub struct Response {
 /// What is answered.
 #[derive(Debug)]
 pub enum Answered {
-    /// A debit or a hold, with the id that the caller named, is allowed; it pays for an answer of so many tokens.
-    Allowed(OperationId, Allowed, Option<u64>),
+    /// A debit or a hold is allowed.
+    Allowed(Allowed),
     /// Anything else.
     Other(Answer),
+}
+
+/// An allowed debit or hold: of what was decided what is told.
+#[derive(Debug)]
+pub struct Allowed {
+    id: OperationId,
+    credits: Credits,
+    payer: Payer,
+    subscription: SubscriptionId,
+    expires_at: Option<Timestamp>,
+    remaining: Remaining,
+    replayed: bool,
+    output_tokens: Option<u64>,
+}
+
+impl Allowed {
+    /// With the id that the caller named; it pays for an answer of so many tokens.
+    pub fn new(id: OperationId, allowed: engine::Allowed, output_tokens: Option<u64>) -> Self {
+        let engine::Allowed { credits, drawer, expires_at, remaining, replayed, .. } = allowed;
+        let Drawer { payer, subscription, .. } = drawer;
+        Self { id, credits, payer, subscription, expires_at, remaining, replayed, output_tokens }
+    }
 }
 
 impl Codec for Messages {
@@ -77,10 +99,7 @@ impl Encoder for Writer {
 
     fn encode(&mut self, Response { number, answer }: Response, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
         match answer {
-            Answered::Allowed(id, allowed, output_tokens) => {
-                let written = allow(&mut self.0, number, &id, &allowed, output_tokens);
-                to.put_slice(written);
-            }
+            Answered::Allowed(allowed) => to.put_slice(written(&mut self.0, number, &allowed)),
             Answered::Other(answer) => {
                 let response = DecideResponse { number, answer: Some(answer) };
                 response.encode(to).expect("the buffer grows");
@@ -91,26 +110,20 @@ impl Encoder for Writer {
 }
 
 /// The bytes of [`write::decision`] in a [`DecideResponse`].
-fn allow<'a>(
-    place: &'a mut [u8],
-    number: u64,
-    id: &OperationId,
-    allowed: &Allowed,
-    output_tokens: Option<u64>,
-) -> &'a [u8] {
-    let Allowed { credits, drawer, expires_at, remaining, replayed, .. } = allowed;
+fn written<'a>(place: &'a mut [u8], number: u64, allowed: &Allowed) -> &'a [u8] {
+    let Allowed { id, credits, payer, subscription, expires_at, remaining, replayed, output_tokens } = allowed;
     let mut message = Backwards::new(place);
     message.part(2, |decision| {
         decision.part(2, |allow| {
-            output_tokens.into_iter().for_each(|tokens| allow.number(7, tokens));
+            output_tokens.iter().for_each(|tokens| allow.number(7, *tokens));
             allow.number_but_zero(6, (*replayed).into());
             allow.part(5, |left| {
                 left.number_but_zero(2, micros(remaining.payer));
                 remaining.member.into_iter().for_each(|member| left.number(1, micros(member)));
             });
             expires_at.iter().for_each(|at| allow.part(4, |to| time(to, *at)));
-            allow.text(3, drawer.subscription.as_bytes());
-            allow.number(2, write::payer(drawer.payer) as u64);
+            allow.text(3, subscription.as_bytes());
+            allow.number(2, write::payer(*payer) as u64);
             allow.number_but_zero(1, micros(*credits));
         });
         decision.text(1, id.as_bytes());
@@ -132,8 +145,8 @@ fn micros(credits: Credits) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Drawer, Payer, SubscriptionId, UserId};
-    use crate::engine::{Drawn, Remaining};
+    use crate::domain::UserId;
+    use crate::engine::Drawn;
 
     #[test]
     fn an_allowed_draw_is_written_as_the_library_writes_it() {
@@ -143,7 +156,7 @@ mod tests {
         {
             for (at, payer) in [(None, Payer::Pool), (Timestamp::from_millis(1_764_288_000_123), Payer::Wallet)] {
                 let id = OperationId::new(name).expect("an id");
-                let allowed = Allowed {
+                let allowed = engine::Allowed {
                     credits: credits(most),
                     drawer: Drawer {
                         team: None,
@@ -161,7 +174,8 @@ mod tests {
                 let decision = write::decision(Some(&id), Drawn::Allowed(allowed.clone()), output_tokens);
                 let expected = DecideResponse { number, answer: Some(Answer::Decision(decision)) }.encode_to_vec();
                 let mut place = [0; ALLOWED_BYTES_MAX];
-                assert_eq!(allow(&mut place, number, &id, &allowed, output_tokens), expected, "{name} {at:?}");
+                let allowed = Allowed::new(id, allowed, output_tokens);
+                assert_eq!(written(&mut place, number, &allowed), expected, "{name} {at:?}");
             }
         }
     }

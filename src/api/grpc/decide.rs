@@ -25,7 +25,7 @@ use tower::service_fn;
 
 use super::GUARDED;
 use super::answer::answer;
-use super::codec::{self, Answered, Messages};
+use super::codec::{self, Allowed, Answered, Messages};
 use super::faults::{code, in_our_words};
 use super::guard::{DECIDE, call};
 use super::plain::{self, Draw, Kind};
@@ -270,7 +270,7 @@ impl Made {
     fn drawn(number: u64, id: OperationId, drawn: Drawn, output_tokens: Option<u64>) -> Self {
         let together = Together::of(&drawn);
         let answer = match drawn {
-            Drawn::Allowed(allowed) => Answered::Allowed(id, allowed, output_tokens),
+            Drawn::Allowed(allowed) => Answered::Allowed(Allowed::new(id, allowed, output_tokens)),
             drawn => Answered::Other(Answer::Decision(write::decision(Some(&id), drawn, output_tokens))),
         };
         Self { number, answer: Ok(answer), together }

@@ -48,10 +48,12 @@ impl<'a> From<&'a DrawRequest> for Draw<'a> {
 pub fn read(mut message: &[u8]) -> Option<(u64, Kind, Draw<'_>)> {
     let (mut number, mut asked) = (0, None);
     while !message.is_empty() {
-        match (decode_key(&mut message).ok()?, asked) {
-            ((1, WireType::Varint), _) => number = decode_varint(&mut message).ok()?,
-            ((2, WireType::LengthDelimited), None) => asked = Some((Kind::Debit, draw(part(&mut message)?)?)),
-            ((3, WireType::LengthDelimited), None) => asked = Some((Kind::Hold, draw(part(&mut message)?)?)),
+        match decode_key(&mut message).ok()? {
+            (1, WireType::Varint) => number = decode_varint(&mut message).ok()?,
+            (tag @ (2 | 3), WireType::LengthDelimited) if asked.is_none() => {
+                let kind = if tag == 2 { Kind::Debit } else { Kind::Hold };
+                asked = Some((kind, draw(part(&mut message)?)?));
+            }
             _ => return None,
         }
     }

@@ -1,6 +1,7 @@
 //! For operators: which sidecars there are, giving one up, and whether the books agree. Only an admin's
 //! service token may, and for nobody else.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use axum::extract::{FromRequestParts, State};
@@ -76,6 +77,10 @@ impl Text for SidecarId {
 
     fn read(text: &str) -> Result<Self, NoSidecarId> {
         Uuid::parse_str(text).map(|uuid| Self(uuid.as_u128())).map_err(|_| NoSidecarId)
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        id_text(self.0).into()
     }
 }
 

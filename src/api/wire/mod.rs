@@ -11,6 +11,7 @@ pub use object::{Object, Patch};
 pub use row::{KnownOp, Op};
 pub use schema::AskedAmount;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -49,8 +50,40 @@ fn amount(literal: &str) -> Result<Credits, CreditsError> {
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.serialize_str(decimal(self.0, &mut [0; DECIMAL_BYTES_MAX]))
     }
+}
+
+/// Digits of a credit, a point and those of a micro-credit.
+const DECIMAL_BYTES_MAX: usize = 19 + 1 + FRACTION_DIGITS;
+
+/// A micro-credit is a millionth.
+const FRACTION_DIGITS: usize = 6;
+
+/// The text that [`Credits`] are shown as. An answer has three amounts, and a formatter takes some times as long for each.
+fn decimal(credits: Credits, place: &mut [u8; DECIMAL_BYTES_MAX]) -> &str {
+    let (mut left, mut at) = (credits.micros().unsigned_abs(), place.len());
+    let mut put = |byte| {
+        at -= 1;
+        place[at] = byte;
+    };
+    let mut is_written = false;
+    for _ in 0..FRACTION_DIGITS {
+        is_written |= left % 10 != 0;
+        if is_written {
+            put(b'0' + (left % 10) as u8);
+        }
+        left /= 10;
+    }
+    if is_written {
+        put(b'.');
+    }
+    while {
+        put(b'0' + (left % 10) as u8);
+        left /= 10;
+        left > 0
+    } {}
+    str::from_utf8(&place[at..]).expect("digits are a text")
 }
 
 /// Seconds on the wire: a JSON number or a JSON string, read from its literal, with up to 6 fraction digits.
@@ -97,10 +130,13 @@ pub trait Text: Sized + fmt::Display {
 
     /// Reads the string's content.
     fn read(text: &str) -> Result<Self, Self::Error>;
+
+    /// The string's content.
+    fn text(&self) -> Cow<'_, str>;
 }
 
 macro_rules! text {
-    ($($name:ident, $read:path, $error:ty, $schema:literal, $what:literal, $pattern:expr;)*) => {
+    ($($name:ident, $read:path, $text:path, $error:ty, $schema:literal, $what:literal, $pattern:expr;)*) => {
         $(impl Text for $name {
             type Error = $error;
             const NAME: &'static str = $schema;
@@ -110,6 +146,10 @@ macro_rules! text {
             fn read(text: &str) -> Result<Self, $error> {
                 $read(text)
             }
+
+            fn text(&self) -> Cow<'_, str> {
+                $text(self).into()
+            }
         })*
     };
 }
@@ -118,12 +158,12 @@ macro_rules! text {
 const NAME_PATTERN: Option<&str> = Some(r"^(?!\.{1,2}$)[A-Za-z0-9._:@-]{1,128}$");
 
 text! {
-    TeamId, TeamId::new, IdError, "TeamId", "a team id", NAME_PATTERN;
-    UserId, UserId::new, IdError, "UserId", "a user id", NAME_PATTERN;
-    SubscriptionId, SubscriptionId::new, IdError, "SubscriptionId", "a subscription id", NAME_PATTERN;
-    OperationId, OperationId::new, IdError, "OperationId", "an operation id", Some(r"^(?!\.{1,2}$)[!-~]{1,128}$");
-    Model, Model::new, IdError, "Model", "a model's name", Some(r"^(?!\.{1,2}$)[!-~]{1,128}$");
-    Timestamp, Timestamp::from_str, TimestampError, "Time", "an RFC 3339 time", None;
+    TeamId, TeamId::new, TeamId::as_str, IdError, "TeamId", "a team id", NAME_PATTERN;
+    UserId, UserId::new, UserId::as_str, IdError, "UserId", "a user id", NAME_PATTERN;
+    SubscriptionId, SubscriptionId::new, SubscriptionId::as_str, IdError, "SubscriptionId", "a subscription id", NAME_PATTERN;
+    OperationId, OperationId::new, OperationId::as_str, IdError, "OperationId", "an operation id", Some(r"^(?!\.{1,2}$)[!-~]{1,128}$");
+    Model, Model::new, Model::as_str, IdError, "Model", "a model's name", Some(r"^(?!\.{1,2}$)[!-~]{1,128}$");
+    Timestamp, Timestamp::from_str, Timestamp::to_string, TimestampError, "Time", "an RFC 3339 time", None;
 }
 
 /// A team's id in a struct that is documented.
@@ -163,7 +203,7 @@ impl<'de, T: Text> Deserialize<'de> for Wire<T> {
 
 impl<T: Text> Serialize for Wire<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.serialize_str(&self.0.text())
     }
 }
 
@@ -240,6 +280,15 @@ mod tests {
         }
         let amount: Amount = serde_json::from_str("1.10").expect("an amount");
         assert_eq!(serde_json::to_string(&amount).expect("serialises"), "\"1.1\"");
+    }
+
+    #[test]
+    fn an_amount_is_written_as_it_is_shown() {
+        let powers = (0..=15).map(|n| 10_i64.pow(n));
+        for micros in powers.flat_map(|n| [n - 1, n, n + 1, 7 * n]).chain([Credits::MAX.micros()]) {
+            let Some(credits) = Credits::from_micros(micros) else { continue };
+            assert_eq!(decimal(credits, &mut [0; DECIMAL_BYTES_MAX]), credits.to_string());
+        }
     }
 
     #[test]
