@@ -86,15 +86,18 @@ pub(super) fn message(draw: &Draw<'_>) -> DrawRequest {
 }
 
 /// Counts a decision.
-pub(super) fn count(decision: &Decision, credits: crate::domain::Credits, counts: &mut Counts) {
+fn count(decision: &Decision, credits: crate::domain::Credits, counts: &mut Counts) {
     match &decision.decision {
         Some(decision::Decision::Allow(_)) => counts.allow(credits),
-        Some(decision::Decision::Denial(denial)) => {
-            let name = Reason::try_from(denial.reason).unwrap_or_default().as_str_name();
-            counts.deny(&name.trim_start_matches("REASON_").to_lowercase());
-        }
+        Some(decision::Decision::Denial(denial)) => deny(denial.reason, counts),
         None => counts.fail("an answer without a decision", 1),
     }
+}
+
+/// Counts a denial by the number of its reason.
+pub(super) fn deny(reason: i32, counts: &mut Counts) {
+    let name = Reason::try_from(reason).unwrap_or_default().as_str_name();
+    counts.deny(&name.trim_start_matches("REASON_").to_lowercase());
 }
 
 /// An error as it is counted.
