@@ -104,9 +104,9 @@ impl Operations {
         self.open.len()
     }
 
-    /// When the oldest operation was entered that may be forgotten.
+    /// When the oldest operation was entered that may be forgotten, or one before it that was taken out.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.done.first()?.1.as_ref().map(|known| known.at)
+        self.done.first().map(|_| self.first.0)
     }
 
     /// Takes an entry over: remembers what it begins, ends what it ends. The live path and the

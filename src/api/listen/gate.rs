@@ -1,4 +1,4 @@
-//! Between hyper and what answers: every request is counted while it is open, its body has a deadline,
+//! Between what reads requests, hyper or `plain`, and what answers: every request is counted while it is open, its body has a deadline,
 //! and its handler has one.
 
 use std::convert::Infallible;
