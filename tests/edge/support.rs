@@ -127,7 +127,7 @@ fn router(gate: Arc<Gate>) -> Router {
 struct Early(Arc<Gate>);
 
 impl Direct for Early {
-    fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>> {
+    fn answer(&self, request: Request<RequestBody>) -> Result<Answering<'static>, Request<RequestBody>> {
         let path = request.uri().path().to_owned();
         if request.method() != Method::POST || !["/echo", "/wait"].contains(&&*path) {
             return Err(request);

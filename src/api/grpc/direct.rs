@@ -61,7 +61,7 @@ impl Direct {
 }
 
 impl listen::Direct for Direct {
-    fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>> {
+    fn answer(&self, request: Request<RequestBody>) -> Result<Answering<'static>, Request<RequestBody>> {
         let path = request.uri().path();
         let is_plain = request.method() == Method::POST && !request.headers().contains_key(ENCODING);
         let at = CALLS.iter().position(|(known, _)| is_plain && *known == path);

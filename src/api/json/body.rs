@@ -99,6 +99,13 @@ impl<const BULK: bool> Body<BULK> {
     }
 }
 
+/// The text of a body that has come as a whole; `None` where something is wrong with it, which [`Body::needed`] tells.
+pub fn text<'a>(headers: &HeaderMap, bytes: &'a [u8], limits: BodyLimits) -> Option<&'a str> {
+    let fits = (1..=limits.body_bytes_max).contains(&bytes.len());
+    let is_plain = fits && check_encoding(headers).is_ok() && check_media_type(headers).is_ok();
+    is_plain.then(|| str::from_utf8(bytes).ok()).flatten()
+}
+
 impl<S: Sync, const BULK: bool> FromRequest<S> for Body<BULK>
 where
     BodyLimits: FromRef<S>,

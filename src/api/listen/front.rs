@@ -7,13 +7,50 @@ use std::sync::Arc;
 
 use axum::Router;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version};
 use hyper::body::Frame;
 
 use super::gate::RequestBody;
+use crate::api::problem::Problem;
 
 /// An answer that is being made without the router.
-pub type Answering = Pin<Box<dyn Future<Output = Response<Whole>> + Send>>;
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Response<Whole>> + Send + 'a>>;
+
+/// What has to come about before an answer may be given, or what is answered in its place.
+pub type Until<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
+
+/// A request that has come as a whole, as it lies in what was received.
+#[derive(Debug)]
+pub struct Plain<'a> {
+    /// What is asked for: a path, and perhaps a query.
+    pub target: &'a str,
+    /// Those of its headers that were asked for.
+    pub headers: HeaderMap,
+    /// All of its body.
+    pub body: &'a [u8],
+}
+
+impl Plain<'_> {
+    /// The same for a router; `None`: its target is none.
+    pub(super) fn request(self) -> Option<Request<Bytes>> {
+        let mut request = Request::new(Bytes::copy_from_slice(self.body));
+        *request.uri_mut() = Uri::try_from(self.target).ok()?;
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = self.headers;
+        Some(request)
+    }
+}
+
+/// What is answered to a plain request, as far as that was decided at once.
+pub enum Decided<'a> {
+    /// This JSON with status 200, as soon as it may be given.
+    Json(Vec<u8>, Until<'a>),
+    /// What is wrong.
+    Refused(Problem),
+    /// What is not known yet.
+    Open(Answering<'a>),
+}
 
 /// The body of such an answer.
 #[derive(Debug, Default)]
@@ -65,7 +102,13 @@ pub trait Direct: Send + Sync + 'static {
     /// # Errors
     /// A request that is not answered here.
     #[expect(clippy::result_large_err, reason = "what comes back is the request itself")]
-    fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>>;
+    fn answer(&self, request: Request<RequestBody>) -> Result<Answering<'static>, Request<RequestBody>>;
+
+    /// The answer to a plain request that is decided at once, without a future of its own; `None`: nothing was done, and it is
+    /// for [`Self::answer`].
+    fn decide<'a>(&'a self, _request: &Plain<'_>) -> Option<Decided<'a>> {
+        None
+    }
 
     /// The headers of a request that its answer depends on, where nothing of HTTP/1.1 is needed to answer it but a request and
     /// an answer in one piece each: `plain` does without hyper then.

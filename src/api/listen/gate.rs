@@ -18,7 +18,7 @@ use hyper::service::Service;
 use tokio::time::Sleep;
 
 use super::connection::Shared;
-use super::front::{self, Direct, Whole};
+use super::front::{self, Decided, Direct, Plain, Whole};
 use super::pulse::{OpenRequest, Pulse};
 use crate::api::problem::{Code, Problem};
 
@@ -32,11 +32,15 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Begins to answer a request that has come as a whole and is answered before the router; none other.
-    pub fn begin(&self, request: Request<Bytes>, direct: &dyn Direct) -> Option<(front::Answering, Timed)> {
-        let request = request.map(|body| self.body(Source::Whole(body)));
-        let answering = direct.answer(request).ok()?;
-        Some((answering, self.open(Version::HTTP_11)))
+    /// Answers a plain request that is answered before the router, as far as that is decided at once; none other.
+    pub fn begin<'a>(&self, request: Plain<'_>, direct: &'a dyn Direct) -> Option<(Decided<'a>, Timed)> {
+        let decided = direct.decide(&request).or_else(|| self.answering(request, direct))?;
+        Some((decided, self.open(Version::HTTP_11)))
+    }
+
+    fn answering<'a>(&self, request: Plain<'_>, direct: &'a dyn Direct) -> Option<Decided<'a>> {
+        let request = request.request()?.map(|body| self.body(Source::Whole(body)));
+        direct.answer(request).ok().map(Decided::Open)
     }
 
     fn body(&self, source: Source) -> RequestBody {
@@ -59,11 +63,11 @@ pub struct Timed {
 }
 
 impl Timed {
-    /// An answer, or that it comes too late.
-    pub fn in_time<B: From<Bytes>>(&self, answer: Poll<Response<B>>) -> Poll<Response<B>> {
-        match answer {
-            Poll::Pending if self.open.is_overdue(self.ticks) => Poll::Ready(too_slow(self.timeout).answer()),
-            answer => answer,
+    /// What is waited for, or that it comes too late.
+    pub fn in_time<T>(&self, waited: Poll<T>, late: impl FnOnce(Problem) -> T) -> Poll<T> {
+        match waited {
+            Poll::Pending if self.open.is_overdue(self.ticks) => Poll::Ready(late(too_slow(self.timeout))),
+            waited => waited,
         }
     }
 }
@@ -100,7 +104,7 @@ pub struct Answering {
 }
 
 enum Maker {
-    Direct(front::Answering),
+    Direct(front::Answering<'static>),
     Router(Box<RouteFuture<Infallible>>),
 }
 
@@ -117,7 +121,7 @@ impl Future for Answering {
             }),
         };
         let answer = ready!(match &this.open {
-            Some(open) => open.in_time(answer),
+            Some(open) => open.in_time(answer, |late| late.answer()),
             None => answer,
         });
         let open = this.open.take();

@@ -9,7 +9,8 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 
 use super::answers::Answer;
-use super::asks::Key;
+use super::asks::{DrawBody, Key};
+use super::at_once::AtOnce;
 use super::decisions::{self, Turn};
 use super::ended::{ReleasedBody, SettledBody};
 use super::ends;
@@ -17,7 +18,7 @@ use super::guard::guard;
 use crate::api::auth::{ACTOR_HEADER, Caller};
 use crate::api::ids::{IDEMPOTENCY_KEY, InPath};
 use crate::api::json::Body;
-use crate::api::listen::{self, Answering, RequestBody, Whole};
+use crate::api::listen::{self, Answering, Decided, Plain, RequestBody, Whole};
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
@@ -61,7 +62,7 @@ impl Direct {
 }
 
 impl listen::Direct for Direct {
-    fn answer(&self, request: Request<RequestBody>) -> Result<Answering, Request<RequestBody>> {
+    fn answer(&self, request: Request<RequestBody>) -> Result<Answering<'static>, Request<RequestBody>> {
         let Some(asked) = Asked::of(request.method(), request.uri().path()) else { return Err(request) };
         let (app, route) = (self.app.clone(), self.routes[asked as usize].clone());
         Ok(Box::pin(async move {
@@ -72,6 +73,16 @@ impl listen::Direct for Direct {
             };
             guard(route, answer).await
         }))
+    }
+
+    fn decide<'a>(&'a self, request: &Plain<'_>) -> Option<Decided<'a>> {
+        let asked = Asked::of(&Method::POST, request.target)?;
+        let asks = match asked {
+            Asked::Debit => DrawBody::debit,
+            Asked::Hold => DrawBody::hold,
+            Asked::Check | Asked::Settle | Asked::Release => return None,
+        };
+        AtOnce { app: &self.app, route: &self.routes[asked as usize] }.decide(asks, request)
     }
 
     fn plain_headers(&self) -> Option<&'static [HeaderName]> {

@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod asks;
+mod at_once;
 pub mod authorize;
 pub mod balances;
 pub mod batch;

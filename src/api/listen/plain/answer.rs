@@ -29,7 +29,7 @@ impl Date {
 
 /// Appends an answer; says whether the connection ends with it, as it does where `is_last` or the answer says so.
 pub fn write(out: &mut Vec<u8>, answer: &Response<Whole>, date: &mut Date, is_last: bool) -> bool {
-    let (status, body) = (answer.status(), answer.body().bytes());
+    let status = answer.status();
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     line(out, b" ", status.canonical_reason().unwrap_or_default().as_bytes());
@@ -38,7 +38,19 @@ pub fn write(out: &mut Vec<u8>, answer: &Response<Whole>, date: &mut Date, is_la
         line(out, b": ", value.as_bytes());
     }
     let says_so = answer.headers().contains_key(CONNECTION);
-    if is_last && !says_so {
+    end(out, answer.body().bytes(), date, is_last && !says_so);
+    is_last || says_so
+}
+
+/// Appends an answer with status 200 and JSON, as [`write`] would.
+pub fn write_json(out: &mut Vec<u8>, body: &[u8], date: &mut Date, is_last: bool) {
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n");
+    end(out, body, date, is_last);
+}
+
+/// The last lines of every head, and the body.
+fn end(out: &mut Vec<u8>, body: &[u8], date: &mut Date, says_close: bool) {
+    if says_close {
         line(out, b"connection: ", b"close");
     }
     out.extend_from_slice(b"content-length: ");
@@ -46,7 +58,6 @@ pub fn write(out: &mut Vec<u8>, answer: &Response<Whole>, date: &mut Date, is_la
     line(out, b"\r\ndate: ", date.now().as_bytes());
     line(out, b"", b"");
     out.extend_from_slice(body);
-    is_last || says_so
 }
 
 fn line(out: &mut Vec<u8>, before: &[u8], text: &[u8]) {

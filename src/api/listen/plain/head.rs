@@ -1,9 +1,10 @@
 //! What is plainly a request: such as every usual caller sends, and of which no byte has two meanings.
 
-use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::{EMPTY_HEADER, Header, Status};
+
+use super::super::front::Plain;
 
 /// The most header lines of a plain request; callers send some ten.
 const HEADERS_MAX: usize = 32;
@@ -13,19 +14,18 @@ pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 
 /// What received bytes begin with.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once and taken apart at once: a box would cost more")]
-pub enum Begun {
+pub enum Begun<'a> {
     /// A plain request, with those of its headers that were asked for; how many bytes it takes.
-    Whole(Request<Bytes>, usize),
+    Whole(Plain<'a>, usize),
     /// Perhaps one, once more has come.
     Part,
     /// Something else, which is hyper's to answer or to refuse.
     Other,
 }
 
-impl Begun {
+impl<'a> Begun<'a> {
     /// Looks at received bytes.
-    pub fn of(received: &[u8], looked_at: &[HeaderName]) -> Self {
+    pub fn of(received: &'a [u8], looked_at: &[HeaderName]) -> Self {
         let mut lines = [EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut lines);
         match head.parse(received) {
@@ -37,9 +37,9 @@ impl Begun {
 
     /// With a head of so many bytes; `None`: it is something else.
     fn after(
-        head: &httparse::Request<'_, '_>,
+        head: &httparse::Request<'_, 'a>,
         bytes: usize,
-        received: &[u8],
+        received: &'a [u8],
         looked_at: &[HeaderName],
     ) -> Option<Self> {
         let target = head.path.filter(|target| target.starts_with('/'))?;
@@ -49,12 +49,7 @@ impl Begun {
         let (headers, body_bytes) = read(head.headers, looked_at)?;
         let all = bytes.checked_add(body_bytes).filter(|all| *all <= REQUEST_BYTES_MAX)?;
         let Some(body) = received.get(bytes..all) else { return Some(Self::Part) };
-        let mut request = Request::new(Bytes::copy_from_slice(body));
-        *request.method_mut() = Method::POST;
-        *request.version_mut() = Version::HTTP_11;
-        *request.uri_mut() = Uri::try_from(target).ok()?;
-        *request.headers_mut() = headers;
-        Some(Self::Whole(request, all))
+        Some(Self::Whole(Plain { target, headers, body }, all))
     }
 }
 
@@ -94,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    fn begun(received: &str) -> Begun {
+    fn begun(received: &str) -> Begun<'_> {
         Begun::of(received.as_bytes(), &[AUTHORIZATION])
     }
 
@@ -103,8 +98,8 @@ mod tests {
         let text = "POST /v1/debits?a=b HTTP/1.1\r\nHost: p\r\nauthorization: Bearer a\r\nAuthorization: b\r\n\
                     Connection: Keep-Alive\r\nContent-Length: 2\r\n\r\n{}POST";
         let Begun::Whole(request, bytes) = begun(text) else { panic!("{text}") };
-        assert_eq!((request.uri().path(), &request.body()[..], bytes), ("/v1/debits", &b"{}"[..], text.len() - 4));
-        let headers: Vec<_> = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!((request.target, request.body, bytes), ("/v1/debits?a=b", &b"{}"[..], text.len() - 4));
+        let headers: Vec<_> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         assert_eq!(headers, [("authorization", &b"Bearer a"[..]), ("authorization", b"b")]);
         let whole = &text[..bytes];
         for end in 0..whole.len() {
@@ -115,7 +110,7 @@ mod tests {
     #[test]
     fn without_a_length_there_is_no_body() {
         let Begun::Whole(request, bytes) = begun("POST /a HTTP/1.1\r\n\r\n{}") else { panic!("is plain") };
-        assert!(request.body().is_empty());
+        assert!(request.body.is_empty());
         assert_eq!(bytes, 20);
     }
 

@@ -14,11 +14,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::Response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::front::Direct;
-use super::gate::Gate;
+use super::front::{Decided, Direct, Whole};
+use super::gate::{Gate, Timed};
 use super::pulse::Pulse;
 use super::socket::Socket;
 use answer::Date;
@@ -48,13 +49,47 @@ where
             },
             Begun::Other => None,
         };
-        let Some(((mut answering, open), bytes)) = begun else { return Some(received.freeze()) };
+        let Some(((decided, open), bytes)) = begun else { return Some(received.freeze()) };
         received.advance(bytes);
-        let answer = poll_fn(|cx| open.in_time(answering.as_mut().poll(cx))).await;
+        let answer = answer(decided, &open).await;
         out.clear();
-        let is_last = answer::write(&mut out, &answer, &mut date, gate.pulse.is_finishing());
+        let is_last = answer.write(&mut out, &mut date, gate.pulse.is_finishing());
         if socket.write_all(&out).await.is_err() || is_last {
             return None;
+        }
+    }
+}
+
+/// An answer that may be given.
+#[expect(clippy::large_enum_variant, reason = "made once and written at once: a box would cost more")]
+enum Answer {
+    Json(Vec<u8>),
+    Other(Response<Whole>),
+}
+
+impl Answer {
+    /// Appends it; says whether the connection ends with it.
+    fn write(&self, out: &mut Vec<u8>, date: &mut Date, is_last: bool) -> bool {
+        match self {
+            Self::Json(body) => {
+                answer::write_json(out, body, date, is_last);
+                is_last
+            }
+            Self::Other(answer) => answer::write(out, answer, date, is_last),
+        }
+    }
+}
+
+/// The answer, as soon as it may be given, or that it comes too late.
+async fn answer(decided: Decided<'_>, open: &Timed) -> Answer {
+    match decided {
+        Decided::Json(body, mut until) => match poll_fn(|cx| open.in_time(until.as_mut().poll(cx), Err)).await {
+            Ok(()) => Answer::Json(body),
+            Err(problem) => Answer::Other(problem.answer()),
+        },
+        Decided::Refused(problem) => Answer::Other(problem.answer()),
+        Decided::Open(mut answering) => {
+            Answer::Other(poll_fn(|cx| open.in_time(answering.as_mut().poll(cx), |late| late.answer())).await)
         }
     }
 }
