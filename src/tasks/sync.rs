@@ -85,7 +85,8 @@ pub struct SyncLoop {
     /// Entries at or after which are remembered by time: when, and the last entry then.
     marks: std::collections::VecDeque<(Timestamp, u64)>,
     charged_micros: i64,
-    behind_since: Option<Instant>,
+    /// When the last sync began that came through: what was entered before is confirmed.
+    behind_since: Instant,
     /// Only where many sidecars share.
     pub(super) sharer: Option<Sharer>,
     pushes: Option<watch::Receiver<u64>>,
@@ -113,7 +114,8 @@ impl SyncLoop {
         let marks = if marks.is_empty() { vec![(Timestamp::MIN, 0)] } else { marks };
         let marks = marks.into();
         let syncs = parts.metrics.syncs(parts.store.name());
-        let (charged_micros, behind_since, is_pushed, push_after) = (0, None, false, parts.clock.instant());
+        let (charged_micros, is_pushed, now) = (0, false, parts.clock.instant());
+        let (behind_since, push_after) = (now, now);
         Self {
             parts,
             options,
@@ -216,6 +218,7 @@ impl SyncLoop {
         while let Ok(ask) = self.asks.try_recv() {
             asks.push(ask);
         }
+        let began = self.parts.clock.instant();
         let synced = match self.sharer.take() {
             Some(mut sharer) => {
                 let synced = self.borrow_and_share(&mut sharer, &mut asks).await;
@@ -227,6 +230,9 @@ impl SyncLoop {
                 self.sync(&wanted).await
             }
         };
+        if synced.is_ok() {
+            self.behind_since = began;
+        }
         self.gauge();
         if synced.is_ok() {
             asks.into_iter().for_each(Ask::answer);
@@ -337,13 +343,12 @@ impl SyncLoop {
         let (journal, clock) = (journal(&self.parts), &self.parts.clock);
         let entered = journal.next_seq().before().0;
         let unflushed = entered.saturating_sub(*self.confirmed.borrow());
-        let behind = (unflushed > 0).then(|| *self.behind_since.get_or_insert(clock.instant()));
-        self.behind_since = behind;
+        let behind = if unflushed > 0 { clock.since(self.behind_since) } else { Duration::ZERO };
         let flush = &self.parts.metrics.flush;
         flush.unflushed_entries.set(unflushed as f64);
         let micros = if unflushed == 0 { 0 } else { self.parts.meter.log().charged_micros() - self.charged_micros };
         flush.unflushed_credits.set(micros as f64 / 1e6);
-        flush.lag_seconds.set(behind.map_or(0.0, |since| clock.since(since).as_secs_f64()));
+        flush.lag_seconds.set(behind.as_secs_f64());
     }
 }
 

@@ -1,8 +1,10 @@
 //! What operators see and do while several sidecars share a store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use purser::clock::Clock;
 use purser::domain::{Credits, Timestamp};
 use purser::root::{Actor, Refusal};
 use purser::server::StartError;
@@ -170,6 +172,34 @@ async fn a_backlog_goes_in_smaller_batches_where_large_ones_do_not_come_through(
     world.stop(credits(1_000).plus(Credits::from_micros(1_000).expect("in range"))).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_always_enters_something_lags_no_longer_than_a_sync_takes() {
+    let world = World::start(Place::Memory, 1).await;
+    world.team(10_000, &[("ana", None)]).await;
+    let first = &world.sidecars[0];
+    first.debit_soon("ana", credits(1)).await;
+    let bit = Credits::from_micros(1).expect("in range");
+    let syncs = || metric(first, r#"purser_sync_seconds_count{store="memory"}"#);
+    let (before, start, sidecar) = (syncs(), Clock::system().instant(), Arc::clone(first));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&is_over);
+    let debits = tokio::spawn(async move {
+        let mut debits = 0;
+        while !seen.load(Ordering::Relaxed) {
+            sidecar.debit("ana", bit).await.expect("there is enough");
+            debits += 1;
+        }
+        debits
+    });
+    soon("it syncs", async || syncs() >= before + 10.0).await;
+    let lag = metric(first, "purser_flush_lag_seconds");
+    let all = Clock::system().since(start).as_secs_f64();
+    is_over.store(true, Ordering::Relaxed);
+    let debits = debits.await.expect("it ends");
+    assert!(lag < all / 2.0, "{lag} s after {all}");
+    world.stop(credits(1).plus(Credits::from_micros(debits).expect("in range"))).await;
+}
+
 async fn listed(sidecar: &Sidecar) -> Vec<SidecarNow> {
     sidecar.service().sidecars().await.expect("the store is there")
 }
@@ -212,5 +242,5 @@ async fn lent_to(asked: &Sidecar, id: u128) -> (Credits, Credits) {
 }
 
 fn now_millis() -> i64 {
-    purser::clock::Clock::system().now().millis()
+    Clock::system().now().millis()
 }
