@@ -41,9 +41,10 @@ impl Server {
         command
     }
 
-    /// Runs it for a second, without a warm-up unless `args` say one.
+    /// Runs it for a second unless `args` say how long.
     fn run(&self, args: &[&str]) -> Value {
-        let (code, report, stderr) = read(self.bench(args).args(["--seconds", "1"]));
+        let seconds: &[_] = if args.contains(&"--seconds") { &[] } else { &["--seconds", "1"] };
+        let (code, report, stderr) = read(self.bench(args).args(seconds));
         assert_eq!(code, Some(0), "{args:?}: {stderr}");
         report
     }
@@ -108,6 +109,19 @@ fn a_fixed_rate_is_kept_and_warming_up_is_charged_but_not_counted() {
         (&100.into(), &100.into(), &true.into())
     );
     assert_eq!((&report["charged"], server.used(&report)), (&"50".into(), 50_000_000), "{report}");
+}
+
+#[test]
+fn parts_are_told_apart_and_come_to_the_whole() {
+    let server = Server::start();
+    let report = server.run(&["--seconds", "2", "--every", "1", "--rate", "100", "--warm-up", "1"]);
+    let parts = report["parts"].as_array().expect("one for each second");
+    let of = |key: &str| parts.iter().map(|part| part[key].as_f64().expect("a number")).collect::<Vec<_>>();
+    assert_eq!(of("from_seconds"), [0.0, 1.0], "{report}");
+    // A hundred each; the last of them is answered before its second is over.
+    assert!(of("requests_per_second").iter().all(|speed| (100.0..102.0).contains(speed)), "{report}");
+    assert_eq!(report["requests"], 200, "{report}");
+    assert!(server.run(&["--rate", "100"]).get("parts").is_none(), "without --every there are none");
 }
 
 #[test]

@@ -39,6 +39,9 @@ impl Via {
 /// The most requests in flight over all connections; each takes some kilobytes here.
 const IN_FLIGHT_ALL_MAX: u32 = 65_536;
 
+/// The most parts that --every makes; each takes some 200 KiB a thread.
+const PARTS_MAX: u32 = 100;
+
 /// Debits of one request where --rows says nothing else.
 const ROWS: u32 = 100;
 
@@ -86,6 +89,10 @@ pub(in crate::cli) struct BenchArgs {
     /// How long to measure
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(super) seconds: u32,
+
+    /// Tell each part of so many seconds, too, to see what changes while it runs
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(super) every: Option<u32>,
 
     /// How long to send before that
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=3_600))]
@@ -151,6 +158,13 @@ impl BenchArgs {
         if self.connections.saturating_mul(self.in_flight()) > IN_FLIGHT_ALL_MAX {
             return wrong(format!("--connections times --in-flight is more than {IN_FLIGHT_ALL_MAX}"));
         }
+        if self.seconds.div_ceil(self.every()) > PARTS_MAX {
+            return wrong(format!(
+                "--every {} makes more than {PARTS_MAX} parts of --seconds {}",
+                self.every(),
+                self.seconds
+            ));
+        }
         if self.threads > self.connections {
             return wrong(format!("--threads {} is more than --connections {}", self.threads, self.connections));
         }
@@ -164,6 +178,11 @@ impl BenchArgs {
             Via::Grpc => 16,
             Via::Stream => 256,
         })
+    }
+
+    /// How many seconds are counted together.
+    pub(super) fn every(&self) -> u32 {
+        self.every.unwrap_or(self.seconds)
     }
 
     /// Debits of one request.
@@ -193,6 +212,7 @@ mod tests {
             ("--in-flight 2", "give more --connections"),
             ("--rows 2", "--rows is for --via batch"),
             ("--credits 0", "--credits is 0"),
+            ("--every 2 --seconds 201", "more than 100 parts of --seconds 201"),
             ("--threads 4 --connections 2", "more than --connections 2"),
             ("--via stream --grpc unix:/p --connections 4096 --in-flight 4096", "more than 65536"),
         ] {

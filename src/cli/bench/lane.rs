@@ -39,9 +39,18 @@ pub(super) struct Load {
     pub(super) span: Span,
     /// What is due before is not measured.
     pub(super) warm_up: Duration,
+    /// How many seconds are counted together.
+    pub(super) every_seconds: u64,
     pub(super) interrupts: Interrupts,
     /// Debits that were decided so far, for the progress bar.
     pub(super) decided: AtomicU64,
+}
+
+impl Load {
+    /// Nothing counted yet.
+    pub(super) fn tally(&self) -> Tally {
+        Tally::new(self.warm_up..self.span.end, self.every_seconds)
+    }
 }
 
 /// Whether a connection goes on.
@@ -81,7 +90,7 @@ pub(super) fn run(load: &Arc<Load>, thread: u32) -> std::io::Result<Sent> {
         let lane = Arc::new(Lane {
             load: load.clone(),
             pace: tokio::sync::Mutex::new(pace),
-            tally: Mutex::new(Tally::new(load.warm_up)),
+            tally: Mutex::new(load.tally()),
             under_way: AtomicU64::new(0),
         });
         let mut connections = JoinSet::new();

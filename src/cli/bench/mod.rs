@@ -38,7 +38,6 @@ use draws::{Costs, Work};
 use lane::{Load, Sent};
 use pace::{Arrivals, Span};
 use report::Run;
-use tally::Tally;
 
 /// How often the progress bar moves.
 const BAR_EVERY: Duration = Duration::from_millis(100);
@@ -90,8 +89,10 @@ impl Bench<'_> {
         let load = Arc::new(self.load(&prefix, town, trace));
         let Sent { tally, end, complete } = self.send(&load)?;
         let seconds = end.saturating_sub(load.warm_up).as_secs_f64();
-        let failed = tally.measured.errors.values().chain(tally.warm_up.errors.values()).next().is_some();
-        let run = Run { args: self.args, target: self.target.to_string(), prefix: &prefix, seconds, complete, tally };
+        let all = tally.measured();
+        let failed = !all.counts.errors.is_empty() || !tally.warm_up.errors.is_empty();
+        let (args, target) = (self.args, self.target.to_string());
+        let run = Run { args, target, prefix: &prefix, seconds, complete, tally, all };
         run.print(Format::of(self.args.json))?;
         Ok(match self.interrupts.now() {
             Wish::Go | Wish::EndEarly if failed => ExitCode::FAILURE,
@@ -140,6 +141,7 @@ impl Bench<'_> {
             threads: args.threads,
             span: Span { clock: self.clock.clone(), start: self.clock.instant(), end },
             warm_up,
+            every_seconds: args.every().into(),
             interrupts: self.interrupts.clone(),
             decided: AtomicU64::new(0),
         }
@@ -157,7 +159,7 @@ impl Bench<'_> {
             lanes.into_iter().map(|lane| lane.join().expect("a thread that sends does not panic")).collect()
         });
         bar.finish_and_clear();
-        let mut all = Sent { tally: Tally::new(load.warm_up), end: Duration::ZERO, complete: true };
+        let mut all = Sent { tally: load.tally(), end: Duration::ZERO, complete: true };
         for lane in lanes {
             let sent = lane.context("no thread to send on")?;
             all.tally.add(&sent.tally);

@@ -6,7 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use super::args::BenchArgs;
-use super::tally::Tally;
+use super::tally::{Measured, Tally};
 use crate::api::wire::Amount;
 use crate::cli::{Format, Output, Row};
 use crate::domain::Credits;
@@ -24,6 +24,8 @@ pub(super) struct Run<'a> {
     /// Everything that was due was sent and answered, to the end.
     pub(super) complete: bool,
     pub(super) tally: Tally,
+    /// All that was measured.
+    pub(super) all: Measured,
 }
 
 #[derive(Serialize)]
@@ -46,6 +48,8 @@ struct Whole<'a> {
     decisions: u64,
     decisions_per_second: f64,
     latency_micros: Latency,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Part>,
     allowed: u64,
     denied: &'a BTreeMap<String, u64>,
     errors: &'a BTreeMap<String, u64>,
@@ -63,10 +67,14 @@ struct Latency {
 }
 
 impl Latency {
-    fn of(tally: &Tally) -> Self {
+    fn of(measured: &Measured) -> Self {
         let micros = |nanos: u64| (nanos as f64 / 100.0).round() / 10.0;
-        let at = |quantile| micros(tally.latencies.value_at_quantile(quantile));
-        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: micros(tally.latencies.max()) }
+        let at = |quantile| micros(measured.latencies.value_at_quantile(quantile));
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: micros(measured.latencies.max()) }
+    }
+
+    fn cells(self) -> impl Iterator<Item = String> {
+        [self.p50, self.p99, self.p999, self.max].into_iter().map(|micros| format!("{:.3}", micros / 1_000.0))
     }
 }
 
@@ -81,9 +89,28 @@ impl Row for Speed {
     const HEADINGS: &'static [&'static str] = &["requests/s", "decisions/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms"];
 
     fn cells(&self) -> Vec<String> {
-        let Latency { p50, p99, p999, max } = self.latency;
-        let latencies = [p50, p99, p999, max].map(|micros| format!("{:.3}", micros / 1_000.0));
-        [self.requests.clone(), self.decisions.clone()].into_iter().chain(latencies).collect()
+        [self.requests.clone(), self.decisions.clone()].into_iter().chain(self.latency.cells()).collect()
+    }
+}
+
+/// A part of what was measured.
+#[derive(Serialize)]
+struct Part {
+    /// Since measuring began.
+    from_seconds: u32,
+    requests_per_second: f64,
+    decisions_per_second: f64,
+    latency_micros: Latency,
+}
+
+impl Row for Part {
+    const HEADINGS: &'static [&'static str] =
+        &["from s", "requests/s", "decisions/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms"];
+
+    fn cells(&self) -> Vec<String> {
+        let speeds = [self.requests_per_second, self.decisions_per_second].map(|speed| format!("{speed:.0}"));
+        let cells = std::iter::once(self.from_seconds.to_string()).chain(speeds);
+        cells.chain(self.latency_micros.cells()).collect()
     }
 }
 
@@ -110,22 +137,37 @@ impl Run<'_> {
             return output.object(&self.whole());
         }
         let speed = Speed {
-            requests: format!("{:.0}", self.per_second(self.tally.requests)),
-            decisions: format!("{:.0}", self.per_second(self.tally.measured.decisions())),
-            latency: Latency::of(&self.tally),
+            requests: format!("{:.0}", per_second(self.all.requests, self.seconds)),
+            decisions: format!("{:.0}", per_second(self.all.counts.decisions(), self.seconds)),
+            latency: Latency::of(&self.all),
         };
         output.rows(&[speed])?;
+        if self.args.every.is_some() {
+            output.rows(&self.parts())?;
+        }
         output.rows(&self.outcomes())?;
         output.text(&self.words())
     }
 
-    fn per_second(&self, count: u64) -> f64 {
-        if self.seconds > 0.0 { (count as f64 / self.seconds * 10.0).round() / 10.0 } else { 0.0 }
+    /// Those that have begun, where parts were asked for.
+    fn parts(&self) -> Vec<Part> {
+        let Some(every) = self.args.every else { return Vec::new() };
+        let part = |(number, measured): (u32, &Measured)| {
+            let from_seconds = number * every;
+            let seconds = (self.seconds - f64::from(from_seconds)).min(every.into());
+            (seconds > 0.0).then(|| Part {
+                from_seconds,
+                requests_per_second: per_second(measured.requests, seconds),
+                decisions_per_second: per_second(measured.counts.decisions(), seconds),
+                latency_micros: Latency::of(measured),
+            })
+        };
+        (0..).zip(&self.tally.parts).filter_map(part).collect()
     }
 
     fn whole(&self) -> Whole<'_> {
-        let (args, tally) = (self.args, &self.tally);
-        let charged = tally.measured.charged_micros + tally.warm_up.charged_micros;
+        let (args, Measured { counts, requests, .. }) = (self.args, &self.all);
+        let charged = counts.charged_micros + self.tally.warm_up.charged_micros;
         Whole {
             via: args.via.as_str(),
             target: &self.target,
@@ -140,20 +182,21 @@ impl Run<'_> {
             seed: args.seed,
             seconds: (self.seconds * 1_000.0).round() / 1_000.0,
             complete: self.complete,
-            requests: tally.requests,
-            requests_per_second: self.per_second(tally.requests),
-            decisions: tally.measured.decisions(),
-            decisions_per_second: self.per_second(tally.measured.decisions()),
-            latency_micros: Latency::of(tally),
-            allowed: tally.measured.allowed,
-            denied: &tally.measured.denied,
-            errors: &tally.measured.errors,
+            requests: *requests,
+            requests_per_second: per_second(*requests, self.seconds),
+            decisions: counts.decisions(),
+            decisions_per_second: per_second(counts.decisions(), self.seconds),
+            latency_micros: Latency::of(&self.all),
+            parts: self.parts(),
+            allowed: counts.allowed,
+            denied: &counts.denied,
+            errors: &counts.errors,
             charged: Amount(i64::try_from(charged).ok().and_then(Credits::from_micros).unwrap_or(Credits::MAX)),
         }
     }
 
     fn outcomes(&self) -> Vec<Outcome> {
-        let counts = &self.tally.measured;
+        let counts = &self.all.counts;
         let all = counts.decisions() + counts.errors.values().sum::<u64>();
         let row = |answer: String, count: u64| Outcome {
             answer,
@@ -184,4 +227,8 @@ impl Run<'_> {
         }
         text + &format!("The {} teams {}-team-... stay, with their ledger.\n", args.teams, self.prefix)
     }
+}
+
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { (count as f64 / seconds * 10.0).round() / 10.0 } else { 0.0 }
 }
