@@ -3,8 +3,8 @@
 //!
 //! Of each operation it prints the mean as criterion finds it, where a sample is the time of 1 000 operations, so
 //! microseconds are nanoseconds of one; then the median and the 99th percentile of operations timed one by one.
-//! Before that it prints what an idle member occupies. `PURSER_BENCH_SMOKE=1` runs small sizes. To see how memory grows to
-//! 10 000 000 members, without measuring anything else:
+//! Before that it prints what an idle member, a remembered debit and an open hold occupy. `PURSER_BENCH_SMOKE=1` runs small sizes. To
+//! see how memory grows to 10 000 000 members, without measuring anything else:
 //!
 //!     PURSER_BENCH_TEAMS=100000 cargo bench --bench decide -- nothing_of_this_name
 
@@ -16,13 +16,12 @@ use criterion::{BatchSize, Criterion};
 use purser::engine::{Draw, Drawn, JournalLog, Meter, Scope};
 use support::floor::Floor;
 use support::handles::Handles;
-use support::{Sizes, Skew, Workload, empty_meter, fill, now, resident_bytes, single, sizes, tidy};
+use support::{BATCH, Sizes, Skew, Workload, empty_meter, fill, memory, now, single, sizes, tidy};
 
 /// The allocator of the program that is measured.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const BATCH: usize = 1_000;
 /// How many debits ask for their memory together.
 const TOGETHER: usize = 32;
 const SEED: u64 = 0x5EED;
@@ -68,15 +67,10 @@ fn each<T, U>(
 }
 
 fn decide(criterion: &mut Criterion, sizes: Sizes) {
-    // Never given back: the next one is not to get its memory, whose size is measured.
+    // Never given back: the next one is not to lie in what is left of this one.
     let meter: &_ = Box::leak(Box::new(empty_meter()));
-    let before = resident_bytes();
     fill(meter, sizes);
     let members = sizes.teams * sizes.members;
-    // Few lie in pages that the allocator has got already.
-    if members > 100_000 {
-        println!("an idle member occupies {} bytes ({members} members)", (resident_bytes() - before) / members);
-    }
     remember(meter, sizes);
     let handles = Handles::new(meter, sizes);
     let floor = Floor::new(sizes);
@@ -138,6 +132,8 @@ fn remember(meter: &Meter<JournalLog>, sizes: Sizes) {
 fn main() {
     let sizes = Sizes { seconds: sizes().seconds.min(1), ..sizes() };
     let mut criterion = support::criterion(sizes);
+    // First of all: later ones lie in memory that the allocator has got already.
+    memory::print(sizes);
     let few = Sizes { teams: sizes.teams.div_ceil(100), ..sizes };
     for sizes in [few, sizes] {
         decide(&mut criterion, sizes);

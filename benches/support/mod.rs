@@ -5,6 +5,7 @@
 
 pub mod floor;
 pub mod handles;
+pub mod memory;
 pub mod single;
 
 use std::convert::Infallible;
@@ -28,6 +29,8 @@ use uuid::Uuid;
 const NOW_MILLIS: i64 = 1_795_000_000_000;
 /// So many entries are remembered: the maps of first answers are as full as they get.
 const REMEMBERED_MAX: u64 = 1_000_000;
+/// Draws that are made ready together.
+pub const BATCH: usize = 1_000;
 /// What each member may draw in a window: never reached but by asking for more.
 const LIMIT: u32 = 1_000_000;
 
@@ -84,14 +87,18 @@ pub fn user_id(team: usize, member: usize) -> UserId {
 
 /// A meter that knows nobody.
 pub fn empty_meter() -> Meter<JournalLog> {
-    Meter::new(new_log(), Options { entries_max: REMEMBERED_MAX, ..Options::default() })
+    meter_with(journal::Options::default(), REMEMBERED_MAX)
 }
 
-/// The real queue of a journal in memory.
-pub fn new_log() -> JournalLog {
+/// A meter that knows nobody and remembers so many entries, before the real queue of a journal in memory.
+pub fn meter_with(journal: journal::Options, entries_max: u64) -> Meter<JournalLog> {
+    Meter::new(new_log(journal), Options { entries_max, ..Options::default() })
+}
+
+fn new_log(options: journal::Options) -> JournalLog {
     let claim = Claim::take(Arc::new(MemoryFolder::default())).expect("is free");
     let visit = |_, _: &[u8]| Ok::<(), Infallible>(());
-    let (journal, _) = Journal::open(claim, journal::Options::default(), Uuid::from_u128(7), visit).expect("opens");
+    let (journal, _) = Journal::open(claim, options, Uuid::from_u128(7), visit).expect("opens");
     let log = JournalLog::default();
     log.open(journal);
     log
