@@ -12,7 +12,7 @@ PROMTOOL := $(firstword $(shell command -v promtool 2>/dev/null) $(TOOLS)/promto
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 BENCHES := $(wildcard benches/*.rs)
 
-.PHONY: help run test test-gateways lint fmt bench bench-plot bench-peers instructions campaign
+.PHONY: help run test test-gateways lint fmt bench bench-plot bench-growth bench-peers instructions campaign
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ bench: bench-plot ## measure, some minutes; results in target/criterion, docs/be
 
 bench-plot: ## debits over HTTP from 1 to 64 connections, drawn in docs/bench; 10 minutes at most, once it is built
 	scripts/bench/curve.py --profile $(PROFILE)
+
+bench-growth: ## debits and memory from 1 000 to 10 000 000 members, drawn in docs/bench; 3 minutes, once it is built
+	scripts/bench/growth.py
 
 # Builds the Limitador library, which is no part of Purser, in target/peers.
 bench-peers: ## purser beside what one would take instead, 10 minutes once it is built
