@@ -278,3 +278,44 @@ fn entries_are_found_in_every_stretch_of_a_long_ledger() {
         assert_eq!(found(Scope::Subscription(sub("s")), None, true, None, 2).await, ["d13009", "d13008"]);
     });
 }
+
+#[test]
+fn entries_of_a_file_of_the_version_before_are_found_by_their_names() {
+    block_on(async {
+        let (_folder, file) = new_file();
+        let store = open(&file).await;
+        let mut engine = seeded(&store).await;
+        for n in 0..17_000 {
+            engine.debit(&format!("d{n}"), "0.001");
+        }
+        report(&store, &engine.request(1, 9_000)).await;
+        report(&store, &engine.request(9_001, 17_000)).await;
+        store.close().await;
+        let mut conn = raw(&file).await;
+        let before = "DROP TABLE stretches;
+            CREATE INDEX ledger_team ON ledger (position >> 12, team, member);
+            CREATE INDEX ledger_subscription ON ledger (position >> 12, subscription);
+            CREATE INDEX ledger_id ON ledger (position >> 12, id) WHERE id IS NOT NULL;
+            DELETE FROM _sqlx_migrations WHERE version = 4";
+        sqlx::raw_sql(before).execute(&mut conn).await.expect("the file is as it was");
+        conn.close().await.expect("it closes");
+        // Once as it is brought up to date, once as it is then.
+        for n in [17_000, 17_001] {
+            let store = open(&file).await;
+            engine.debit(&format!("d{n}"), "0.001");
+            report(&store, &engine.request(n + 1, n + 1)).await;
+            for id in ["d0", "d1022", "d16383", "d16999", &format!("d{n}")] {
+                for scope in [Scope::All, Scope::Team(team_id("t")), Scope::Subscription(sub("s"))] {
+                    let filter = Filter { scope, id: Some(op(id)), ..Filter::default() };
+                    assert_eq!(
+                        store.entries(&filter, None, 10).await.expect("the ledger is read").len(),
+                        1,
+                        "{filter:?}"
+                    );
+                }
+            }
+            assert_eq!(store.audit().await.expect("it is audited").listed, []);
+            store.close().await;
+        }
+    });
+}

@@ -3,6 +3,7 @@
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::Failure;
+use super::prints::Prints;
 use super::values::{Bulk, ROWS_MAX, Reader, Values};
 use crate::domain::ids::Model;
 use crate::domain::{Credits, OperationId, Payer, RateVersion, Set, SubscriptionId, TeamId, Timestamp, UserId};
@@ -28,34 +29,76 @@ pub async fn append(
     conn: &mut SqliteConnection,
     mut entries: impl Iterator<Item = Result<LedgerEntry, StoreError>> + Send,
 ) -> Result<(), Failure> {
-    let mut ready = Vec::with_capacity(entries.size_hint().0.min(ROWS_MAX));
-    loop {
-        for entry in entries.by_ref().take(ROWS_MAX) {
+    let Some(first) = entries.next().transpose()? else { return Ok(()) };
+    let mut prints = Prints::behind_ledger(conn).await?;
+    let mut ready = Vec::with_capacity((1 + entries.size_hint().0).min(ROWS_MAX));
+    ready.push(first);
+    while !ready.is_empty() {
+        for entry in entries.by_ref().take(ROWS_MAX - ready.len()) {
             ready.push(entry?);
         }
-        if ready.is_empty() {
-            return Ok(());
-        }
+        ready.iter().for_each(|entry| prints.put(entry));
         append_ready(conn, &ready).await?;
         ready.clear();
+        ready.extend(entries.next().transpose()?);
     }
+    prints.save(conn).await
 }
 
-/// Only columns are named of which an entry has a value: to bind a null takes as long as to bind a number.
+/// Only columns are named of which an entry has a value: to bind a null takes as long as to bind a number. What all entries of a
+/// whole statement have alike is bound once.
 async fn append_ready(conn: &mut SqliteConnection, entries: &[LedgerEntry]) -> Result<(), Failure> {
+    let used = used(entries);
+    let mut alike = used;
+    let is_whole = entries.len() == ROWS_MAX;
+    columns!().split(", ").zip(&mut alike).for_each(|(name, is)| *is &= is_whole && are_alike(name, entries));
+    let each: Columns = std::array::from_fn(|at| used[at] && !alike[at]);
+    let (once, many) = (names(&alike), names(&each));
+    let parameters: String = once.iter().map(|_| "?, ").collect();
+    let rows: Vec<_> = (1..=many.len()).map(|at| format!("column{at}")).collect();
+    let columns = [once, many].concat().join(", ");
+    // `OR ROLLBACK` spares SQLite a journal of each statement: what fails here rolls back as a whole anyway.
+    let head =
+        format!("INSERT OR ROLLBACK INTO ledger ({columns}) SELECT {parameters}{} FROM (VALUES", rows.join(", "));
+    let append = Bulk { head: &head, columns: rows.len(), tail: ")" };
+    let begin = |values: &mut Values| put(&mut Named { values, columns: alike, next: 0 }, &entries[0]);
+    append
+        .execute_with(conn, entries, begin, |values, entry| put(&mut Named { values, columns: each, next: 0 }, entry))
+        .await
+}
+
+/// Yes or no for each column.
+type Columns = [bool; WIDTH];
+
+fn names(columns: &Columns) -> Vec<&'static str> {
+    columns!().split(", ").zip(columns).filter_map(|(name, is_in)| is_in.then_some(name)).collect()
+}
+
+/// Columns of which an entry has a value.
+fn used(entries: &[LedgerEntry]) -> Columns {
     let mut used = Used::default();
     for entry in entries {
         used.next = 0;
         put(&mut used, entry);
     }
-    let names: Vec<_> =
-        columns!().split(", ").zip(used.columns).filter_map(|(name, used)| used.then_some(name)).collect();
-    // `OR ROLLBACK` spares SQLite a journal of each statement: what fails here rolls back as a whole anyway.
-    let head = format!("INSERT OR ROLLBACK INTO ledger ({}) VALUES", names.join(", "));
-    let append = Bulk { head: &head, columns: names.len(), tail: "" };
-    append
-        .execute(conn, entries, |values, entry| put(&mut Named { values, columns: used.columns, next: 0 }, entry))
-        .await
+    used.columns
+}
+
+/// Whether all have the same in a column. Of few columns alone, and of as many entries as a statement takes, so that there are
+/// few statements to prepare.
+fn are_alike(column: &str, entries: &[LedgerEntry]) -> bool {
+    let all =
+        |is_same: fn(&LedgerEntry, &LedgerEntry) -> bool| entries.windows(2).all(|pair| is_same(&pair[0], &pair[1]));
+    match column {
+        "kind" => all(|a, b| a.kind == b.kind),
+        "team" => all(|a, b| a.team == b.team),
+        "payer" => all(|a, b| a.payer == b.payer),
+        "subscription" => all(|a, b| a.subscription == b.subscription),
+        "window_start" => all(|a, b| a.moves.map(|m| m.window) == b.moves.map(|m| m.window)),
+        "refunded" => all(|a, b| a.moves.map(|m| m.refunded) == b.moves.map(|m| m.refunded)),
+        "incarnation" => all(|a, b| a.incarnation == b.incarnation),
+        _ => false,
+    }
 }
 
 /// Takes a row's values one after the other.
@@ -67,7 +110,7 @@ trait Row {
 /// Columns of which there is a value.
 #[derive(Default)]
 struct Used {
-    columns: [bool; WIDTH],
+    columns: Columns,
     next: usize,
 }
 
@@ -91,7 +134,7 @@ impl Row for Used {
 /// Binds the values of some columns.
 struct Named<'a> {
     values: &'a mut Values,
-    columns: [bool; WIDTH],
+    columns: Columns,
     next: usize,
 }
 
@@ -111,7 +154,7 @@ impl Row for Named<'_> {
 
     fn text(&mut self, value: Option<&str>) {
         if self.is_next_named() {
-            self.values.put(value);
+            self.values.put_text(value);
         }
     }
 }

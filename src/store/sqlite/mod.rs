@@ -10,6 +10,7 @@ mod load;
 mod open;
 mod pages;
 mod people;
+mod prints;
 mod save;
 mod subscriptions;
 mod transact;
@@ -60,9 +61,10 @@ impl Sqlite {
         let open = async {
             let mut conn = options.writer().await.map_err(|failure| failure.at(DOING, &options.place()))?;
             options.migrate(&mut conn).await?;
+            prints::catch_up(&mut conn).await.map_err(|failure| failure.at(DOING, &options.place()))?;
             Ok(conn)
         };
-        let writer = bounded(DOING, &options.place(), options.verb_timeout, open).await?;
+        let writer = bounded(DOING, &options.place(), options.scan_timeout, open).await?;
         let readers = options.readers();
         Ok(Self { options, writer: Mutex::new(Some(writer)), readers, _claim: claim })
     }

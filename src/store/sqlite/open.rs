@@ -23,7 +23,7 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// The most that one verb takes.
     pub verb_timeout: Duration,
-    /// The most that a load or an audit takes: they read whole tables.
+    /// The most that opening, a load or an audit takes: they read whole tables.
     pub scan_timeout: Duration,
     /// Connections for reading beside the one for writing.
     pub readers: u32,
@@ -66,6 +66,7 @@ impl Options {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", CACHE_KIBIBYTES)
+            .pragma("wal_autocheckpoint", LOG_PAGES)
             .pragma("journal_size_limit", LOG_BYTES)
             .pragma("max_page_count", (self.bytes_max / PAGE_BYTES).max(1).to_string());
         Ok(options.connect().await?)
@@ -129,6 +130,9 @@ const PAGE_BYTES: u64 = 4_096;
 /// the ledger's indexes fit.
 const CACHE_KIBIBYTES: &str = "-65536";
 
+/// Pages that the write-ahead log has before it is folded in: some ten of the largest reports, so that the file is synced as seldom.
+const LOG_PAGES: &str = "4000";
+
 /// What is kept of the write-ahead log's file once a burst is folded in.
 const LOG_BYTES: &str = "67108864";
 
@@ -139,4 +143,5 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("migrations/0001_tables.sql")),
     (2, "rates", include_str!("migrations/0002_rates.sql")),
     (3, "stretches", include_str!("migrations/0003_stretches.sql")),
+    (4, "prints", include_str!("migrations/0004_prints.sql")),
 ];

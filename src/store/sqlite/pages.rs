@@ -1,5 +1,4 @@
-//! Reads the ledger in the order of positions. Its indexes begin with the stretch of positions that an entry is in, so that
-//! appending touches few of their pages; who looks for a team or an id looks into stretch after stretch.
+//! Reads the ledger in the order of positions. Who looks for a team or an id looks into the prints of stretch after stretch.
 
 use std::ops::RangeInclusive;
 
@@ -8,14 +7,15 @@ use sqlx::{QueryBuilder, Row};
 
 use super::failure::Failure;
 use super::ledger::{COLUMNS, read};
+use super::prints::{Wanted, stretch};
 use crate::store::ledger::LedgerEntry;
 use crate::store::read::{Filter, Scope};
 
-/// A stretch has so many positions, as a power of two; the migrations say the same.
-const STRETCH_BITS: u32 = 12;
-
 /// Stretches that are looked into at once.
-const LOOK_MAX: i64 = 64;
+const LOOK_MAX: i64 = 256;
+
+/// Rows that are asked at once.
+const ASK_MAX: usize = 512;
 
 /// A page of the ledger.
 pub async fn page(
@@ -26,27 +26,24 @@ pub async fn page(
 ) -> Result<Vec<LedgerEntry>, Failure> {
     let after = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
     let page = Page { filter, after };
-    let Some(index) = index(filter) else { return page.read(conn, "", limit).await };
+    let Some(wanted) = Wanted::by(filter) else { return page.read(conn, "", limit).await };
     let mut left = page.stretches(conn).await?;
     let (mut found, mut look) = (Vec::new(), 1);
     while found.len() < limit && !left.is_empty() {
         let next = take(&mut left, look, filter.newest_first);
-        let numbers: Vec<_> = next.map(|number| number.to_string()).collect();
-        let part = format!("INDEXED BY {index} WHERE position >> {STRETCH_BITS} IN ({})", numbers.join(","));
-        found.extend(page.read(conn, &part, limit - found.len()).await?);
+        let mut positions = wanted.find(conn, next).await?;
+        positions.retain(|position| page.is_behind_cursor(*position));
+        if filter.newest_first {
+            positions.reverse();
+        }
+        for positions in positions.chunks(ASK_MAX) {
+            if found.len() < limit {
+                found.extend(page.read_of(conn, positions, limit - found.len()).await?);
+            }
+        }
         look = LOOK_MAX.min(look * 2);
     }
     Ok(found)
-}
-
-/// The index that finds what a filter admits; without one it is looked for among all.
-fn index(filter: &Filter) -> Option<&'static str> {
-    match &filter.scope {
-        _ if filter.id.is_some() => Some("ledger_id"),
-        Scope::Team(_) | Scope::User(_) => Some("ledger_team"),
-        Scope::Subscription(_) => Some("ledger_subscription"),
-        Scope::All => None,
-    }
 }
 
 /// Takes the next so many stretches.
@@ -78,7 +75,22 @@ impl Page<'_> {
             true => (0, after.map_or(last, |after| last.min(after))),
             false => (after.unwrap_or(0), last),
         };
-        Ok(from >> STRETCH_BITS..=to >> STRETCH_BITS)
+        Ok(stretch(from)..=stretch(to))
+    }
+
+    fn is_behind_cursor(&self, position: i64) -> bool {
+        self.after.is_none_or(|after| if self.filter.newest_first { position < after } else { position > after })
+    }
+
+    /// The entries at some positions, in order.
+    async fn read_of(
+        &self,
+        conn: &mut SqliteConnection,
+        positions: &[i64],
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, Failure> {
+        let positions: Vec<_> = positions.iter().map(i64::to_string).collect();
+        self.read(conn, &format!("WHERE position IN ({})", positions.join(",")), limit).await
     }
 
     /// The entries, of one part of the table where it is named.
@@ -87,7 +99,7 @@ impl Page<'_> {
         query.push(if part.is_empty() { "WHERE 1" } else { part });
         self.admit(&mut query);
         query.push(" LIMIT ").push_bind(limit as i64);
-        // Its text names stretches, and is hardly ever the same: to keep it prepared would push out what is.
+        // Its text names positions, and is hardly ever the same: to keep it prepared would push out what is.
         query.build().persistent(false).fetch_all(conn).await?.iter().map(read).collect()
     }
 

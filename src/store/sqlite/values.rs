@@ -2,6 +2,7 @@
 //! which the statement names them.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Decode, Encode, Row, Type, ValueRef};
@@ -18,6 +19,11 @@ impl Values {
     pub fn put<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
         self.0.add(value).expect("integers and texts can always be bound");
         self
+    }
+
+    /// Binds the next value, a text. Copied once: the driver's own way takes a second allocation.
+    pub fn put_text(&mut self, text: Option<&str>) -> &mut Self {
+        self.put(text.map(Arc::<str>::from))
     }
 
     /// Binds the next value, a counter.
@@ -70,6 +76,11 @@ impl<'r> Reader<'r> {
         self.take()
     }
 
+    /// The next column, bytes.
+    pub fn bytes(&mut self) -> Result<&'r [u8], Failure> {
+        self.take()
+    }
+
     /// The next column, an amount in micro-credits.
     pub fn credits(&mut self) -> Result<Credits, Failure> {
         let micros = self.int()?;
@@ -118,7 +129,7 @@ impl<'r> Reader<'r> {
 
 /// A statement over many rows of values: `head (?, ?), (?, ?) tail`.
 pub struct Bulk<'a> {
-    /// Up to `VALUES`.
+    /// Up to `VALUES`; may have parameters of its own: see [`Bulk::execute_with`].
     pub head: &'a str,
     /// Values of one row.
     pub columns: usize,
@@ -126,8 +137,9 @@ pub struct Bulk<'a> {
     pub tail: &'a str,
 }
 
-/// How many rows one statement takes: few sizes, so that every statement is prepared only once.
-const CHUNKS: [usize; 4] = [512, 64, 8, 1];
+/// How many rows one statement takes: few sizes, so that every statement is prepared only once, and large ones, because each
+/// statement is handed to another thread and waited for.
+const CHUNKS: [usize; 6] = [1_024, 256, 64, 16, 4, 1];
 
 /// The most rows of one statement.
 pub const ROWS_MAX: usize = CHUNKS[0];
@@ -148,10 +160,11 @@ impl<'b> Bulk<'b> {
         format!("{} {} {}", self.head, rows.trim_end_matches(','), self.tail)
     }
 
-    /// Cuts rows into chunks and binds each.
+    /// Cuts rows into chunks and binds each, behind what `begin` binds.
     fn chunks<'a, T>(
         &'a self,
         mut rows: &'a [T],
+        begin: impl Fn(&mut Values) + 'a,
         bind: impl Fn(&mut Values, &T) + 'a,
     ) -> impl Iterator<Item = (String, SqliteArguments)> + 'a {
         assert!(self.columns * ROWS_MAX <= PARAMETERS_MAX);
@@ -161,8 +174,10 @@ impl<'b> Bulk<'b> {
             rows = rest;
             let mut values = Values::default();
             values.0.reserve(size * self.columns, 0);
+            begin(&mut values);
+            let begun = values.0.len();
             chunk.iter().for_each(|row| bind(&mut values, row));
-            assert_eq!(values.0.len(), size * self.columns, "every column is bound");
+            assert_eq!(values.0.len() - begun, size * self.columns, "every column is bound");
             Some((self.sql(size), values.0))
         })
     }
@@ -174,7 +189,18 @@ impl<'b> Bulk<'b> {
         rows: &[T],
         bind: impl Fn(&mut Values, &T) + Send,
     ) -> Result<(), Failure> {
-        for (sql, values) in self.chunks(rows, bind) {
+        self.execute_with(conn, rows, |_| (), bind).await
+    }
+
+    /// As [`Self::execute`], where `begin` binds the parameters of the head.
+    pub async fn execute_with<T: Sync>(
+        &self,
+        conn: &mut SqliteConnection,
+        rows: &[T],
+        begin: impl Fn(&mut Values) + Send,
+        bind: impl Fn(&mut Values, &T) + Send,
+    ) -> Result<(), Failure> {
+        for (sql, values) in self.chunks(rows, begin, bind) {
             sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut *conn).await?;
         }
         Ok(())
@@ -188,7 +214,7 @@ impl<'b> Bulk<'b> {
         bind: impl Fn(&mut Values, &T) + Send,
     ) -> Result<Vec<SqliteRow>, Failure> {
         let mut found = Vec::new();
-        for (sql, values) in self.chunks(rows, bind) {
+        for (sql, values) in self.chunks(rows, |_| (), bind) {
             found.extend(sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut *conn).await?);
         }
         Ok(found)
