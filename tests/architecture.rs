@@ -32,7 +32,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that the pure modules may use beside the standard library.
-const PURE_CRATES: &[&str] = &["crate", "super", "self", "std", "jiff", "sha2", "smallvec", "thiserror", "proptest"];
+const PURE_CRATES: &[&str] =
+    &["crate", "super", "self", "std", "foldhash", "jiff", "sha2", "smallvec", "thiserror", "proptest"];
 
 /// Words of the standard library that mean a clock, a lock or IO.
 const IMPURE: &[&str] =

@@ -1,18 +1,24 @@
 //! Gathering what many entries say of few names: found by hash while they are gone through, and in order afterwards.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hash};
+use std::hash::Hash;
+
+use foldhash::fast::FixedState;
 
 /// Without a key of its own, so that the same entries take the same way. Entries are a sidecar's, no stranger's.
-type Fixed = BuildHasherDefault<DefaultHasher>;
+type Fixed = FixedState;
 
 /// Values by name.
 pub(super) type ByHash<K, V> = HashMap<K, V, Fixed>;
 
 /// Each of some things once, in order.
-pub(super) fn distinct<T: Hash + Ord>(things: impl Iterator<Item = T>) -> BTreeSet<T> {
-    things.collect::<HashSet<T, Fixed>>().into_iter().collect()
+pub fn distinct<T: Hash + Ord>(things: impl Iterator<Item = T>) -> BTreeSet<T> {
+    // One by one: to collect them would take memory for as many as there are, and few of them are distinct.
+    let mut found = HashSet::<T, Fixed>::default();
+    for thing in things {
+        found.insert(thing);
+    }
+    found.into_iter().collect()
 }
 
 /// Values in the order of their names, which `own` makes of what they were found by.

@@ -12,7 +12,7 @@ mod desk;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod funds;
-mod gather;
+pub mod gather;
 pub mod holder;
 mod limits;
 mod many;

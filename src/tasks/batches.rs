@@ -18,18 +18,28 @@ pub struct Batches {
     /// others may be faster every time.
     entries: usize,
     entries_max: usize,
+    /// Memory of the batch before, where the next one is probably as large.
+    spare: Vec<Entry>,
 }
 
 impl Batches {
     /// Batches of at most `entries_max` entries, behind the last entry that the store has.
     pub fn new(journal: &Journal, last: Seq, entries_max: usize) -> Self {
-        Self { reader: journal.reader(last.after()), entries: entries_max, entries_max }
+        Self { reader: journal.reader(last.after()), entries: entries_max, entries_max, spare: Vec::new() }
     }
 
     /// Halves or doubles the batch.
     pub fn resize(&mut self, came_through: bool) {
         let next = if came_through { self.entries * 2 } else { self.entries / 2 };
         self.entries = next.clamp(ENTRIES_MIN.min(self.entries_max), self.entries_max);
+    }
+
+    /// Takes back what was handed over, and keeps the memory of a whole batch: the next one follows. To ask the system for as
+    /// much each time takes longer than to fill it.
+    pub fn take_back(&mut self, mut entries: Vec<Entry>) {
+        let is_whole = entries.len() >= self.entries_max;
+        entries.clear();
+        self.spare = if is_whole { entries } else { Vec::new() };
     }
 
     /// Reads on behind the last entry that the store is known to have.
@@ -49,8 +59,8 @@ impl Batches {
     pub fn read(&mut self, through: Seq) -> Result<(u64, Vec<Entry>), SyncError> {
         let first = self.reader.next_seq().0;
         let last = through.0.min(first + self.entries as u64 - 1);
-        let (mut entries, mut next, mut wrong) =
-            (Vec::with_capacity((last + 1).saturating_sub(first) as usize), first, None);
+        let (mut entries, mut next, mut wrong) = (std::mem::take(&mut self.spare), first, None);
+        entries.reserve((last + 1).saturating_sub(first) as usize);
         while next <= last {
             let taken = self.reader.read(Seq(last), BYTES_MAX, |seq, bytes| {
                 // The reader passes over what the journal never had; a batch has no gaps.

@@ -16,6 +16,7 @@ use crate::journal::codec::CodecError;
 use crate::journal::{Failed, Journal, ReadError, Seq};
 use crate::metrics::Syncs;
 use crate::root::Shares;
+use crate::root::gather::distinct;
 use crate::root::sync::{Batch, Reply, Request, SyncRefusal};
 use crate::service::syncing::Ask;
 use crate::service::{Asks, Parts};
@@ -275,8 +276,8 @@ impl SyncLoop {
                 wants.extend(self.returns_of(&batch, now));
             }
             let charged: i64 = batch.iter().map(|entry| charged(&entry.postings)).sum();
-            let result = self.exchange(Batch { first, entries: batch }, wants, None).await.map(|(reply, _)| reply);
-            match result {
+            let result = self.exchange(Batch { first, entries: batch }, wants, None).await;
+            match result.map(|(reply, _)| reply) {
                 Ok(reply) => self.confirm(&reply, charged)?,
                 Err(error) => {
                     self.read_again();
@@ -296,14 +297,14 @@ impl SyncLoop {
 
     /// What is free in leases that have run out, of subscriptions that the batch draws on.
     fn returns_of(&self, batch: &[Entry], now: Timestamp) -> BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>> {
-        let drawn: BTreeSet<&SubscriptionId> = batch.iter().map(|entry| &entry.drawer.subscription).collect();
+        let drawn = distinct(batch.iter().map(|entry| &entry.drawer.subscription));
         let mut returns = self.parts.meter.give_back(drawn, now);
         returns.retain(|_, windows| !windows.is_empty());
         returns
     }
 
     pub(super) async fn exchange(
-        &self,
+        &mut self,
         batch: Batch,
         wants: BTreeMap<SubscriptionId, Vec<(Timestamp, Credits)>>,
         shares: Option<Shares>,
@@ -319,6 +320,7 @@ impl SyncLoop {
         if request.shares.is_none() {
             meter.lend(&reply.leases);
         }
+        self.batches.take_back(request.batch.entries);
         Ok((reply, order))
     }
 

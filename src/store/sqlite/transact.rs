@@ -1,6 +1,6 @@
 //! One transaction over rows: begin, run a rule until no row is missing, save what it changed, commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::iter;
 
 use sqlx::sqlite::{Sqlite, SqliteConnection};
@@ -8,6 +8,7 @@ use sqlx::{Connection, Transaction};
 
 use super::failure::Failure;
 use super::{fetch, save, subscriptions};
+use crate::root::gather::distinct;
 use crate::root::sync::Request;
 use crate::root::{Key, Missing, Row, Rows, SOLE};
 use crate::store::commit::Commit;
@@ -67,8 +68,7 @@ pub async fn prefetch(conn: &mut SqliteConnection, request: &Request) -> Result<
     let mut rows = Rows::default();
     rows.load(Key::Sidecar(SOLE), fetch::sidecar(conn).await?.map(Row::Sidecar));
     let drawn = request.batch.entries.iter().map(|entry| &entry.drawer.subscription);
-    let ids: BTreeSet<_> = drawn.chain(request.wants.keys()).collect();
-    let ids: Vec<_> = ids.into_iter().cloned().collect();
+    let ids: Vec<_> = distinct(drawn.chain(request.wants.keys())).into_iter().cloned().collect();
     let found = subscriptions::by_ids(conn, &ids).await?;
     let mut found: BTreeMap<_, _> = found.into_iter().map(|row| (row.id.clone(), Box::new(row))).collect();
     for id in ids {
