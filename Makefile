@@ -6,13 +6,15 @@ TOOLS := target/tools
 # How often `make campaign` kills the server, and how many times the full counts of tests/fleet/counts.rs it runs.
 CAMPAIGN_CYCLES ?= 1000
 FLEET_CAMPAIGN ?= 1
+# How long `make bench-soak` sends.
+SOAK_MINUTES ?= 10
 
 # The tests check the metrics page with promtool where it can be had.
 PROMTOOL := $(firstword $(shell command -v promtool 2>/dev/null) $(TOOLS)/promtool)
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 BENCHES := $(wildcard benches/*.rs)
 
-.PHONY: help run test test-gateways lint fmt bench bench-plot bench-growth bench-peers instructions campaign
+.PHONY: help run test test-gateways lint fmt bench bench-plot bench-growth bench-soak bench-peers instructions campaign
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +70,9 @@ bench-plot: ## debits over HTTP from 1 to 64 connections, drawn in docs/bench; 1
 
 bench-growth: ## debits and memory from 1 000 to 10 000 000 members, drawn in docs/bench; 3 minutes, once it is built
 	scripts/bench/growth.py
+
+bench-soak: ## half of the highest rate for SOAK_MINUTES: does memory grow, do answers take longer; 10 GB of temporary files
+	scripts/bench/soak.py --profile $(PROFILE) --minutes $(SOAK_MINUTES)
 
 # Builds the Limitador library, which is no part of Purser, in target/peers.
 bench-peers: ## purser beside what one would take instead, 10 minutes once it is built

@@ -77,9 +77,9 @@ def echo(command):
 
 
 @contextlib.contextmanager
-def purser(program, journal=""):
-    """A purser with a data folder of its own and one worker, as the servers beside it have: its addresses. `journal` is what
-    is set of the journal."""
+def purser(program, **sections):
+    """A purser with a data folder of its own and one worker, as the servers beside it have: its addresses, its folder and its
+    process. `sections` are what else is configured."""
     with tempfile.TemporaryDirectory(prefix="purser-bench-") as folder:
         folder = pathlib.Path(folder)
         config = folder / "purser.toml"
@@ -87,12 +87,12 @@ def purser(program, journal=""):
         config.write_text(
             f'data = "{folder / "data"}"\n[server]\nworkers = 1\nhttp = ["127.0.0.1:0", "{socket}"]\n'
             'grpc = ["127.0.0.1:0"]\n[log]\nformat = "json"\n'
-            f"[journal]\n{journal}\n"
+            + "".join(f"[{name}]\n{lines}\n" for name, lines in sections.items())
         )
         log = folder / "log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PURSER_")}
         with open(log, "w") as to, running([program, "serve", "--config", config], stderr=to, env=environment) as process:
-            yield {"unix": socket, **listening(process, log)}
+            yield {"unix": socket, "data": folder / "data", "pid": process.pid, **listening(process, log)}
 
 
 def listening(process, log):
@@ -113,11 +113,22 @@ def listening(process, log):
 
 def bench(program, *arguments):
     """Runs `purser bench` and reads its report."""
+    with sending(program, *arguments) as process:
+        return report(process)
+
+
+def sending(program, *arguments):
+    """`purser bench` while it runs."""
     command = [program, "bench", "--json", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if not done.stdout.strip():
-        raise SystemExit(f"{' '.join(map(str, command))}:\n{done.stderr}")
-    report = json.loads(done.stdout)
-    if report["errors"] or report["denied"]:
-        raise SystemExit(f"not everything was allowed: {report}")
-    return report
+    return running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def report(process):
+    """Waits for what `purser bench` tells in the end."""
+    printed, errors = process.communicate()
+    if not printed.strip():
+        raise SystemExit(f"{' '.join(map(str, process.args))}:\n{errors}")
+    told = json.loads(printed)
+    if told["errors"] or told["denied"]:
+        raise SystemExit(f"not everything was allowed: {told}")
+    return told
