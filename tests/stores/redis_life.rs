@@ -362,7 +362,7 @@ fn a_failover_there_and_back_loses_no_lease() {
             peers[0].engine.debit(&format!("d{round}"), "1");
             peers[0].sync_soon(&store, "0").await;
             // Replication is behind by a moment: what it lost would be the bound that is stated.
-            next.wait_until("INFO replication", &offset(master));
+            next.wait_for_copy(master);
             master.kill();
             both_tell(&store, &mut peers, round).await;
             assert_eq!(peers[0].acked, round);
@@ -373,11 +373,4 @@ fn a_failover_there_and_back_loses_no_lease() {
             master.wait_for_link();
         }
     });
-}
-
-/// Up to where a master has written, as its copies say it.
-fn offset(master: &Server) -> String {
-    let info = master.run("INFO replication");
-    let line = info.lines().find(|line| line.starts_with("master_repl_offset:")).expect("it says so");
-    line.trim_end().replace("master_repl_offset", "slave_repl_offset")
 }

@@ -45,6 +45,9 @@ rm -rf "$folder"
 
 const READY: &str = "Ready to accept connections";
 
+/// What tells how far a server and its copies have come.
+const REPLICATION: &str = "INFO replication";
+
 /// A running server.
 pub struct Server {
     port: u16,
@@ -113,18 +116,29 @@ impl Server {
 
     /// Waits until a copy has everything.
     pub fn wait_for_link(&self) {
-        self.wait_until("INFO replication", "master_link_status:up");
+        self.wait_until(REPLICATION, "master_link_status:up");
     }
 
     /// Waits until an answer contains a text.
     pub fn wait_until(&self, words: &str, text: &str) {
+        self.wait_until_it(words, text, |answer| answer.contains(text));
+    }
+
+    /// Waits until a copy has what its master had at this moment. It may have more by then.
+    pub fn wait_for_copy(&self, master: &Self) {
+        let all = offset(&master.run(REPLICATION), "master_repl_offset:");
+        let has_all = |answer: &str| offset(answer, "slave_repl_offset:") >= all;
+        self.wait_until_it(REPLICATION, &format!("slave_repl_offset:{all}"), has_all);
+    }
+
+    fn wait_until_it(&self, words: &str, what: &str, is_it: impl Fn(&str) -> bool) {
         for _ in 0..LOOKS_MAX {
-            if self.run(words).contains(text) {
+            if is_it(&self.run(words)) {
                 return;
             }
             std::thread::sleep(PATIENCE / LOOKS_MAX);
         }
-        panic!("{words} never said {text}, but\n{}", self.run(words));
+        panic!("{words} never said {what}, but\n{}", self.run(words));
     }
 
     /// A node of a Cluster.
@@ -227,6 +241,12 @@ impl Guard {
             }
         }
     }
+}
+
+/// How much a server has written or read, as a line of its own tells it.
+fn offset(replication: &str, line: &str) -> u64 {
+    let offset = replication.lines().find_map(|said| said.strip_prefix(line));
+    offset.map_or(0, |offset| offset.trim_end().parse().expect("a number of bytes"))
 }
 
 fn folder() -> PathBuf {
