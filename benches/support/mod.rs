@@ -87,7 +87,8 @@ pub fn user_id(team: usize, member: usize) -> UserId {
 
 /// A meter that knows nobody.
 pub fn empty_meter() -> Meter<JournalLog> {
-    meter_with(journal::Options::default(), REMEMBERED_MAX)
+    // Small segments: the next one is made ready by a thread beside, which is not to take a processor from what is measured.
+    meter_with(journal::Options { segment_bytes: 1 << 20, ..journal::Options::default() }, REMEMBERED_MAX)
 }
 
 /// A meter that knows nobody and remembers so many entries, before the real queue of a journal in memory.
