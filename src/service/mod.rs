@@ -19,8 +19,11 @@ mod refollow;
 pub mod syncing;
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
@@ -182,7 +185,7 @@ impl Service {
     async fn durable(&self, seq: u64) -> Result<(), Unable> {
         let journal = self.journal().ok_or(Unable::Journal)?;
         // Who else is ready decides first: then one write to the journal serves all of them.
-        tokio::task::yield_now().await;
+        after_others().await;
         journal.durable(Seq(seq), self.options.durability).await.map_err(|_| Unable::Journal)?;
         if self.options.durability == Durability::Store {
             self.syncing.nudge();
@@ -193,4 +196,17 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Lets every task go first that is ready by now. To yield to the runtime would also ask the system, each time, who else is.
+async fn after_others() {
+    let mut is_asked = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut is_asked, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -25,7 +25,7 @@ pub struct Plain<'a> {
     /// What is asked for: a path, and perhaps a query.
     pub target: &'a str,
     /// Those of its headers that were asked for.
-    pub headers: HeaderMap,
+    pub headers: &'a HeaderMap,
     /// All of its body.
     pub body: &'a [u8],
 }
@@ -37,7 +37,7 @@ impl Plain<'_> {
         *request.uri_mut() = Uri::try_from(self.target).ok()?;
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = self.headers;
+        request.headers_mut().clone_from(self.headers);
         Some(request)
     }
 }

@@ -39,9 +39,9 @@ impl<'a> AtOnce<'a> {
     }
 
     fn draw(self, asks: Asks, request: &Plain<'_>) -> Result<Option<Decided<'a>>, Problem> {
-        let caller = Caller::of(&request.headers, self.app)?;
-        let key = Key::of(&request.headers)?;
-        let Some(body) = text(&request.headers, request.body, self.app.bodies) else { return Ok(None) };
+        let caller = Caller::of(request.headers, self.app)?;
+        let key = Key::of(request.headers)?;
+        let Some(body) = text(request.headers, request.body, self.app.bodies) else { return Ok(None) };
         let asked = asks(read(body)?, key, self.app)?;
         let clock = self.app.service.clock();
         let start = clock.instant();

@@ -24,12 +24,14 @@ pub enum Begun<'a> {
 }
 
 impl<'a> Begun<'a> {
-    /// Looks at received bytes.
-    pub fn of(received: &'a [u8], looked_at: &[HeaderName]) -> Self {
+    /// Looks at received bytes. The headers go where those of the request before were.
+    pub fn of(received: &'a [u8], looked_at: &[HeaderName], headers: &'a mut HeaderMap) -> Self {
         let mut lines = [EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut lines);
         match head.parse(received) {
-            Ok(Status::Complete(bytes)) => Self::after(&head, bytes, received, looked_at).unwrap_or(Self::Other),
+            Ok(Status::Complete(bytes)) => {
+                Self::after(&head, bytes, received, (looked_at, headers)).unwrap_or(Self::Other)
+            }
             Ok(Status::Partial) if received.len() < REQUEST_BYTES_MAX => Self::Part,
             Ok(Status::Partial) | Err(_) => Self::Other,
         }
@@ -40,23 +42,24 @@ impl<'a> Begun<'a> {
         head: &httparse::Request<'_, 'a>,
         bytes: usize,
         received: &'a [u8],
-        looked_at: &[HeaderName],
+        (looked_at, headers): (&[HeaderName], &'a mut HeaderMap),
     ) -> Option<Self> {
         let target = head.path.filter(|target| target.starts_with('/'))?;
         if head.method != Some("POST") || head.version != Some(1) {
             return None;
         }
-        let (headers, body_bytes) = read(head.headers, looked_at)?;
+        let body_bytes = read(head.headers, looked_at, headers)?;
         let all = bytes.checked_add(body_bytes).filter(|all| *all <= REQUEST_BYTES_MAX)?;
         let Some(body) = received.get(bytes..all) else { return Some(Self::Part) };
         Some(Self::Whole(Plain { target, headers, body }, all))
     }
 }
 
-/// The headers that are looked at, and how many bytes follow the head; `None` where anything else says how the
+/// Reads the headers that are looked at, and how many bytes follow the head; `None` where anything else says how the
 /// request goes on, or says it twice.
-fn read(lines: &[Header<'_>], looked_at: &[HeaderName]) -> Option<(HeaderMap, usize)> {
-    let (mut headers, mut length) = (HeaderMap::new(), None);
+fn read(lines: &[Header<'_>], looked_at: &[HeaderName], headers: &mut HeaderMap) -> Option<usize> {
+    headers.clear();
+    let mut length = None;
     for Header { name, value } in lines {
         let is = |known: &HeaderName| known.as_str().eq_ignore_ascii_case(name);
         if is(&CONTENT_LENGTH) {
@@ -74,7 +77,7 @@ fn read(lines: &[Header<'_>], looked_at: &[HeaderName]) -> Option<(HeaderMap, us
             headers.append(name, HeaderValue::from_bytes(value).ok()?);
         }
     }
-    Some((headers, length.unwrap_or(0)))
+    Some(length.unwrap_or(0))
 }
 
 /// A number without sign or spaces.
@@ -89,28 +92,33 @@ mod tests {
 
     use super::*;
 
-    fn begun(received: &str) -> Begun<'_> {
-        Begun::of(received.as_bytes(), &[AUTHORIZATION])
+    fn begun<'a>(received: &'a str, headers: &'a mut HeaderMap) -> Begun<'a> {
+        Begun::of(received.as_bytes(), &[AUTHORIZATION], headers)
     }
 
     #[test]
     fn a_plain_request_is_read_with_the_headers_that_are_looked_at() {
         let text = "POST /v1/debits?a=b HTTP/1.1\r\nHost: p\r\nauthorization: Bearer a\r\nAuthorization: b\r\n\
                     Connection: Keep-Alive\r\nContent-Length: 2\r\n\r\n{}POST";
-        let Begun::Whole(request, bytes) = begun(text) else { panic!("{text}") };
+        let mut headers = HeaderMap::new();
+        let Begun::Whole(request, bytes) = begun(text, &mut headers) else { panic!("{text}") };
         assert_eq!((request.target, request.body, bytes), ("/v1/debits?a=b", &b"{}"[..], text.len() - 4));
-        let headers: Vec<_> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        assert_eq!(headers, [("authorization", &b"Bearer a"[..]), ("authorization", b"b")]);
+        let read: Vec<_> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(read, [("authorization", &b"Bearer a"[..]), ("authorization", b"b")]);
         let whole = &text[..bytes];
         for end in 0..whole.len() {
-            assert!(matches!(begun(&whole[..end]), Begun::Part), "{}", &whole[..end]);
+            assert!(matches!(begun(&whole[..end], &mut headers), Begun::Part), "{}", &whole[..end]);
         }
     }
 
     #[test]
     fn without_a_length_there_is_no_body() {
-        let Begun::Whole(request, bytes) = begun("POST /a HTTP/1.1\r\n\r\n{}") else { panic!("is plain") };
-        assert!(request.body.is_empty());
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("of the request before"));
+        let Begun::Whole(request, bytes) = begun("POST /a HTTP/1.1\r\n\r\n{}", &mut headers) else {
+            panic!("is plain")
+        };
+        assert!(request.body.is_empty() && request.headers.is_empty());
         assert_eq!(bytes, 20);
     }
 
@@ -143,7 +151,9 @@ mod tests {
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
             "\u{16}\u{3}\u{1}".to_owned(),
         ] {
-            assert!(matches!(begun(&text), Begun::Other), "{text}: {:?}", begun(&text));
+            let mut headers = HeaderMap::new();
+            let begun = begun(&text, &mut headers);
+            assert!(matches!(begun, Begun::Other), "{text}: {begun:?}");
         }
     }
 }

@@ -14,7 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::Response;
+use http::{HeaderMap, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -38,9 +38,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let Some(looked_at) = direct.plain_headers() else { return Some(Bytes::new()) };
-    let (mut received, mut out, mut date) = (BytesMut::new(), Vec::new(), Date::default());
+    let (mut received, mut headers) = (BytesMut::new(), HeaderMap::new());
+    let (mut out, mut date) = (Vec::new(), Date::default());
     loop {
-        let begun = match Begun::of(&received, looked_at) {
+        let begun = match Begun::of(&received, looked_at, &mut headers) {
             Begun::Whole(request, bytes) => gate.begin(request, direct).map(|begun| (begun, bytes)),
             Begun::Part => match more(socket, &gate.pulse, &mut received).await {
                 More::Come => continue,
