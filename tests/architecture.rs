@@ -1,5 +1,5 @@
 //! The promises of ARCHITECTURE.md that code can check: who imports whom, what the pure modules
-//! leave out, and that the code map names every file.
+//! leave out, that the code map names every file, and that links between documents lead somewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -114,26 +114,47 @@ fn every_module_says_what_it_is_for() {
     assert!(silent.is_empty(), "no `//!` at the top of {silent:?}");
 }
 
+#[test]
+fn links_between_documents_lead_to_files() {
+    let mut wrong = Vec::new();
+    let read = |name: &str| (PathBuf::from(name), fs::read_to_string(name).expect("a document can be read"));
+    let above = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(read);
+    for (path, text) in files("docs", "md").into_iter().chain(above) {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let target = path.parent().expect("a folder").join(link);
+            if !link.starts_with("http") && !target.exists() {
+                wrong.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
 fn sources() -> Vec<(PathBuf, String)> {
-    let mut folders = vec![PathBuf::from("src")];
+    let found = files("src", "rs");
+    assert!(found.len() > 50, "the sources are found");
+    found
+}
+
+/// All files of a folder that end so, with their texts.
+fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
+    let mut folders = vec![PathBuf::from(folder)];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("src can be listed") {
-            let path = entry.expect("src can be listed").path();
+        for entry in fs::read_dir(&folder).expect("the folder can be listed") {
+            let path = entry.expect("the folder can be listed").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a source can be read");
+            } else if path.extension().is_some_and(|found| found == extension) {
+                let text = fs::read_to_string(&path).expect("a file can be read");
                 found.push((path, text));
             }
         }
     }
-    assert!(found.len() > 50, "the sources are found");
     found.sort();
     found
 }
 
-/// The top-level module of a file; none for lib.rs and main.rs.
 fn top_module(path: &Path) -> Option<String> {
     let inside = path.strip_prefix("src").expect("sources are in src");
     let first = inside.components().next().expect("a file has a name").as_os_str().to_string_lossy().into_owned();

@@ -102,7 +102,7 @@ pub(super) const FLUSH_LAG: Family = family(
     Gauge,
     Seconds,
     &[],
-    "Age of the oldest entry that the store has not confirmed.",
+    "While entries are not confirmed, how long ago the last sync began that came through: none of them is older.",
 );
 pub(super) const SYNC_SECONDS: Family = family(
     "purser_sync_seconds",

@@ -52,7 +52,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ReadObject<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde::Deserialize as Derive;
 
     use super::*;
@@ -62,9 +62,9 @@ mod tests {
 
     #[derive(Debug, PartialEq, Derive)]
     #[serde(deny_unknown_fields)]
-    struct Change {
+    pub struct Change {
         #[serde(default)]
-        limit: Patch<Amount>,
+        pub limit: Patch<Amount>,
     }
 
     #[test]

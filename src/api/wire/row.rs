@@ -107,15 +107,9 @@ impl<'de, A: MapAccess<'de>, O: Deserialize<'de>> MapAccess<'de> for WithoutOp<'
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::wire::object::tests::Change;
     use crate::api::wire::{Amount, Patch};
     use crate::domain::Credits;
-
-    #[derive(Debug, PartialEq, Derive)]
-    #[serde(deny_unknown_fields)]
-    struct Change {
-        #[serde(default)]
-        limit: Patch<Amount>,
-    }
 
     #[test]
     fn a_row_is_read_without_its_op() {
