@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 use crate::support::{ADMIN, GATEWAY, Sidecar, tokens};
 
 /// A sidecar as it is, and a second one whose routes are all answered by the router.
-struct Ways {
-    direct: Sidecar,
+pub struct Ways {
+    pub direct: Sidecar,
     routed: Sidecar,
     router: Serving,
 }
 
 impl Ways {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let (direct, routed) = (Sidecar::closed().await, Sidecar::closed().await);
         let app = App::new(Shared {
             service: routed.server.service().clone(),
@@ -38,13 +38,22 @@ impl Ways {
     /// Both answers.
     async fn ask(&self, request: &[u8]) -> [String; 2] {
         let direct = exchange(&self.direct.server.addresses()[0].to_string(), request).await;
-        [direct, exchange(&self.router.addresses()[0].to_string(), request).await]
+        [direct, self.routed(request).await]
+    }
+
+    /// The router's answer.
+    pub async fn routed(&self, request: &[u8]) -> String {
+        exchange(&self.router.addresses()[0].to_string(), request).await
     }
 }
 
-/// One answer on a connection that is kept, without its date.
+/// One answer on a connection of its own, without its date.
 async fn exchange(address: &str, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("connects");
+    on(&mut TcpStream::connect(address).await.expect("connects"), request).await
+}
+
+/// The next answer on a connection, without its date.
+pub async fn on(stream: &mut TcpStream, request: &[u8]) -> String {
     stream.write_all(request).await.expect("sends");
     let mut answer = Vec::new();
     loop {
@@ -66,13 +75,14 @@ fn post(path: &str, body: &str) -> Vec<u8> {
     with(&format!("POST {path}"), &[GATEWAY, "content-type: application/json"], body)
 }
 
-fn with(method_path: &str, headers: &[&str], body: &str) -> Vec<u8> {
+/// A request with these header lines.
+pub fn with(method_path: &str, headers: &[&str], body: &str) -> Vec<u8> {
     let headers = headers.iter().fold(String::new(), |all, line| all + line + "\r\n");
     format!("{method_path} HTTP/1.1\r\nhost: p\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// A debit, a hold or a check of `ana` in `acme` with these further fields.
-fn draw(fields: &str) -> String {
+pub fn draw(fields: &str) -> String {
     format!(r#"{{"team":"acme","member":"ana",{fields}}}"#)
 }
 

@@ -8,6 +8,7 @@ mod direct;
 mod draws;
 mod ends;
 mod faults;
+mod heads;
 mod operation;
 mod rates;
 mod support;

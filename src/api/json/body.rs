@@ -99,11 +99,15 @@ impl<const BULK: bool> Body<BULK> {
     }
 }
 
+/// Whether these headers say that their body is JSON as it stands.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    check_encoding(headers).is_ok() && check_media_type(headers).is_ok()
+}
+
 /// The text of a body that has come as a whole; `None` where something is wrong with it, which [`Body::needed`] tells.
-pub fn text<'a>(headers: &HeaderMap, bytes: &'a [u8], limits: BodyLimits) -> Option<&'a str> {
+pub fn text(bytes: &[u8], limits: BodyLimits) -> Option<&str> {
     let fits = (1..=limits.body_bytes_max).contains(&bytes.len());
-    let is_plain = fits && check_encoding(headers).is_ok() && check_media_type(headers).is_ok();
-    is_plain.then(|| str::from_utf8(bytes).ok()).flatten()
+    fits.then(|| str::from_utf8(bytes).ok()).flatten()
 }
 
 impl<S: Sync, const BULK: bool> FromRequest<S> for Body<BULK>

@@ -11,7 +11,7 @@ mod fault;
 mod key;
 mod slow;
 
-pub use body::{Body, BodyLimits, Json, text};
+pub use body::{Body, BodyLimits, Json, is_json, text};
 pub use depth::DEPTH_MAX;
 pub use fault::Fault;
 pub use key::Key;

@@ -26,6 +26,8 @@ pub struct Plain<'a> {
     pub target: &'a str,
     /// Those of its headers that were asked for.
     pub headers: &'a HeaderMap,
+    /// The number of its head on its connection: another one where any byte of it is another, but for the body's length.
+    pub head: u64,
     /// All of its body.
     pub body: &'a [u8],
 }
@@ -104,9 +106,8 @@ pub trait Direct: Send + Sync + 'static {
     #[expect(clippy::result_large_err, reason = "what comes back is the request itself")]
     fn answer(&self, request: Request<RequestBody>) -> Result<Answering<'static>, Request<RequestBody>>;
 
-    /// The answer to a plain request that is decided at once, without a future of its own; `None`: nothing was done, and it is
-    /// for [`Self::answer`].
-    fn decide<'a>(&'a self, _request: &Plain<'_>) -> Option<Decided<'a>> {
+    /// What decides plain requests of a new connection at once, if anything does.
+    fn deciding(&self) -> Option<Box<dyn Deciding<'_> + '_>> {
         None
     }
 
@@ -115,6 +116,12 @@ pub trait Direct: Send + Sync + 'static {
     fn plain_headers(&self) -> Option<&'static [HeaderName]> {
         None
     }
+}
+
+/// Decides plain requests of one connection at once, without a future for each.
+pub trait Deciding<'a>: Send {
+    /// What is decided; `None`: nothing was done, and the request is for [`Direct::answer`].
+    fn decide(&mut self, request: &Plain<'_>) -> Option<Decided<'a>>;
 }
 
 /// What a listener serves.

@@ -32,9 +32,14 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Answers a plain request that is answered before the router, as far as that is decided at once; none other.
-    pub fn begin<'a>(&self, request: Plain<'_>, direct: &'a dyn Direct) -> Option<(Decided<'a>, Timed)> {
-        let decided = direct.decide(&request).or_else(|| self.answering(request, direct))?;
+    /// Answers a plain request that is answered before the router, where it was not `decided` at once; none other.
+    pub fn begin<'a>(
+        &self,
+        decided: Option<Decided<'a>>,
+        request: Plain<'_>,
+        direct: &'a dyn Direct,
+    ) -> Option<(Decided<'a>, Timed)> {
+        let decided = decided.or_else(|| self.answering(request, direct))?;
         Some((decided, self.open(Version::HTTP_11)))
     }
 

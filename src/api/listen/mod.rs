@@ -23,7 +23,7 @@ use metrics::{Counter, Gauge};
 use tokio::sync::watch;
 
 pub use bind::{BindError, Bound};
-pub use front::{Answering, Decided, Direct, Front, Plain, Until, Whole};
+pub use front::{Answering, Decided, Deciding, Direct, Front, Plain, Until, Whole};
 pub use gate::{BodyTooSlow, RequestBody};
 pub use limits::Limits;
 

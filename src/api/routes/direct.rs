@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 
 use super::answers::Answer;
 use super::asks::{DrawBody, Key};
-use super::at_once::AtOnce;
+use super::at_once::{AtOnce, Known};
 use super::decisions::{self, Turn};
 use super::ended::{ReleasedBody, SettledBody};
 use super::ends;
@@ -18,7 +18,7 @@ use super::guard::guard;
 use crate::api::auth::{ACTOR_HEADER, Caller};
 use crate::api::ids::{IDEMPOTENCY_KEY, InPath};
 use crate::api::json::Body;
-use crate::api::listen::{self, Answering, Decided, Plain, RequestBody, Whole};
+use crate::api::listen::{self, Answering, Decided, Deciding, Plain, RequestBody, Whole};
 use crate::api::problem::Problem;
 use crate::api::state::App;
 use crate::domain::OperationId;
@@ -75,18 +75,31 @@ impl listen::Direct for Direct {
         }))
     }
 
-    fn decide<'a>(&'a self, request: &Plain<'_>) -> Option<Decided<'a>> {
+    fn deciding(&self) -> Option<Box<dyn Deciding<'_> + '_>> {
+        Some(Box::new(Conversation { direct: self, known: Known::default() }))
+    }
+
+    fn plain_headers(&self) -> Option<&'static [HeaderName]> {
+        Some(&LOOKED_AT)
+    }
+}
+
+/// The plain requests of one connection.
+struct Conversation<'a> {
+    direct: &'a Direct,
+    known: Known,
+}
+
+impl<'a> Deciding<'a> for Conversation<'a> {
+    fn decide(&mut self, request: &Plain<'_>) -> Option<Decided<'a>> {
         let asked = Asked::of(&Method::POST, request.target)?;
         let asks = match asked {
             Asked::Debit => DrawBody::debit,
             Asked::Hold => DrawBody::hold,
             Asked::Check | Asked::Settle | Asked::Release => return None,
         };
-        AtOnce { app: &self.app, route: &self.routes[asked as usize] }.decide(asks, request)
-    }
-
-    fn plain_headers(&self) -> Option<&'static [HeaderName]> {
-        Some(&LOOKED_AT)
+        let Direct { app, routes } = self.direct;
+        AtOnce { app, route: &routes[asked as usize] }.decide(asks, request, &mut self.known)
     }
 }
 

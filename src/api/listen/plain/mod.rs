@@ -14,7 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, Response};
+use http::Response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -23,7 +23,7 @@ use super::gate::{Gate, Timed};
 use super::pulse::Pulse;
 use super::socket::Socket;
 use answer::Date;
-use head::Begun;
+use head::{Begun, Head};
 
 /// Room for what is read at once: some twenty requests.
 const READ_BYTES: usize = 4 * 1024;
@@ -38,11 +38,15 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let Some(looked_at) = direct.plain_headers() else { return Some(Bytes::new()) };
-    let (mut received, mut headers) = (BytesMut::new(), HeaderMap::new());
+    let mut deciding = direct.deciding();
+    let (mut received, mut head) = (BytesMut::new(), Head::default());
     let (mut out, mut date) = (Vec::new(), Date::default());
     loop {
-        let begun = match Begun::of(&received, looked_at, &mut headers) {
-            Begun::Whole(request, bytes) => gate.begin(request, direct).map(|begun| (begun, bytes)),
+        let begun = match head.begun(&received, looked_at) {
+            Begun::Whole(request, bytes) => {
+                let decided = deciding.as_mut().and_then(|deciding| deciding.decide(&request));
+                gate.begin(decided, request, direct).map(|begun| (begun, bytes))
+            }
             Begun::Part => match more(socket, &gate.pulse, &mut received).await {
                 More::Come => continue,
                 More::Closed => return None,
