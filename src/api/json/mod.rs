@@ -1,6 +1,6 @@
 //! JSON bodies in, typed structs out, and exact words about what is wrong.
 //!
-//! A body is read by `serde_json` straight into its struct; that is what the hot path pays. Only when
+//! A body is read by `serde_json` straight into its struct; what is asked most is looked at by `flat.rs` before. Only when
 //! that fails, a second reader (`slow.rs`) goes through the text again with the same struct and finds
 //! the kind of fault and the field. Structs derive `Deserialize` with `deny_unknown_fields` and are
 //! made of the values of `wire`; ranges that depend on more than one field are checked by their routes.
@@ -8,6 +8,7 @@
 mod body;
 mod depth;
 mod fault;
+pub mod flat;
 mod key;
 mod slow;
 

@@ -10,8 +10,9 @@ use super::answers::{ANSWER_BYTES, Answer, Decision, write};
 use super::asks::{Asked, DrawBody, Key};
 use super::decisions::{Turn, drawn_lent, drawn_now};
 use super::guard::{caught_now, guard};
+use super::plain_draw;
 use crate::api::auth::{Access, Caller};
-use crate::api::json::{is_json, read, text};
+use crate::api::json::{is_json, text};
 use crate::api::listen::{Decided, Plain};
 use crate::api::problem::Problem;
 use crate::api::state::App;
@@ -89,7 +90,7 @@ impl<'a> AtOnce<'a> {
     fn draw(self, asks: Asks, request: &Plain<'_>, known: &mut Known) -> Result<Option<Decided<'a>>, Problem> {
         let Asker { caller, key, is_json, .. } = known.asker(request, self.app)?;
         let Some(body) = text(request.body, self.app.bodies).filter(|_| *is_json) else { return Ok(None) };
-        let asked = asks(read(body)?, key.clone(), self.app)?;
+        let asked = asks(plain_draw::read(body)?, key.clone(), self.app)?;
         let clock = self.app.service.clock();
         let start = clock.instant();
         Ok(Some(match drawn_now(Turn::alone(self.app, caller), &asked, clock.now())? {
