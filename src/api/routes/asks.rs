@@ -154,9 +154,7 @@ impl DrawBody {
     /// The debit that is asked for: all of `credits` or nothing.
     pub fn debit(mut self, key: Key, app: &App) -> Result<Asked, Problem> {
         let id = key.needed(self.id.take())?;
-        let mut asked = self.asked(id, None, app)?;
-        asked.draw.ask.min_credits = None;
-        Ok(asked)
+        self.asked(id, None, app)
     }
 
     /// The hold that is asked for.
@@ -184,7 +182,8 @@ impl DrawBody {
         if min_credits.is_some_and(|least| least > credits) && cost.usage().is_none() {
             return Err(Fault::invalid("must be at most credits").in_field("min_credits").into());
         }
-        let ask = Ask { credits, min_credits, model };
+        // Only a hold may be of less than was asked.
+        let ask = Ask { credits, min_credits: ttl_millis.and(min_credits), model };
         let draw = Draw { id, team: self.team.map(|team| team.0), member: self.member.0, ask, ttl_millis, pricing };
         Ok(Asked { draw, usage: cost.usage().copied(), unpriced })
     }

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::answers::{ANSWER_BYTES, Answer, Decision, write};
+use super::answers::{Answer, Decision};
 use super::asks::{Asked, DrawBody, Key};
 use super::decisions::{Turn, drawn_lent, drawn_now};
 use super::guard::{caught_now, guard};
-use super::plain_draw;
+use super::{plain_answer, plain_draw};
 use crate::api::auth::{Access, Caller};
 use crate::api::json::{is_json, text};
 use crate::api::listen::{Decided, Plain};
@@ -97,8 +97,7 @@ impl<'a> AtOnce<'a> {
             (Drawn::Short(subscription), _) => self.lent(caller.clone(), asked, subscription),
             (drawn, output_tokens) => {
                 let together = Together::of(&drawn);
-                let mut body = Vec::with_capacity(ANSWER_BYTES);
-                write(&mut body, &Decision::new(Some(asked.draw.id), drawn, output_tokens));
+                let body = plain_answer::answer(asked.draw.id, drawn, output_tokens);
                 Decided::Json(body, Box::pin(self.confirmed(together, start)))
             }
         }))

@@ -20,6 +20,7 @@ pub mod guard;
 mod health;
 pub mod openapi;
 mod operators;
+mod plain_answer;
 mod plain_draw;
 
 use std::sync::Arc;

@@ -55,13 +55,13 @@ impl Serialize for Amount {
 }
 
 /// Digits of a credit, a point and those of a micro-credit.
-const DECIMAL_BYTES_MAX: usize = 19 + 1 + FRACTION_DIGITS;
+pub const DECIMAL_BYTES_MAX: usize = 19 + 1 + FRACTION_DIGITS;
 
 /// A micro-credit is a millionth.
 const FRACTION_DIGITS: usize = 6;
 
 /// The text that [`Credits`] are shown as. An answer has three amounts, and a formatter takes some times as long for each.
-fn decimal(credits: Credits, place: &mut [u8; DECIMAL_BYTES_MAX]) -> &str {
+pub fn decimal(credits: Credits, place: &mut [u8; DECIMAL_BYTES_MAX]) -> &str {
     let (mut left, mut at) = (credits.micros().unsigned_abs(), place.len());
     let mut put = |byte| {
         at -= 1;
