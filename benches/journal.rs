@@ -3,15 +3,20 @@
 //! `PURSER_BENCH_SMOKE=1` runs each once or so, to see that it runs. The files lie in the folder for temporary files: point
 //! `TMPDIR` to the disk in question.
 
+#[path = "support/single.rs"]
+mod single;
+
 use std::convert::Infallible;
+use std::fs::File;
 use std::hint::black_box;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use purser::journal::media::file::FileFolder;
 use purser::journal::media::memory::MemoryFolder;
-use purser::journal::{Claim, Durability, Journal, Options, Seq};
+use purser::journal::{Claim, Durability, Journal, Options, RECORD_HEADER_BYTES, Seq};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -22,13 +27,14 @@ struct Sizes {
     samples: usize,
     seconds: u64,
     waiters: usize,
+    groups: usize,
     replayed: u64,
 }
 
 fn sizes() -> Sizes {
     match std::env::var_os("PURSER_BENCH_SMOKE") {
-        Some(_) => Sizes { samples: 10, seconds: 0, waiters: 4, replayed: 1_000 },
-        None => Sizes { samples: 50, seconds: 3, waiters: 256, replayed: 1_000_000 },
+        Some(_) => Sizes { samples: 10, seconds: 0, waiters: 4, groups: 1, replayed: 1_000 },
+        None => Sizes { samples: 50, seconds: 3, waiters: 256, groups: 20, replayed: 1_000_000 },
     }
 }
 
@@ -55,9 +61,7 @@ fn push(journal: &Journal) -> Seq {
 /// Lets go of what the bench has written, so that the size cap is never reached.
 fn tidy(journal: &Journal) {
     let seq = journal.written();
-    if seq.0.is_multiple_of(65_536) {
-        journal.confirm(seq, seq).expect("drops");
-    }
+    journal.confirm(seq, seq).expect("drops");
 }
 
 fn queue(criterion: &mut Criterion) {
@@ -81,7 +85,9 @@ fn written(criterion: &mut Criterion) {
     criterion.bench_function("journal/push_and_write", |bencher| {
         bencher.iter(|| {
             journal.write_through(push(&journal)).expect("writes");
-            tidy(&journal);
+            if journal.written().0.is_multiple_of(65_536) {
+                tidy(&journal);
+            }
         });
     });
 }
@@ -105,6 +111,26 @@ fn synced(criterion: &mut Criterion, waiters: usize) {
         });
     });
     group.finish();
+}
+
+/// Groups that are acknowledged one after the other: from the first entry's push until the last one is on the disk. Beside
+/// them what the disk takes for as many bytes in a file that is there already.
+fn acknowledged(groups: usize) {
+    let (journal, place) = open_real();
+    let bytes = [7; 1_000 * (ENTRY.len() + RECORD_HEADER_BYTES)];
+    let file = File::create(place.path().join("floor")).expect("is created");
+    file.write_all_at(&bytes, 0).and_then(|()| file.sync_all()).expect("is written");
+    let sync = |(): &()| file.write_all_at(&bytes, 0).and_then(|()| file.sync_data()).expect("syncs");
+    single::print("journal/group_of_1000_without_the_journal", 1, || vec![(); groups], sync);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+    let prepare = || {
+        tidy(&journal);
+        vec![(); groups]
+    };
+    single::print("journal/group_of_1000_acknowledged", 1, prepare, |()| {
+        let last = (0..1_000).map(|_| push(&journal)).last().expect("some were pushed");
+        runtime.block_on(journal.durable(last, Durability::Disk)).expect("syncs");
+    });
 }
 
 fn replayed(criterion: &mut Criterion, entries: u64) {
@@ -138,6 +164,7 @@ fn main() {
     queue(&mut criterion);
     written(&mut criterion);
     synced(&mut criterion, sizes.waiters);
+    acknowledged(sizes.groups);
     replayed(&mut criterion, sizes.replayed);
     criterion.final_summary();
 }

@@ -13,6 +13,11 @@ pub(super) const STOP: u8 = 1;
 pub(super) const NOW: u8 = 2;
 /// Something is to be done when the interval is over.
 pub(super) const SOON: u8 = 4;
+/// Something is to be done a moment later: others may wish for the same until then.
+pub(super) const TOGETHER: u8 = 8;
+
+/// For how long whoever rings with [`TOGETHER`] waits for others at the most: as long as a good disk takes for a sync.
+const MOMENT: Duration = Duration::from_micros(200);
 
 /// One thread's wishes.
 #[derive(Debug, Default)]
@@ -32,14 +37,20 @@ impl Bell {
         }
     }
 
-    /// Waits for any wish, then for an urgent one until the interval is over; takes all of them, and says whether one was to stop.
+    /// Waits for any wish, then for an urgent one until the interval or the moment is over; takes all of them, and says whether
+    /// one was to stop.
     pub fn wait(&self, interval: Duration) -> bool {
         let mut asleep = self.asleep.lock();
         while self.wishes.load(Ordering::Acquire) == 0 {
             self.rung.wait(&mut asleep);
         }
-        while self.wishes.load(Ordering::Acquire) & (NOW | STOP) == 0 {
-            if self.rung.wait_for(&mut asleep, interval).timed_out() {
+        loop {
+            let longest = match self.wishes.load(Ordering::Acquire) {
+                wishes if wishes & (NOW | STOP) != 0 => break,
+                wishes if wishes & TOGETHER != 0 => MOMENT.min(interval),
+                _ => interval,
+            };
+            if self.rung.wait_for(&mut asleep, longest).timed_out() {
                 break;
             }
         }
@@ -59,6 +70,8 @@ mod tests {
         assert!(!bell.wait(Duration::from_secs(3600)), "woken at once");
         bell.ring(SOON);
         assert!(!bell.wait(Duration::from_millis(1)), "woken after the interval");
+        bell.ring(TOGETHER);
+        assert!(!bell.wait(Duration::from_secs(3600)), "woken after a moment, whatever the interval");
         bell.ring(SOON);
         bell.ring(STOP);
         assert!(bell.wait(Duration::from_secs(3600)), "stops at once");

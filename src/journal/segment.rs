@@ -15,6 +15,9 @@ use super::media::{Folder, Media};
 /// Zeros are written in pieces of this many bytes.
 const ZEROS_BYTES: usize = 1024 * 1024;
 
+/// A new file is filled and synced in pieces of this many bytes, as many as a large group of entries has.
+const FILLED_BYTES: usize = 128 * 1024;
+
 /// Zeros are passed over so many at a time.
 const ZEROS_PASSED: usize = 4_096;
 
@@ -62,7 +65,9 @@ pub(super) fn prepare(folder: &dyn Folder, capacity: u64) -> io::Result<Arc<dyn 
         _ => {}
     }
     let file = folder.create(SPARE_NAME)?;
-    let filled = file.set_len(capacity).and_then(|()| put_zeros(&*file, 0, capacity)).and_then(|()| file.sync_data());
+    // Piece by piece: a sync of the segment in use waits behind all that the disk has to write before.
+    let fill = |at| put_zeros(&*file, at, capacity.min(at + FILLED_BYTES as u64)).and_then(|()| file.sync_data());
+    let filled = file.set_len(capacity).and_then(|()| (0..capacity).step_by(FILLED_BYTES).try_for_each(fill));
     if let Err(error) = filled {
         // Half a spare is of no use, and its space may be what is missing.
         let _ = folder.remove(SPARE_NAME);

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::bell::{Bell, NOW};
+use super::bell::Bell;
 use super::claim::Claim;
 use super::error::{DiskError, Failed, Latch};
 use super::format::SEGMENT_HEADER_BYTES;
@@ -33,7 +33,10 @@ pub(super) struct Shared {
     pub segments: Segments,
     pub writer: Mutex<Writer>,
     pub unsynced: Mutex<Unsynced>,
-    pub sync_turn: Mutex<()>,
+    /// How many entries the last sync was for.
+    pub sync_turn: Mutex<u64>,
+    /// With this entry about as many wait for a sync as came together of late.
+    pub group_ends: AtomicU64,
     pub retention: Mutex<Retention>,
     /// The prepared file of the next segment. Locked while it is made, so that who needs it waits for it.
     pub spare: Mutex<Option<Arc<dyn Media>>>,
@@ -63,7 +66,8 @@ impl Shared {
             segments: Segments::new(opened.segments),
             unsynced: Mutex::new(Unsynced::new(current.file.clone())),
             writer: Mutex::new(Writer::new(current, opened.at)),
-            sync_turn: Mutex::new(()),
+            sync_turn: Mutex::new(0),
+            group_ends: AtomicU64::new(0),
             retention: Mutex::new(Retention::default()),
             spare: Mutex::new(None),
             written: AtomicU64::new(last.0),
@@ -108,7 +112,7 @@ impl Shared {
             return Ok(());
         }
         let mut synced = self.synced.subscribe();
-        self.sync_bell.ring(NOW);
+        self.sync_soon(seq);
         loop {
             if *synced.borrow_and_update() >= seq {
                 return Ok(());
