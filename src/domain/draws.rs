@@ -1,9 +1,8 @@
 //! What was drawn in one window: by one member, or by everybody on one subscription.
 
-use std::collections::BTreeMap;
-
 use super::credits::Credits;
 use super::entry::Posting;
+use super::lapses::Lapses;
 use super::time::Timestamp;
 
 /// Running sums of one scope in one window. `spent` and `refunded` only rise.
@@ -73,20 +72,30 @@ pub struct Set {
 pub struct Draws {
     tally: Tally,
     /// What is held, by when it lapses.
-    lapses: BTreeMap<Timestamp, Credits>,
+    lapses: Lapses,
 }
 
 impl Draws {
     /// Draws that start from sums without open holds.
     pub fn new(spent: Credits, refunded: Credits) -> Self {
         assert!(refunded <= spent, "no more is refunded than was spent");
-        Self { tally: Tally { spent, refunded, held: Credits::ZERO }, lapses: BTreeMap::new() }
+        Self { tally: Tally { spent, refunded, held: Credits::ZERO }, lapses: Lapses::default() }
+    }
+
+    /// Draws of which as much is held as lapses some time.
+    pub(super) fn from_parts(tally: Tally, lapses: Lapses) -> Self {
+        Self { tally, lapses }
+    }
+
+    /// What they are made of.
+    pub(super) fn into_parts(self) -> (Tally, Lapses) {
+        (self.tally, self.lapses)
     }
 
     /// As they stand.
     #[inline]
     pub fn view(&self) -> DrawsView<'_> {
-        DrawsView { tally: self.tally, lapses: Some(&self.lapses).filter(|lapses| !lapses.is_empty()) }
+        DrawsView::new(self.tally, &self.lapses)
     }
 
     /// The running sums.
@@ -129,17 +138,11 @@ impl Draws {
     }
 
     fn move_lapses(&mut self, posting: &Posting) {
-        let lapses = &mut self.lapses;
-        if let Some(ended) = posting.unheld.filter(|ended| !ended.credits.is_zero()) {
-            let slot = lapses.get_mut(&ended.expires_at).expect("an open hold is counted where it lapses");
-            *slot = slot.minus(ended.credits);
-            if slot.is_zero() {
-                lapses.remove(&ended.expires_at);
-            }
+        if let Some(ended) = posting.unheld {
+            self.lapses.take(ended.expires_at, ended.credits);
         }
-        if let Some(Set { credits, expires_at }) = posting.held.filter(|set| !set.credits.is_zero()) {
-            let slot = lapses.entry(expires_at).or_default();
-            *slot = slot.plus(credits);
+        if let Some(set) = posting.held {
+            self.lapses.add(set.expires_at, set.credits);
         }
     }
 }
@@ -148,10 +151,16 @@ impl Draws {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrawsView<'a> {
     tally: Tally,
-    lapses: Option<&'a BTreeMap<Timestamp, Credits>>,
+    lapses: Option<&'a Lapses>,
 }
 
-impl DrawsView<'_> {
+impl<'a> DrawsView<'a> {
+    /// Draws with these sums, of which as much is held as lapses some time.
+    #[inline]
+    pub(super) fn new(tally: Tally, lapses: &'a Lapses) -> Self {
+        Self { tally, lapses: Some(lapses).filter(|lapses| !lapses.is_empty()) }
+    }
+
     /// Draws of which nothing was refunded and nothing is held.
     #[inline]
     pub(super) fn charged(spent: Credits) -> Self {
@@ -173,7 +182,7 @@ impl DrawsView<'_> {
     /// Set aside by holds that have not expired at `now`.
     #[inline]
     pub fn held(self, now: Timestamp) -> Credits {
-        self.lapses.map_or(self.tally.held, |lapses| self.tally.held.minus(lapsed(lapses, now)))
+        self.lapses.map_or(self.tally.held, |lapses| self.tally.held.minus(lapses.until(now)))
     }
 
     /// Used, and held at `now`.
@@ -184,18 +193,11 @@ impl DrawsView<'_> {
 
     /// When the next of the holds that are open at `now` lapses.
     pub fn next_lapse(self, now: Timestamp) -> Option<Timestamp> {
-        self.lapses?.range(now.plus_millis(1)..).next().map(|(&at, _)| at)
+        self.lapses?.next_after(now)
     }
 
     /// Whether as much is set aside until that instant.
     pub fn has_set(self, set: &Set) -> bool {
-        let held_until = |at| self.lapses.and_then(|lapses| lapses.get(at));
-        set.credits.is_zero() || held_until(&set.expires_at).is_some_and(|&credits| credits >= set.credits)
+        self.lapses.map_or(Credits::ZERO, |lapses| lapses.at(set.expires_at)) >= set.credits
     }
-}
-
-/// What lapses until `now`. Apart, so that who holds nothing does without a call.
-#[inline(never)]
-fn lapsed(lapses: &BTreeMap<Timestamp, Credits>, now: Timestamp) -> Credits {
-    lapses.range(..=now).fold(Credits::ZERO, |sum, (_, &credits)| sum.plus(credits))
 }

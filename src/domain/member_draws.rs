@@ -3,6 +3,7 @@
 use super::credits::Credits;
 use super::draws::{Draws, DrawsView, Tally};
 use super::entry::Posting;
+use super::lapses::Lapses;
 use super::share::Share;
 use super::time::{Timestamp, Window};
 
@@ -13,29 +14,27 @@ use super::time::{Timestamp, Window};
 pub struct MemberDraws {
     /// The start of the newest window that was drawn in.
     newest: Timestamp,
-    charged: Charged,
+    /// What was charged in it.
+    spent: Credits,
     apart: Option<Box<Apart>>,
-}
-
-/// What was charged in the newest window, in micro-credits, where that is all there is of it; else [`Charged::APART`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Charged(i64);
-
-impl Charged {
-    /// The newest window's draws lie apart.
-    const APART: Self = Self(-1);
-
-    #[inline]
-    fn get(self) -> Option<Credits> {
-        Credits::from_micros(self.0)
-    }
 }
 
 /// What most members do not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Apart {
-    /// Draws in the newest window, where something of it was refunded or is held.
-    newest: Draws,
+    /// What of the newest window was refunded.
+    refunded: Credits,
+    /// What of it is held.
+    held: Credits,
+    lapses: Lapses,
+    rare: Option<Box<Rare>>,
+}
+
+const _: () = assert!(size_of::<Apart>() == 48, "the allocator has no size between this one and 64");
+
+/// What few of those have who hold something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rare {
     /// Draws in windows before the newest, oldest first.
     windows: Vec<(Timestamp, Draws)>,
     /// What is lent of the limit; only where many sidecars share a pool.
@@ -50,20 +49,25 @@ impl MemberDraws {
     /// The draws in the window that starts at `start`, where there were any.
     #[inline]
     pub fn of(&self, start: Timestamp) -> Option<DrawsView<'_>> {
-        if start == self.newest
-            && let Some(spent) = self.charged.get()
-        {
-            return Some(DrawsView::charged(spent));
+        match &self.apart {
+            None => (start == self.newest).then(|| DrawsView::charged(self.spent)),
+            Some(apart) => self.of_apart(start, apart),
         }
-        self.of_apart(start)
     }
 
-    fn of_apart(&self, start: Timestamp) -> Option<DrawsView<'_>> {
-        let apart = self.apart.as_ref()?;
+    fn of_apart<'a>(&self, start: Timestamp, apart: &'a Apart) -> Option<DrawsView<'a>> {
         if start == self.newest {
-            return Some(apart.newest.view());
+            return Some(DrawsView::new(self.tally(), &apart.lapses));
         }
-        apart.windows.iter().find(|(of, _)| *of == start).map(|(_, draws)| draws.view())
+        apart.windows().iter().find(|(of, _)| *of == start).map(|(_, draws)| draws.view())
+    }
+
+    /// The sums of the newest window.
+    #[inline]
+    fn tally(&self) -> Tally {
+        let apart = self.apart.as_ref();
+        let (refunded, held) = apart.map_or((Credits::ZERO, Credits::ZERO), |apart| (apart.refunded, apart.held));
+        Tally { spent: self.spent, refunded, held }
     }
 
     /// What is lent of the limit in the window that starts at `start`.
@@ -73,7 +77,7 @@ impl MemberDraws {
 
     /// What is lent of the limit, by window, oldest first.
     pub fn shares(&self) -> &[Share] {
-        self.apart.as_ref().map_or(&[], |apart| &apart.shares)
+        self.apart.as_ref().and_then(|apart| apart.rare.as_ref()).map_or(&[], |rare| &rare.shares)
     }
 
     /// Takes what the root lends of the limit: sums only rise.
@@ -98,14 +102,14 @@ impl MemberDraws {
 
     /// Drops shares that the root no longer names.
     pub fn forget_shares_except(&mut self, named: impl Fn(Timestamp) -> bool) {
-        if let Some(apart) = &mut self.apart {
-            apart.shares.retain(|share| named(share.window.start));
+        if let Some(rare) = self.apart.as_mut().and_then(|apart| apart.rare.as_mut()) {
+            rare.shares.retain(|share| named(share.window.start));
             self.fold();
         }
     }
 
     fn share_mut(&mut self, window: Window) -> &mut Share {
-        let shares = &mut self.apart.get_or_insert_default().shares;
+        let shares = &mut self.apart.get_or_insert_default().rare.get_or_insert_default().shares;
         let at = shares.binary_search_by_key(&window.start, |share| share.window.start).unwrap_or_else(|at| {
             shares.insert(at, Share::new(window));
             at
@@ -127,13 +131,9 @@ impl MemberDraws {
     /// As [`MemberDraws::apply`], where the posting says the sums after it.
     #[inline]
     pub(super) fn post(&mut self, posting: &Posting, after: Tally) {
-        if posting.window == self.newest
-            && only_charges(posting)
-            && let Some(spent) = self.charged.get()
-        {
-            let before = DrawsView::charged(spent).tally();
-            assert!(before.leads_to(posting, &after), "the sums are those of the posting (I7)");
-            self.charged = Charged(after.spent.micros());
+        if posting.window == self.newest && only_charges(posting) {
+            assert!(self.tally().leads_to(posting, &after), "the sums are those of the posting (I7)");
+            self.spent = after.spent;
         } else {
             self.post_apart(posting, after);
         }
@@ -151,50 +151,71 @@ impl MemberDraws {
         kept: impl Fn(&(Timestamp, Draws)) -> bool,
         change: impl FnOnce(&mut Draws),
     ) {
-        let is_new = self.of(start).is_none();
-        let apart = self.apart.get_or_insert_default();
-        if let Some(spent) = self.charged.get() {
-            apart.newest = Draws::new(spent, Credits::ZERO);
-            self.charged = Charged::APART;
-        }
-        if is_new {
-            apart.windows.retain(&kept);
+        if self.of(start).is_none()
+            && let Some(rare) = self.apart.as_mut().and_then(|apart| apart.rare.as_mut())
+        {
+            rare.windows.retain(&kept);
         }
         if start > self.newest {
-            let before = (self.newest, std::mem::take(&mut apart.newest));
+            let before = (self.newest, self.take_newest());
             self.newest = start;
             if before.1 != Draws::default() && kept(&before) {
-                apart.windows.push(before);
+                self.apart.get_or_insert_default().rare.get_or_insert_default().windows.push(before);
             }
         }
-        change(if start == self.newest { &mut apart.newest } else { apart.before(start) });
+        if start == self.newest {
+            let mut draws = self.take_newest();
+            change(&mut draws);
+            self.put_newest(draws);
+        } else {
+            change(self.apart.get_or_insert_default().before(start));
+        }
         self.fold();
+    }
+
+    /// Takes the newest window's draws out of where they lie.
+    fn take_newest(&mut self) -> Draws {
+        let tally = self.tally();
+        self.spent = Credits::ZERO;
+        let Some(apart) = &mut self.apart else { return Draws::new(tally.spent, Credits::ZERO) };
+        (apart.refunded, apart.held) = (Credits::ZERO, Credits::ZERO);
+        Draws::from_parts(tally, std::mem::take(&mut apart.lapses))
+    }
+
+    fn put_newest(&mut self, draws: Draws) {
+        let (Tally { spent, refunded, held }, lapses) = draws.into_parts();
+        self.spent = spent;
+        if self.apart.is_some() || !refunded.is_zero() || !lapses.is_empty() {
+            let apart = self.apart.get_or_insert_default();
+            (apart.refunded, apart.held, apart.lapses) = (refunded, held, lapses);
+        }
     }
 
     /// Keeps nothing apart that need not be.
     fn fold(&mut self) {
         let Some(apart) = &mut self.apart else { return };
-        if self.charged == Charged::APART
-            && let tally = apart.newest.tally()
-            && apart.newest.view() == DrawsView::charged(tally.spent)
-        {
-            self.charged = Charged(tally.spent.micros());
-            apart.newest = Draws::default();
+        if apart.rare.as_ref().is_some_and(|rare| rare.windows.is_empty() && rare.shares.is_empty()) {
+            apart.rare = None;
         }
-        if self.charged != Charged::APART && apart.windows.is_empty() && apart.shares.is_empty() {
+        if **apart == Apart::default() {
             self.apart = None;
         }
     }
 }
 
 impl Apart {
+    fn windows(&self) -> &[(Timestamp, Draws)] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.windows)
+    }
+
     /// The draws in a window before the newest.
     fn before(&mut self, start: Timestamp) -> &mut Draws {
-        let at = self.windows.binary_search_by_key(&start, |(of, _)| *of).unwrap_or_else(|at| {
-            self.windows.insert(at, (start, Draws::default()));
+        let windows = &mut self.rare.get_or_insert_default().windows;
+        let at = windows.binary_search_by_key(&start, |(of, _)| *of).unwrap_or_else(|at| {
+            windows.insert(at, (start, Draws::default()));
             at
         });
-        &mut self.windows[at].1
+        &mut windows[at].1
     }
 }
 
@@ -258,9 +279,9 @@ mod tests {
         (1..=6).for_each(|month| post(&mut member, &charge(month)));
         let spent = |month: i64| member.of(at(month * MONTH_MILLIS)).map(|draws| draws.used().micros());
         assert_eq!([1, 2, 3, 4, 5, 6].map(spent), [None, None, None, Some(4), Some(5), Some(6)]);
-        assert_eq!(member.charged.get(), Some(micros(6)));
+        assert_eq!(member.spent, micros(6));
         post(&mut member, &charge(4));
         assert_eq!(member.of(at(4 * MONTH_MILLIS)).map(DrawsView::used), Some(micros(8)));
-        assert_eq!(member.charged.get(), Some(micros(6)));
+        assert_eq!(member.spent, micros(6));
     }
 }

@@ -10,6 +10,7 @@ pub mod entry;
 pub mod features;
 pub mod hold;
 pub mod ids;
+pub mod lapses;
 pub mod member_draws;
 pub mod rate_version;
 pub mod scope;

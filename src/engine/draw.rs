@@ -182,7 +182,7 @@ impl<L: Log> Meter<L> {
     }
 
     /// What is known of a draw's id, unless it is but a check.
-    fn known<'a>(&self, operations: &'a mut Operations, asked: Question<'_>, now: Timestamp) -> Option<&'a Known> {
+    fn known<'a>(&self, operations: &'a mut Operations, asked: Question<'_>, now: Timestamp) -> Option<Known<'a>> {
         if asked.mode == Mode::Check {
             return None;
         }

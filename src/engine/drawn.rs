@@ -153,10 +153,10 @@ pub(super) fn remaining(
 }
 
 /// The first answer again, with what remains today (I6).
-pub(super) fn replay(known: &Known, drawer: Drawer, content: u64, remaining: Remaining) -> Result<Drawn, DrawFault> {
-    let (credits, expires_at, rates) = match &known.kind {
-        Kind::Debit { credits, .. } => (*credits, None, None),
-        Kind::Hold(known) => (known.hold.set.credits, Some(known.first_expiry), known.rates()),
+pub(super) fn replay(known: Known<'_>, drawer: Drawer, content: u64, remaining: Remaining) -> Result<Drawn, DrawFault> {
+    let (credits, expires_at, rates) = match known.kind {
+        Kind::Debit { credits, .. } => (credits, None, None),
+        Kind::Hold(known) => (known.hold().set.credits, Some(known.first_expiry()), known.rates()),
         Kind::Elsewhere(known) => match known.first {
             Some((credits, expires_at)) if !known.reused => (credits, expires_at, None),
             _ => return Err(DrawFault::IdReused),

@@ -9,6 +9,7 @@ use super::members::Members;
 use super::meter::Meter;
 use super::numbered::Numbered;
 use super::operations::Operations;
+use super::record::{Apart, Done, Header};
 use super::work::refund_content;
 use crate::domain::{
     AskedEnd, Credits, Drawer, Entry, EntryView, Fact, OperationId, Payer, RateVersion, Scope, SubscriptionId,
@@ -40,7 +41,13 @@ pub struct Asked {
     pub seq: u64,
 }
 
-impl Known {
+impl From<Elsewhere> for Done {
+    fn from(elsewhere: Elsewhere) -> Self {
+        Self::Apart(Box::new(Apart::Elsewhere(elsewhere)))
+    }
+}
+
+impl Known<'_> {
     /// Whether an entry may yet begin it: so far only somebody asked for it here.
     pub(super) fn may_be_entered(&self) -> bool {
         !self.is_answered() || matches!(self.kind, Kind::Refund { is_asked: true, .. })
@@ -48,28 +55,35 @@ impl Known {
 
     /// Whether a draw was answered here: of some that another sidecar has only an end was asked for.
     pub(super) fn is_answered(&self) -> bool {
-        !matches!(&self.kind, Kind::Elsewhere(known) if known.first.is_none())
+        !matches!(self.kind, Kind::Elsewhere(known) if known.first.is_none())
     }
 }
 
 impl Operations {
     /// Takes over that a draw was undone. One that charged in two windows is undone by an entry for each.
     pub(super) fn void(&mut self, key: Key, entry: EntryView<'_>, seq: u64, reused: bool) {
-        let Some(known) = self.get_mut(key) else { return };
-        let first = match &mut known.kind {
-            Kind::Debit { credits, .. } => (*credits, None),
-            Kind::Hold(hold) => {
-                let (window, above) = hold.above;
-                if !above.is_zero() && entry.postings.iter().any(|posting| posting.window == window) {
-                    hold.above.1 = Credits::ZERO;
-                    return;
-                }
-                (hold.hold.set.credits, Some(hold.first_expiry))
-            }
+        let Some(place) = self.place(key) else { return };
+        if self.is_void_in_part(place, entry) {
+            return;
+        }
+        let first = match self.at(place).expect("it was found there").kind {
+            Kind::Debit { credits, .. } => (credits, None),
+            Kind::Hold(hold) => (hold.hold().set.credits, Some(hold.first_expiry())),
             Kind::Refund { .. } | Kind::Elsewhere(_) => return,
         };
-        let kind = Kind::Elsewhere(Box::new(Elsewhere { first: Some(first), reused, ..Elsewhere::default() }));
-        self.replace(key, entry.at, seq, kind);
+        let elsewhere = Elsewhere { first: Some(first), reused, ..Elsewhere::default() };
+        self.replace(key, place, entry, seq, elsewhere.into());
+    }
+
+    /// Whether an entry undoes but what a settle charged in another window than the hold's: takes that over.
+    fn is_void_in_part(&mut self, place: u32, entry: EntryView<'_>) -> bool {
+        let Some(ended) = self.ended_mut(place) else { return false };
+        let (window, above) = ended.above;
+        let is_part = !above.is_zero() && entry.postings.iter().any(|posting| posting.window == window);
+        if is_part {
+            ended.above.1 = Credits::ZERO;
+        }
+        is_part
     }
 
     /// Takes over that an end was asked for of what another sidecar has.
@@ -82,9 +96,9 @@ impl Operations {
         end: &AskedEnd,
     ) {
         let key = key_of(entry.id);
-        let known = self.get(key).map(|known| &known.kind);
-        let mut elsewhere = match known {
-            Some(Kind::Elsewhere(known)) => (**known).clone(),
+        let place = self.place(key);
+        let mut elsewhere = match place.and_then(|place| self.at(place)).map(|known| known.kind) {
+            Some(Kind::Elsewhere(known)) => known.clone(),
             None => Elsewhere::default(),
             Some(_) => return,
         };
@@ -96,15 +110,13 @@ impl Operations {
         if let AskedEnd::Refund { part: Some((id, credits)) } = end
             && self.get(key_of(id)).is_none()
         {
-            let part = key_of(id);
-            let (kind, content) =
-                (Kind::Refund { credits: *credits, is_asked: true }, refund_content(entry.id, *credits));
-            self.remember(Known { key: part, at: entry.at, seq, content, by, kind });
+            let content = refund_content(entry.id, *credits);
+            let done = Done::Refund { credits: *credits, is_asked: true };
+            self.remember(key_of(id), Header { at: entry.at, seq, content, by }, done);
         }
-        let kind = Kind::Elsewhere(Box::new(elsewhere));
-        match self.get(key) {
-            Some(_) => self.replace(key, entry.at, seq, kind),
-            None => self.remember(Known { key, at: entry.at, seq, content: 0, by, kind }),
+        match place {
+            Some(place) => self.replace(key, place, entry, seq, elsewhere.into()),
+            None => self.remember(key, Header { at: entry.at, seq, content: 0, by }, elsewhere.into()),
         }
     }
 
@@ -117,7 +129,7 @@ impl Operations {
             return if is_same { Ok(Some(known.seq)) } else { Err(EndFault::IdReused) };
         }
         let Some(known) = self.get(key) else { return Ok(None) };
-        let Kind::Elsewhere(elsewhere) = &known.kind else { return Err(EndFault::NotFound) };
+        let Kind::Elsewhere(elsewhere) = known.kind else { return Err(EndFault::NotFound) };
         match (&elsewhere.end, end) {
             (Some(before), AskedEnd::Settle { .. } | AskedEnd::Release) if before == end => Ok(Some(known.seq)),
             (Some(AskedEnd::Settle { credits }), _) => Err(EndFault::HoldEnded(settled(*credits))),

@@ -187,7 +187,7 @@ impl<L: Log> Meter<L> {
 
     /// Expires one due hold; `false` when there is none, or no room for its entry.
     fn expire_one(&self, scope: &Scope, now: Timestamp) -> bool {
-        let due = |operations: &Operations| operations.due(now);
+        let due = |operations: &Operations| operations.due(now).map(|id| self.key(id));
         self.on_key(scope, ENTRIES_MAX, now, due, |work| work.expire()).is_ok()
     }
 }

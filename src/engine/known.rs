@@ -1,9 +1,11 @@
 //! What is remembered of an operation, and for how long.
 
-use super::elsewhere::{Elsewhere, above};
+use super::elsewhere::Elsewhere;
+use super::holds::{EndedHold, Held};
 pub use super::keys::Key;
+use super::record::Header;
 use super::terms::Terms;
-use crate::domain::{Credits, EntryView, Fact, Hold, OperationId, RateVersion, Set, Timestamp};
+use crate::domain::{Credits, Hold, OperationId, RateVersion, Timestamp};
 
 /// How a hold ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +30,9 @@ pub enum End {
     Expired,
 }
 
-/// What is known of an operation.
-#[derive(Clone, Debug)]
-pub enum Kind {
+/// What an operation was.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind<'a> {
     /// A debit.
     Debit {
         /// The start of the window that it was drawn in.
@@ -38,10 +40,10 @@ pub enum Kind {
         /// What was charged.
         credits: Credits,
         /// What was given back of it, once something was.
-        refunds: Option<Box<Refunds>>,
+        refunds: Option<&'a Refunds>,
     },
     /// A hold.
-    Hold(Box<HoldKnown>),
+    Hold(HoldKnown<'a>),
     /// A refund with its own id.
     Refund {
         /// What it gave back.
@@ -50,7 +52,7 @@ pub enum Kind {
         is_asked: bool,
     },
     /// A draw that another sidecar has.
-    Elsewhere(Box<Elsewhere>),
+    Elsewhere(&'a Elsewhere),
 }
 
 /// What was given back of a debit.
@@ -65,28 +67,55 @@ pub struct Refunds {
 }
 
 /// What is known of a hold.
-#[derive(Clone, Debug)]
-pub struct HoldKnown {
-    /// Its id, which the entry of its expiry names.
-    pub id: OperationId,
-    /// What is or was set aside.
-    pub hold: Hold,
-    /// Its first expiry, which its first answer named.
-    pub first_expiry: Timestamp,
-    /// How it ended, once it has.
-    pub end: Option<End>,
-    /// What its settle charged in another window than its own, and in which.
-    pub above: (Timestamp, Credits),
-    /// What its settle is priced by, where there was a rate card.
-    pub terms: Option<Box<Terms>>,
-    /// Its own entry is no longer in the journal, and its end was entered before the restart.
-    pub is_known_by_end: bool,
+#[derive(Clone, Copy, Debug)]
+pub enum HoldKnown<'a> {
+    /// It is open.
+    Open {
+        /// What its end needs.
+        held: &'a Held,
+        /// When it expires.
+        expires_at: Timestamp,
+    },
+    /// It has ended.
+    Ended(&'a EndedHold),
 }
 
-impl HoldKnown {
+impl<'a> HoldKnown<'a> {
+    /// What is or was set aside.
+    pub fn hold(self) -> Hold {
+        match self {
+            Self::Open { held, expires_at } => held.hold(expires_at),
+            Self::Ended(ended) => ended.hold.clone(),
+        }
+    }
+
+    /// Its first expiry, which its first answer named.
+    pub fn first_expiry(self) -> Timestamp {
+        match self {
+            Self::Open { held, .. } => held.first_expiry(),
+            Self::Ended(ended) => ended.first_expiry,
+        }
+    }
+
+    /// How it ended, once it has.
+    pub fn end(self) -> Option<End> {
+        match self {
+            Self::Open { .. } => None,
+            Self::Ended(ended) => Some(ended.end),
+        }
+    }
+
+    /// What its settle is priced by, where there was a rate card.
+    pub fn terms(self) -> Option<&'a Terms> {
+        match self {
+            Self::Open { held, .. } => held.terms(),
+            Self::Ended(ended) => ended.terms.as_deref(),
+        }
+    }
+
     /// The version of the rate card that prices its settle.
-    pub fn rates(&self) -> Option<RateVersion> {
-        self.terms.as_ref().map(|terms| terms.rates)
+    pub fn rates(self) -> Option<RateVersion> {
+        self.terms().map(|terms| terms.rates)
     }
 }
 
@@ -99,11 +128,9 @@ pub struct By {
     pub source: u32,
 }
 
-/// An operation that changed something. Small, because millions are kept.
-#[derive(Clone, Debug)]
-pub struct Known {
-    /// Its id.
-    pub key: Key,
+/// What is known of an operation that changed something, wherever that lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
     /// When it was entered; for an ended hold when it ended.
     pub at: Timestamp,
     /// Its entry's number in the journal; for an ended hold that of its end.
@@ -113,7 +140,14 @@ pub struct Known {
     /// Who drew, and on what.
     pub by: By,
     /// What it was.
-    pub kind: Kind,
+    pub kind: Kind<'a>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(header: Header, kind: Kind<'a>) -> Self {
+        let Header { at, seq, content, by } = header;
+        Self { at, seq, content, by, kind }
+    }
 }
 
 /// From when on operations are forgotten.
@@ -137,36 +171,4 @@ impl Horizon {
     pub(super) fn put_off(self) -> Self {
         Self { seq: self.seq.saturating_sub(self.kept / 16), ..self }
     }
-}
-
-/// What is remembered of the end of a hold whose own entry the journal no longer has: it may still
-/// be settled late, and its end repeated.
-pub(super) fn ended(key: Key, entry: EntryView<'_>, by: By, seq: u64, how: End) -> Known {
-    let posting = &entry.postings[0];
-    let set = posting.unheld.unwrap_or(Set { credits: Credits::ZERO, expires_at: entry.at });
-    let hold = Hold { window: posting.window, set };
-    let above = above(entry, hold.window);
-    let (id, first_expiry, end) = (entry.id.clone(), set.expires_at, Some(how));
-    let known = HoldKnown { id, hold, first_expiry, end, above, terms: None, is_known_by_end: true };
-    let kind = Kind::Hold(Box::new(known));
-    Known { key, at: entry.at, seq, content: 0, by, kind }
-}
-
-/// What is remembered of an entry that begins an operation.
-pub(super) fn begun(key: Key, entry: EntryView<'_>, by: By, seq: u64) -> Known {
-    let window = entry.postings[0].window;
-    let (kind, content) = match entry.fact {
-        Fact::Debited { credits, content, .. } => (Kind::Debit { window, credits: *credits, refunds: None }, *content),
-        Fact::Held { credits, expires_at, content, model } => {
-            let hold = Hold { window, set: Set { credits: *credits, expires_at: *expires_at } };
-            let (id, above) = (entry.id.clone(), Default::default());
-            let terms = Terms::of(entry.rates, model.as_ref());
-            let first_expiry = *expires_at;
-            let known = HoldKnown { id, hold, first_expiry, end: None, above, terms, is_known_by_end: false };
-            (Kind::Hold(Box::new(known)), *content)
-        }
-        Fact::Refunded { credits, content, .. } => (Kind::Refund { credits: *credits, is_asked: false }, *content),
-        other => unreachable!("{} begins no operation", other.kind()),
-    };
-    Known { key, at: entry.at, seq, content, by, kind }
 }

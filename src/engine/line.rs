@@ -8,13 +8,16 @@ use super::fetch::{LINE_BYTES, fetch};
 /// Things that are moved together at the most.
 const CHUNK: usize = 512;
 
-/// A line of fewer than 2^32 things.
+/// The highest place.
+const PLACE_MAX: u32 = u32::MAX >> 1;
+
+/// A line of fewer than 2^31 things: who counts places may have a bit beside.
 #[derive(Debug)]
 pub(super) struct Line<T> {
     /// Chunks behind which there is another; all but the first are whole.
     full: VecDeque<VecDeque<T>>,
     last: VecDeque<T>,
-    /// The place of the first thing. Places are counted on past 2^32, from zero again.
+    /// The place of the first thing. Places are counted on past [`PLACE_MAX`], from zero again.
     first: u32,
     len: usize,
 }
@@ -33,8 +36,9 @@ impl<T> Line<T> {
             let next = VecDeque::with_capacity(CHUNK);
             self.full.push_back(std::mem::replace(&mut self.last, next));
         }
+        make_room(&mut self.last);
         self.last.push_back(thing);
-        let place = self.first.wrapping_add(self.len as u32);
+        let place = self.first.wrapping_add(self.len as u32) & PLACE_MAX;
         self.len += 1;
         place
     }
@@ -55,7 +59,7 @@ impl<T> Line<T> {
     /// Whether there is a thing at a place.
     #[inline]
     pub fn is_here(&self, place: u32) -> bool {
-        (place.wrapping_sub(self.first) as usize) < self.len
+        self.after_first(place) < self.len
     }
 
     /// The first thing and its place.
@@ -76,7 +80,7 @@ impl<T> Line<T> {
                 thing?
             }
         };
-        self.first = self.first.wrapping_add(1);
+        self.first = self.first.wrapping_add(1) & PLACE_MAX;
         self.len -= 1;
         Some(thing)
     }
@@ -93,14 +97,28 @@ impl<T> Line<T> {
         self.full.get_mut(chunk).unwrap_or(&mut self.last).get_mut(at)
     }
 
+    /// How many places after the first one is.
+    #[inline]
+    fn after_first(&self, place: u32) -> usize {
+        (place.wrapping_sub(self.first) & PLACE_MAX) as usize
+    }
+
     /// The chunk of a place, where the last one comes after all that are full, and the place in it.
     fn find(&self, place: u32) -> (usize, usize) {
-        let at = place.wrapping_sub(self.first) as usize;
+        let at = self.after_first(place);
         match self.full.front().map(VecDeque::len) {
             None => (0, at),
             Some(first) if at < first => (0, at),
             Some(first) => (1 + (at - first) / CHUNK, (at - first) % CHUNK),
         }
+    }
+}
+
+/// Makes room for one more and a quarter of what is there: most lines are short, and doubling would leave up to half of
+/// their memory without use.
+fn make_room<T>(things: &mut VecDeque<T>) {
+    if things.len() == things.capacity() {
+        things.reserve_exact(things.len() / 4 + 4);
     }
 }
 
@@ -110,14 +128,14 @@ mod tests {
 
     #[test]
     fn a_thing_stays_at_its_place_until_it_leaves() {
-        let mut line = Line { first: u32::MAX - 700, ..Line::default() };
+        let mut line = Line { first: PLACE_MAX - 700, ..Line::default() };
         let places: Vec<_> = (0..2_000).map(|number| line.push(number)).collect();
         for gone in 0..2_000 {
             assert_eq!(line.first(), Some((places[gone], &gone)));
             for number in [gone, gone + 1, gone + CHUNK - 1, gone + CHUNK, 1_999] {
                 assert_eq!(line.get(places[number.min(1_999)]), Some(&number.min(1_999)));
             }
-            assert_eq!(line.get_mut(places[1_999].wrapping_add(1)), None);
+            assert_eq!(line.get_mut((places[1_999] + 1) & PLACE_MAX), None);
             assert_eq!(line.pop(), Some(gone));
         }
         assert_eq!(line.pop(), None);

@@ -2,7 +2,7 @@
 //! first, and ending a draw as another one was asked. Doing it again changes nothing.
 
 use super::ends::EndFault;
-use super::known::{End, Kind};
+use super::known::{End, HoldKnown, Kind};
 use super::log::Log;
 use super::meter::Meter;
 use super::work::Work;
@@ -55,27 +55,30 @@ impl<L: Log> Work<'_, '_, L> {
     fn void(&mut self, id: &OperationId, reused: bool) -> Result<(), EndFault> {
         let known = self.operations.get(self.key).ok_or(EndFault::NotFound)?;
         let (mut main, mut other, mut ends) = (None, None, Vec::new());
-        match &known.kind {
+        match known.kind {
             Kind::Elsewhere(_) => return Ok(()),
             Kind::Refund { .. } => return Err(EndFault::NotFound),
             Kind::Debit { window, credits, refunds } => {
-                let refunds = refunds.as_deref().cloned().unwrap_or_default();
-                main = Some(Posting { refunded: credits.minus(refunds.credits), ..Posting::new(*window) });
+                let refunds = refunds.cloned().unwrap_or_default();
+                main = Some(Posting { refunded: credits.minus(refunds.credits), ..Posting::new(window) });
                 // All that is left comes last: a part that comes after it is too much.
                 let parts = refunds.parts.into_iter().take(PARTS_MAX);
                 ends.extend(parts.map(|part| AskedEnd::Refund { part: Some(part) }));
                 ends.extend(refunds.rest.map(|_| AskedEnd::Refund { part: None }));
             }
-            Kind::Hold(hold) => match hold.end {
-                None => main = Some(Posting { unheld: Some(hold.hold.set), ..Posting::new(hold.hold.window) }),
-                Some(End::Settled { charged, .. }) => {
+            Kind::Hold(HoldKnown::Open { held, expires_at }) => {
+                let hold = held.hold(expires_at);
+                main = Some(Posting { unheld: Some(hold.set), ..Posting::new(hold.window) });
+            }
+            Kind::Hold(HoldKnown::Ended(hold)) => match hold.end {
+                End::Settled { charged, .. } => {
                     let (window, above) = hold.above;
                     other = Some(Posting { refunded: above, ..Posting::new(window) });
                     main = Some(Posting { refunded: charged.minus(above), ..Posting::new(hold.hold.window) });
                     ends.push(AskedEnd::Settle { credits: charged });
                 }
-                Some(End::Released { .. }) => ends.push(AskedEnd::Release),
-                Some(End::Expired) => {}
+                End::Released { .. } => ends.push(AskedEnd::Release),
+                End::Expired => {}
             },
         }
         let moves = |posting: &Posting| !posting.moves_nothing() && self.scopes.book.of(posting.window).is_some();

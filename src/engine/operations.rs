@@ -3,13 +3,16 @@
 //! Ids are kept as keyed 128-bit hashes. An operation is remembered for a time and for a number of
 //! entries, whichever is shorter (I6); a hold that is open is always known.
 
-use std::collections::{BTreeSet, HashMap};
-
 use super::elsewhere::above;
-use super::known::{By, End, Horizon, Key, Kind, Known, begun, ended};
+use super::holds::{EndedHold, Held, Holds};
+use super::keys::Key;
+use super::known::{By, End, Horizon, Known};
 use super::line::Line;
 use super::places::Places;
-use crate::domain::{Credits, EntryView, Fact, OperationId, RateVersion, Timestamp};
+use super::record::{Apart, Done, Header, Record, rest};
+use super::span::Span;
+use super::terms::Terms;
+use crate::domain::{Credits, EntryView, Fact, Hold, OperationId, RateVersion, Set, Timestamp};
 
 /// How many operations a draw or an end forgets at the most, so that none waits for many.
 const FORGOTTEN_MAX: usize = 32;
@@ -18,35 +21,54 @@ const FORGOTTEN_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub struct Operations {
     /// All but open holds, in the order in which they are forgotten; `None` where one was taken out.
-    done: Line<Option<Known>>,
+    done: Line<Option<Record>>,
+    /// When these were entered.
+    span: Span,
     /// How many of these are there.
     len: usize,
     /// When the first of them was entered and under which number, or before.
     first: (Timestamp, u64),
+    /// Where each stands in line, or as [`Place`] the number of an open hold.
     places: Places,
-    /// Open holds.
-    open: HashMap<Key, Known, foldhash::fast::RandomState>,
-    expiries: BTreeSet<(Timestamp, Key)>,
+    open: Holds,
+}
+
+/// Where an operation is: the line's places leave the highest bit to numbers of open holds.
+#[derive(Clone, Copy)]
+enum Place {
+    Done(u32),
+    Open(u32),
+}
+
+const OPEN: u32 = 1 << 31;
+
+impl From<u32> for Place {
+    #[inline]
+    fn from(place: u32) -> Self {
+        if place & OPEN == 0 { Self::Done(place) } else { Self::Open(place & !OPEN) }
+    }
 }
 
 impl Operations {
     /// What is known of a draw that was answered here, or of a refund, at a horizon.
-    pub fn recall(&mut self, key: Key, horizon: Horizon) -> Option<&Known> {
-        let place = self.refresh(key, horizon);
-        self.at(key, place).filter(|known| known.is_answered())
+    pub fn recall(&mut self, key: Key, horizon: Horizon) -> Option<Known<'_>> {
+        let place = self.refresh(key, horizon)?;
+        self.at(place).filter(|known| known.is_answered())
     }
 
-    /// Sees to it that what lies before the horizon is not known under a key; answers where among those that are done what is known
-    /// lies. Memory is freed a little later, some at a time: see [`Horizon::put_off`].
+    /// Sees to it that what lies before the horizon is not known under a key; answers the place of what is known.
+    /// Memory is freed a little later, some at a time: see [`Horizon::put_off`].
     pub fn refresh(&mut self, key: Key, horizon: Horizon) -> Option<u32> {
         if horizon.put_off().is_after(self.first.0, self.first.1) {
             self.forget(horizon, FORGOTTEN_MAX);
         }
         let place = self.place(key)?;
-        let known = self.done_at(place)?;
-        if horizon.is_after(known.at, known.seq) {
-            self.take_out(place);
-            return None;
+        if let Place::Done(done) = place.into() {
+            let (at, seq, _) = self.done_at(done)?.entered(&self.span);
+            if horizon.is_after(at, seq) {
+                self.take_out(done);
+                return None;
+            }
         }
         Some(place)
     }
@@ -60,33 +82,36 @@ impl Operations {
     }
 
     /// What is known of an operation.
-    pub fn get(&self, key: Key) -> Option<&Known> {
-        self.at(key, self.place(key))
+    pub fn get(&self, key: Key) -> Option<Known<'_>> {
+        self.at(self.place(key)?)
     }
 
-    /// What is known of an operation that is open, or done and at a place.
-    fn at(&self, key: Key, place: Option<u32>) -> Option<&Known> {
-        if !self.open.is_empty()
-            && let Some(known) = self.open.get(&key)
-        {
-            return Some(known);
+    /// What is known of the operation at a place.
+    pub(super) fn at(&self, place: u32) -> Option<Known<'_>> {
+        match place.into() {
+            Place::Done(place) => self.done_at(place).map(|record| record.known(&self.span)),
+            Place::Open(number) => Some(self.open.known(number)),
         }
-        place.and_then(|place| self.done_at(place))
     }
 
-    /// What is known of an operation, to change it.
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Known> {
-        let place = self.place(key);
-        let open = self.open.get_mut(&key);
-        open.or_else(|| self.done.get_mut(place?)?.as_mut())
-    }
-
-    fn done_at(&self, place: u32) -> Option<&Known> {
+    fn done_at(&self, place: u32) -> Option<&Record> {
         self.done.get(place)?.as_ref()
     }
 
-    fn place(&self, key: Key) -> Option<u32> {
-        self.places.find(key, |place| self.done_at(place).is_some_and(|known| known.key == key))
+    /// A hold that has ended, at a place, to change it.
+    pub(super) fn ended_mut(&mut self, place: u32) -> Option<&mut EndedHold> {
+        match place.into() {
+            Place::Done(place) => self.done.get_mut(place)?.as_mut()?.ended_mut(),
+            Place::Open(_) => None,
+        }
+    }
+
+    pub(super) fn place(&self, key: Key) -> Option<u32> {
+        let rest = rest(key);
+        self.places.find(key, |place| match place.into() {
+            Place::Done(place) => self.done_at(place).is_some_and(|record| record.rest == rest),
+            Place::Open(number) => self.open.get(number).rest == rest,
+        })
     }
 
     /// How many operations are known.
@@ -114,13 +139,23 @@ impl Operations {
     /// beginning has been forgotten.
     pub fn note(&mut self, key: impl Fn(&OperationId) -> Key, entry: EntryView<'_>, by: By, seq: u64) {
         let own = key(entry.id);
+        let header = |content| Header { at: entry.at, seq, content, by };
         match entry.fact {
-            Fact::Debited { .. } | Fact::Held { .. } => self.remember(begun(own, entry, by, seq)),
-            Fact::Refunded { debit, credits, .. } => {
+            Fact::Debited { credits, content, .. } => {
+                let done = Done::Debit { window: entry.postings[0].window, credits: *credits };
+                self.remember(own, header(*content), done);
+            }
+            Fact::Held { credits, expires_at, content, model } => {
+                let set = Set { credits: *credits, expires_at: *expires_at };
+                let hold = Hold { window: entry.postings[0].window, set };
+                let terms = Terms::of(entry.rates, model.as_ref());
+                self.hold(own, Held::new(own, header(*content), entry.id.clone(), &hold, terms), *expires_at);
+            }
+            Fact::Refunded { debit, credits, content } => {
                 let whole = debit == entry.id;
                 self.note_refund(key(debit), entry.id, *credits, whole.then_some(seq));
                 if !whole {
-                    self.remember(begun(own, entry, by, seq));
+                    self.remember(own, header(*content), Done::Refund { credits: *credits, is_asked: false });
                 }
             }
             Fact::Extended { expires_at } => self.extend(own, *expires_at),
@@ -143,89 +178,115 @@ impl Operations {
             Fact::Refunded { debit, .. } => debit != entry.id,
             _ => false,
         };
-        if begins && let Some(place) = self.place(own) {
+        if begins && let Some(Place::Done(place)) = self.place(own).map(Place::from) {
             self.take_out(place);
         }
     }
 
-    /// Remembers an operation.
-    pub fn remember(&mut self, known: Known) {
-        let before = self.get(known.key);
-        assert!(before.is_none_or(Known::may_be_entered), "an id that is known is not entered again (I6)");
-        if before.is_some() {
-            self.take(known.key);
-        }
-        match &known.kind {
-            Kind::Hold(hold) if hold.end.is_none() => {
-                self.expiries.insert((hold.hold.set.expires_at, known.key));
-                self.open.insert(known.key, known);
-            }
-            _ => self.put(known),
-        }
+    /// Remembers an operation that is done.
+    #[inline]
+    pub(super) fn remember(&mut self, key: Key, header: Header, done: Done) {
+        let before = self.clear(key);
+        self.put(key, header, done, before);
     }
 
-    fn put(&mut self, known: Known) {
-        let key = known.key;
+    /// Remembers a hold that is open until `expires_at`.
+    pub(super) fn hold(&mut self, key: Key, held: Held, expires_at: Timestamp) {
+        let before = self.clear(key);
+        let number = self.open.add(held, expires_at);
+        assert!(number < OPEN - 1, "fewer holds are open than memory has room for");
+        self.move_to(key, number | OPEN, before);
+    }
+
+    /// Takes out what was only asked for under the id of what is entered; answers its place.
+    #[inline]
+    fn clear(&mut self, key: Key) -> Option<u32> {
+        let place = self.place(key)?;
+        let may_be_entered = self.at(place).is_none_or(|known| known.may_be_entered());
+        assert!(may_be_entered, "an id that is known is not entered again (I6)");
+        self.take_out(place);
+        Some(place)
+    }
+
+    /// Puts what is done at the line's end, where it was at another place `before`.
+    #[inline]
+    fn put(&mut self, key: Key, header: Header, done: Done, before: Option<u32>) {
         if self.done.len() == 0 {
-            self.first = (known.at, known.seq);
+            self.first = (header.at, header.seq);
+            self.span = Span::of(header.at, header.seq);
         }
-        let place = self.done.push(Some(known));
+        let record = Record::new(key, header, done, &mut self.span);
+        let place = self.done.push(Some(record));
         self.len += 1;
-        self.places.add(key, place, self.done.len(), |place| self.done.is_here(place));
+        self.move_to(key, place, before);
+    }
+
+    /// Takes note of the place of a key, which had another one `before`.
+    #[inline]
+    fn move_to(&mut self, key: Key, place: u32, before: Option<u32>) {
+        if let Some(before) = before {
+            return self.places.change(key, before, place);
+        }
+        let len = self.done.len() + self.open.len();
+        self.places.add(key, place, len, |place| match place.into() {
+            Place::Done(place) => self.done.is_here(place),
+            Place::Open(_) => true,
+        });
     }
 
     /// Takes note of how a hold ended: an open one, one that had expired and is settled late, or one of which
     /// nothing but its end is known.
     fn end(&mut self, key: Key, entry: EntryView<'_>, by: By, seq: u64, how: End) {
-        let Some(mut known) = self.take(key) else { return self.put(ended(key, entry, by, seq, how)) };
-        let Kind::Hold(held) = &mut known.kind else { unreachable!("only holds end") };
-        assert!(held.end.is_none() || held.end == Some(End::Expired), "a hold ends once (I5)");
-        self.expiries.remove(&(held.hold.set.expires_at, key));
-        held.above = above(entry, held.hold.window);
-        held.end = Some(how);
-        (known.at, known.seq) = (entry.at, seq);
-        self.put(known);
+        let place = self.place(key);
+        let (header, mut ended) = match place.map(Place::from) {
+            None => (Header { at: entry.at, seq, content: 0, by }, EndedHold::known_by_end(entry, how)),
+            Some(Place::Open(number)) => {
+                let (held, expires_at) = self.open.remove(number);
+                (held.header(), held.ended(expires_at, how))
+            }
+            Some(Place::Done(place)) => self.take_expired(place),
+        };
+        (ended.end, ended.above) = (how, above(entry, ended.hold.window));
+        self.put(key, Header { at: entry.at, seq, ..header }, Done::Apart(Box::new(Apart::Hold(ended))), place);
     }
 
-    /// Something else is known of an operation from now on.
-    pub(super) fn replace(&mut self, key: Key, at: Timestamp, seq: u64, kind: Kind) {
-        let mut known = self.take(key).expect("the caller has looked");
-        if let Kind::Hold(held) = &known.kind {
-            self.expiries.remove(&(held.hold.set.expires_at, key));
-        }
-        (known.kind, known.at, known.seq) = (kind, at, seq);
-        self.put(known);
+    /// Something else is known of the operation at a place from now on.
+    pub(super) fn replace(&mut self, key: Key, place: u32, entry: EntryView<'_>, seq: u64, done: Done) {
+        let header = match place.into() {
+            Place::Done(place) => self.take_out(place).0,
+            Place::Open(number) => self.open.remove(number).0.header(),
+        };
+        self.put(key, Header { at: entry.at, seq, ..header }, done, Some(place));
     }
 
-    /// Takes an operation out, to put it in again at another place.
-    fn take(&mut self, key: Key) -> Option<Known> {
-        if let Some(known) = self.open.remove(&key) {
-            return Some(known);
-        }
-        self.take_out(self.place(key)?)
+    /// Takes a hold out that has expired, to put it in again at another place.
+    fn take_expired(&mut self, place: u32) -> (Header, EndedHold) {
+        let (header, done) = self.take_out(place);
+        let Done::Apart(apart) = done else { unreachable!("only holds end") };
+        let Apart::Hold(ended) = *apart else { unreachable!("only holds end") };
+        assert!(ended.end == End::Expired, "a hold ends once (I5)");
+        (header, ended)
     }
 
-    fn take_out(&mut self, place: u32) -> Option<Known> {
-        let known = self.done.get_mut(place)?.take()?;
+    fn take_out(&mut self, place: u32) -> (Header, Done) {
+        let record = self.done.get_mut(place).and_then(Option::take).expect("something is at a place that was found");
         self.len -= 1;
-        Some(known)
+        record.into_done(&self.span)
     }
 
     fn extend(&mut self, key: Key, expires_at: Timestamp) {
-        let Some(known) = self.open.get_mut(&key) else { return };
-        let Kind::Hold(held) = &mut known.kind else { unreachable!("only holds are open") };
-        let was_open = self.expiries.remove(&(held.hold.set.expires_at, key));
-        assert!(was_open, "only an open hold is extended");
-        held.hold.set.expires_at = expires_at;
-        self.expiries.insert((expires_at, key));
+        if let Some(Place::Open(number)) = self.place(key).map(Place::from) {
+            self.open.extend(number, expires_at);
+        }
     }
 
     fn note_refund(&mut self, debit: Key, id: &OperationId, part: Credits, rest: Option<u64>) {
-        let Some(known) = self.place(debit).and_then(|place| self.done.get_mut(place)?.as_mut()) else { return };
-        let Kind::Debit { credits, refunds, .. } = &mut known.kind else { unreachable!("only debits are refunded") };
-        let refunds = refunds.get_or_insert_default();
+        let Some(place) = self.place(debit) else { return };
+        let record = self.done.get_mut(place).and_then(Option::as_mut);
+        let refunded = record.and_then(|record| record.refunded_mut(&self.span)).expect("only debits are refunded");
+        let refunds = &mut refunded.refunds;
         refunds.credits = refunds.credits.plus(part);
-        assert!(refunds.credits <= *credits, "no more is refunded than was charged");
+        assert!(refunds.credits <= refunded.credits, "no more is refunded than was charged");
         match rest {
             Some(seq) => refunds.rest = Some((part, seq)),
             None => refunds.parts.push((id.clone(), part)),
@@ -234,26 +295,27 @@ impl Operations {
 
     /// The versions of the rate card that open holds name.
     pub fn open_rates(&self) -> impl Iterator<Item = RateVersion> {
-        self.open.values().filter_map(|known| match &known.kind {
-            Kind::Hold(hold) => hold.rates(),
-            _ => None,
-        })
+        self.open.iter().filter_map(|held| Some(held.terms()?.rates))
     }
 
     /// A hold that has expired at `now` and whose end has not been entered.
-    pub fn due(&self, now: Timestamp) -> Option<Key> {
-        self.expiries.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
+    pub fn due(&self, now: Timestamp) -> Option<&OperationId> {
+        self.open.first().filter(|(at, _)| *at <= now).map(|(_, held)| &held.id)
     }
 
     /// Frees the memory of up to `most` operations before the horizon; answers of how many.
     pub fn forget(&mut self, horizon: Horizon, most: usize) -> usize {
         let mut freed = 0;
         while freed < most
-            && let Some((_, known)) = self.done.first()
+            && let Some((_, record)) = self.done.first()
         {
-            if let Some(known) = known {
-                self.first = (known.at, known.seq);
-                if !horizon.is_after(known.at, known.seq) {
+            if let Some(record) = record {
+                let (at, seq, is_near) = record.entered(&self.span);
+                self.first = (at, seq);
+                if is_near {
+                    self.span.begin(at, seq);
+                }
+                if !horizon.is_after(at, seq) {
                     break;
                 }
                 self.len -= 1;
@@ -264,3 +326,6 @@ impl Operations {
         freed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
-//! Where in a line the thing of each key stands. The keys stand in the line; here is a part of their hash, so that whoever looks
-//! for a key that is not there looks at one place in memory, and nothing is looked for in the line to move places about.
+//! Where the thing of each key is, by a number that whoever has the things gave it. The keys are with the things; here are 32 bits
+//! of them, so that whoever looks for a key that is not there looks at one place in memory, and no thing is looked for to move places about.
+//! The things need not have these bits.
 //!
-//! A thing that leaves the line leaves its place here, which means nothing any more and is used again: to take it back would
+//! A thing that leaves leaves its place here, which means nothing any more and is used again: to take it back would
 //! be to look for it. It grows part by part: a table that doubled as a whole would make one caller wait while millions of places move.
 
 use smallvec::{SmallVec, smallvec};
@@ -10,7 +11,7 @@ use super::fetch::fetch;
 use super::keys::Key;
 
 /// How many places of things that are in the line a part has on average before one of the parts is split in two.
-const PART: usize = 1_024;
+const PART: usize = 512;
 
 /// Places by key.
 #[derive(Debug)]
@@ -30,18 +31,18 @@ impl Default for Places {
 /// Places, each as near behind where its mark points to as there was room.
 #[derive(Debug, Default)]
 struct Part {
-    /// As many as a power of two, some always vacant; or none.
+    /// Some always vacant; or none.
     slots: Box<[Slot]>,
     /// How many of them are not vacant.
     taken: usize,
 }
 
-/// A place with its key's mark before it, or zero: vacant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A place with its key's mark before it, or one that no thing has: vacant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot(u64);
 
 impl Slot {
-    const VACANT: Self = Self(0);
+    const VACANT: Self = Self(u64::MAX);
 
     #[inline]
     fn new(mark: u32, place: u32) -> Self {
@@ -59,14 +60,11 @@ impl Slot {
     }
 }
 
-/// A part of a key's hash, never zero: its lower bits say where in a part, those above [`PART_BITS`] in which part.
+/// A part of a key's hash: its lower bits say in which part, its higher ones where in that.
 #[inline]
 fn mark(key: Key) -> u32 {
-    key as u32 | 1 << 31
+    key as u32
 }
-
-/// More than number the slots of a part.
-const PART_BITS: u32 = 13;
 
 impl Places {
     /// The place of a key, as `is_it` says of places that may be.
@@ -85,7 +83,15 @@ impl Places {
         }
     }
 
-    /// Adds the place of a key that has none, where the line has `len` things with it, at places of which `is_here` says yes.
+    /// The thing of a key has left the place `from` and is at `to`.
+    pub fn change(&mut self, key: Key, from: u32, to: u32) {
+        let mark = mark(key);
+        let part = self.part(mark);
+        self.parts[part].change(Slot::new(mark, from), Slot::new(mark, to));
+    }
+
+    /// Adds the place of a key that has none, where there are `len` things with it, at places of which `is_here` says yes;
+    /// none is at [`u32::MAX`].
     #[inline]
     pub fn add(&mut self, key: Key, place: u32, len: usize, is_here: impl Fn(u32) -> bool) {
         if len > self.parts.len() * PART {
@@ -110,7 +116,7 @@ impl Places {
     /// The part of a mark: as many bits as number the parts, without the highest where there is no such part yet.
     #[inline]
     fn part(&self, mark: u32) -> usize {
-        let part = (mark >> PART_BITS) as usize & self.mask;
+        let part = mark as usize & self.mask;
         if part < self.parts.len() { part } else { part & (self.mask >> 1) }
     }
 }
@@ -123,24 +129,43 @@ impl Part {
         part
     }
 
+    /// Where a mark points to: as far from the first slot to the end as the mark is from zero to 2^32.
+    #[inline]
+    fn home(&self, mark: u32) -> usize {
+        ((u64::from(mark) * self.slots.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        if at + 1 < self.slots.len() { at + 1 } else { 0 }
+    }
+
     #[inline]
     fn first(&self, mark: u32) -> Option<&Slot> {
-        self.slots.get(mark as usize & self.slots.len().wrapping_sub(1))
+        self.slots.get(self.home(mark))
     }
 
     #[inline]
     fn find(&self, mark: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = mark as usize & mask;
+        let mut at = self.home(mark);
         while let Some(&slot) = self.slots.get(at)
             && slot != Slot::VACANT
         {
             if slot.mark() == mark && is_it(slot.place()) {
                 return Some(slot.place());
             }
-            at = (at + 1) & mask;
+            at = self.after(at);
         }
         None
+    }
+
+    fn change(&mut self, from: Slot, to: Slot) {
+        let mut at = self.home(from.mark());
+        while self.slots[at] != from {
+            assert!(self.slots[at] != Slot::VACANT, "a place stays here until its thing has left");
+            at = self.after(at);
+        }
+        self.slots[at] = to;
     }
 
     #[inline]
@@ -155,10 +180,9 @@ impl Part {
     /// Puts a slot where one is vacant, or what it names has left.
     #[inline]
     fn put(&mut self, slot: Slot, is_here: impl Fn(u32) -> bool) {
-        let mask = self.slots.len() - 1;
-        let mut at = slot.mark() as usize & mask;
+        let mut at = self.home(slot.mark());
         while self.slots[at] != Slot::VACANT && is_here(self.slots[at].place()) {
-            at = (at + 1) & mask;
+            at = self.after(at);
         }
         self.taken += usize::from(self.slots[at] == Slot::VACANT);
         self.slots[at] = slot;
@@ -171,9 +195,10 @@ impl Part {
     }
 }
 
-/// How many slots are made for so many that are taken: five of eight are at the most, so that some come before the next time.
+/// How many slots are made for so many that are taken: half of them at the most, so that as many as a half more come before
+/// the next time.
 fn room_for(taken: usize) -> usize {
-    (taken * 8 / 5 + 2).next_power_of_two()
+    taken * 2 + 4
 }
 
 #[cfg(test)]
@@ -207,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_left_is_not_found_and_its_room_is_used_again() {
-        let (mut places, len) = (Places::default(), 700_u32);
+        let (mut places, len) = (Places::default(), 350_u32);
         for place in 0..100 * len {
             let first = place.saturating_sub(len - 1);
             places.add(key_of(place), place, len as usize, |other| other >= first);
@@ -215,9 +240,27 @@ mod tests {
             assert_eq!(find(&places, place, first), Some(place));
             assert_eq!(first.checked_sub(1).and_then(|gone| find(&places, gone, first)), None);
         }
-        assert_eq!((places.parts.len(), places.parts[0].slots.len()), (1, 2_048));
-        let taken = places.parts[0].slots.iter().filter(|&&slot| slot != Slot::VACANT).count();
+        assert_eq!(places.parts.len(), 1);
+        let slots = &places.parts[0].slots;
+        assert!(slots.len() <= room_for(len as usize), "{} slots", slots.len());
+        let taken = slots.iter().filter(|&&slot| slot != Slot::VACANT).count();
         assert_eq!(taken, places.parts[0].taken);
-        assert!(taken <= 1_536, "{taken}");
+        assert!(4 * taken <= 3 * slots.len(), "{taken} of {}", slots.len());
+    }
+
+    #[test]
+    fn what_is_elsewhere_is_found_there() {
+        let (mut places, count) = (Places::default(), 5 * PART as u32);
+        for place in 0..count {
+            places.add(key_of(place), place, place as usize + 1, |_| true);
+            // Half of those before are elsewhere by now, and their first places are others'.
+            if place % 2 == 0 {
+                places.change(key_of(place / 2), place / 2, place / 2 + count);
+            }
+        }
+        for place in 0..count {
+            let is = if place < count / 2 { place + count } else { place };
+            assert_eq!(places.find(key_of(place), |at| at % count == place), Some(is));
+        }
     }
 }

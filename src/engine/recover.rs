@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use super::holds::Held;
 use super::home::{Cell, Home};
-use super::known::{HoldKnown, Kind, Known};
 use super::log::Log;
 use super::meter::Meter;
+use super::record::Header;
 use super::terms::Terms;
 use crate::domain::{
     Credits, Drawer, Draws, DrawsView, Entry, Fact, Hold, OperationId, Payer, Posting, Scopes, Share, Tally, TeamId,
@@ -40,7 +41,7 @@ pub struct OpenHold {
     /// What is set aside, where and until when.
     pub hold: Hold,
     /// What its settle is priced by, where there was a rate card.
-    pub terms: Option<Box<Terms>>,
+    pub terms: Option<Terms>,
 }
 
 /// Before every entry.
@@ -141,12 +142,13 @@ impl<L: Log> Meter<L> {
         let Some(((), Home { cell, by })) = found else { return };
         cell.change(|operations| {
             if operations.get(key).is_none() {
-                let (id, hold) = (open.id.clone(), open.hold.clone());
-                let (first_expiry, above) = (hold.set.expires_at, Default::default());
+                let header = Header { at: open.at, seq: 0, content: open.content, by };
                 let terms = open.terms.clone();
-                let known = HoldKnown { id, first_expiry, hold, end: None, above, terms, is_known_by_end: false };
-                let kind = Kind::Hold(Box::new(known));
-                operations.remember(Known { key, at: open.at, seq: 0, content: open.content, by, kind });
+                operations.hold(
+                    key,
+                    Held::new(key, header, open.id.clone(), &open.hold, terms),
+                    open.hold.set.expires_at,
+                );
             }
         });
     }

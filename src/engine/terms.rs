@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::known::{Kind, Known};
+use super::known::{HoldKnown, Kind, Known};
 use super::log::Log;
 use super::meter::{Meter, Scope};
 use crate::domain::{Model, OperationId, RateVersion};
@@ -20,8 +20,8 @@ pub struct Terms {
 
 impl Terms {
     /// Of a hold with this model, given while this version was in force; `None` without a rate card.
-    pub fn of(rates: Option<RateVersion>, model: Option<&Model>) -> Option<Box<Self>> {
-        rates.map(|rates| Box::new(Self { rates, model: model.cloned() }))
+    pub fn of(rates: Option<RateVersion>, model: Option<&Model>) -> Option<Self> {
+        rates.map(|rates| Self { rates, model: model.cloned() })
     }
 }
 
@@ -65,10 +65,10 @@ impl<L: Log> Meter<L> {
     }
 }
 
-fn of(known: Option<&Known>) -> HoldTerms {
-    match known.map(|known| &known.kind) {
-        Some(Kind::Hold(hold)) if hold.is_known_by_end => HoldTerms::Ended,
-        Some(Kind::Hold(hold)) => hold.terms.as_deref().map_or(HoldTerms::Unpriced, |t| HoldTerms::Priced(t.clone())),
+fn of(known: Option<Known<'_>>) -> HoldTerms {
+    match known.map(|known| known.kind) {
+        Some(Kind::Hold(HoldKnown::Ended(ended))) if ended.is_known_by_end => HoldTerms::Ended,
+        Some(Kind::Hold(hold)) => hold.terms().map_or(HoldTerms::Unpriced, |terms| HoldTerms::Priced(terms.clone())),
         _ => HoldTerms::Unknown,
     }
 }

@@ -6,7 +6,7 @@ use siphasher::sip::SipHasher13;
 
 use super::drawn::{Remaining, remaining};
 use super::ends::{EndFault, Ended, Settled};
-use super::known::{By, End, Key, Kind};
+use super::known::{By, End, HoldKnown, Key, Kind};
 use super::log::Log;
 use super::meter::Meter;
 use super::operations::Operations;
@@ -104,13 +104,10 @@ impl<L: Log> Work<'_, '_, L> {
 
     /// Enters the end of a hold that has lapsed.
     pub fn expire(&mut self) -> Result<(), EndFault> {
-        let Some(Kind::Hold(known)) = self.operations.get(self.key).map(|known| &known.kind) else {
+        let Some(Kind::Hold(HoldKnown::Open { held, expires_at })) = self.kind() else {
             return Err(EndFault::NotFound);
         };
-        if known.end.is_some() {
-            return Err(EndFault::NotFound);
-        }
-        let entry = known.hold.expired(self.heading(&known.id), &self.scopes)?;
+        let entry = held.hold(expires_at).expired(self.heading(&held.id), &self.scopes)?;
         self.enter(&entry);
         Ok(())
     }
@@ -206,19 +203,23 @@ impl<L: Log> Work<'_, '_, L> {
         remaining(self.drawer.payer, self.limit, Some(self.scopes.book), member, self.now)
     }
 
+    fn kind(&self) -> Option<Kind<'_>> {
+        self.operations.get(self.key).map(|known| known.kind)
+    }
+
     fn hold(&self) -> Result<(Hold, Option<End>), EndFault> {
-        match self.operations.get(self.key).map(|known| &known.kind) {
-            Some(Kind::Hold(known)) => Ok((known.hold.clone(), known.end)),
+        match self.kind() {
+            Some(Kind::Hold(known)) => Ok((known.hold(), known.end())),
             _ => Err(EndFault::NotFound),
         }
     }
 
     fn debit(&self) -> Result<Charge, EndFault> {
-        match self.operations.get(self.key).map(|known| &known.kind) {
+        match self.kind() {
             Some(Kind::Debit { window, credits, refunds }) => {
                 let (given_back, rest) =
-                    refunds.as_deref().map_or_else(Default::default, |refunds| (refunds.credits, refunds.rest));
-                Ok(Charge { window: *window, left: credits.minus(given_back), rest })
+                    refunds.map_or_else(Default::default, |refunds| (refunds.credits, refunds.rest));
+                Ok(Charge { window, left: credits.minus(given_back), rest })
             }
             _ => Err(EndFault::NotFound),
         }
