@@ -6,9 +6,11 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -109,6 +111,19 @@ def listening(process, log):
                 if said.get("message") in ("listening", "listening for gRPC") and not address.startswith("unix:"):
                     found["grpc" if "gRPC" in said["message"] else "http"] = f"http://{address}"
     return found
+
+
+def metrics(server, *names):
+    """What a purser's metrics say of these."""
+    with urllib.request.urlopen(f"{server['http']}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    return [float(re.search(rf"^{name} (\S+)", page, re.MULTILINE).group(1)) for name in names]
+
+
+def wait_until_flushed(server):
+    """Until the store has all that the journal has: what is measured next has the processors to itself."""
+    while metrics(server, "purser_unflushed_entries") != [0]:
+        time.sleep(0.05)
 
 
 def bench(program, *arguments):

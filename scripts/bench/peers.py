@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 import servers
-from common import ROOT, bench, build, build_purser, described, echo, machine, purser
+from common import ROOT, bench, build, build_purser, described, echo, machine, purser, wait_until_flushed
 
 # Purser's own row of each kind comes first: the others are compared with it.
 KINDS = {
@@ -101,11 +101,12 @@ def skip(what, why):
     print(f"skipped: {what}: {why}", file=sys.stderr)
 
 
-def start(arguments, stack):
-    """Starts everything that is there."""
+def start(arguments, stack, pursers):
+    """Starts everything that is there, and adds those of Purser to `pursers`."""
     program, floors = build_purser(arguments.profile)
     own = stack.enter_context(purser(program))
     synced = stack.enter_context(purser(program, journal='durability = "disk"'))
+    pursers += [own, synced]
     axum, hyper, tonic = (stack.enter_context(echo([floors, name])) for name in ("axum", "hyper", "tonic"))
     unary = ["--via", "grpc", "--in-flight", 16, "--grpc"]
     yield Peer("http", "purser, debit", by_bench(program, "--url", own["http"]))
@@ -166,9 +167,13 @@ def main():
     arguments = parser.parse_args()
     facts = machine()
     with contextlib.ExitStack() as stack:
-        peers = list(start(arguments, stack))
+        pursers = []
+        peers = list(start(arguments, stack, pursers))
         for number in range(arguments.rounds):
             for peer in peers:
+                for server in pursers:
+                    # What one of them still writes to its store would be taken from whoever comes next.
+                    wait_until_flushed(server)
                 peer.rounds.append(peer.ask(peer.connections or arguments.connections, arguments.seconds))
             print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
     print(f"{arguments.rounds} rounds of {arguments.seconds} s, interleaved, medians. {described(facts)}.\n")

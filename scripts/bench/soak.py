@@ -16,9 +16,8 @@ import re
 import statistics
 import sys
 import time
-import urllib.request
 
-from common import ROOT, bench, build_purser, described, machine, purser, report, sending
+from common import ROOT, bench, build_purser, described, machine, metrics, purser, report, sending
 
 CONNECTIONS = 16
 WARM_UP = 2
@@ -56,21 +55,19 @@ def size(file):
 
 def told(server):
     """What the server's metrics say."""
-    with urllib.request.urlopen(f"{server['http']}/metrics", timeout=10) as answer:
-        page = answer.read().decode()
-    return {key: float(re.search(rf"^{name} (\S+)", page, re.MULTILINE).group(1)) for key, name in METRICS.items()}
+    return dict(zip(METRICS, metrics(server, *METRICS.values())))
 
 
 def watch(process, server):
     """What the server occupies, once a second for as long as the sender runs."""
-    start, metrics, samples = time.monotonic() + WARM_UP, {}, []
+    start, said, samples = time.monotonic() + WARM_UP, {}, []
     for second in itertools.count(-WARM_UP):
         time.sleep(max(start + second - time.monotonic(), 0))
         if process.poll() is not None:
             return samples
         if second % METRICS_SECONDS == 0:
-            metrics = told(server)
-        samples.append({"second": second, **occupied(server), **metrics})
+            said = told(server)
+        samples.append({"second": second, **occupied(server), **said})
         if second > 0 and second % 60 == 59:
             print(f"minute {second // 60 + 1}: {mebibytes(samples[-1]['memory_bytes'])} MiB", file=sys.stderr)
 
