@@ -87,13 +87,13 @@ impl<T> Line<T> {
 
     /// The thing at a place.
     pub fn get(&self, place: u32) -> Option<&T> {
-        let (chunk, at) = self.find(place);
+        let (chunk, at) = self.find(place)?;
         self.full.get(chunk).unwrap_or(&self.last).get(at)
     }
 
     /// The thing at a place, to change it.
     pub fn get_mut(&mut self, place: u32) -> Option<&mut T> {
-        let (chunk, at) = self.find(place);
+        let (chunk, at) = self.find(place)?;
         self.full.get_mut(chunk).unwrap_or(&mut self.last).get_mut(at)
     }
 
@@ -103,14 +103,18 @@ impl<T> Line<T> {
         (place.wrapping_sub(self.first) & PLACE_MAX) as usize
     }
 
-    /// The chunk of a place, where the last one comes after all that are full, and the place in it.
-    fn find(&self, place: u32) -> (usize, usize) {
+    /// The chunk of a place, where the last one comes after all that are full, and the place in it; `None`: nothing is there any more.
+    fn find(&self, place: u32) -> Option<(usize, usize)> {
+        debug_assert!(place <= PLACE_MAX, "{place} is one of a line");
         let at = self.after_first(place);
-        match self.full.front().map(VecDeque::len) {
+        if at >= self.len {
+            return None;
+        }
+        Some(match self.full.front().map(VecDeque::len) {
             None => (0, at),
             Some(first) if at < first => (0, at),
             Some(first) => (1 + (at - first) / CHUNK, (at - first) % CHUNK),
-        }
+        })
     }
 }
 
@@ -137,6 +141,7 @@ mod tests {
             }
             assert_eq!(line.get_mut((places[1_999] + 1) & PLACE_MAX), None);
             assert_eq!(line.pop(), Some(gone));
+            assert_eq!(line.get(places[gone]), None, "what has left is nobody else");
         }
         assert_eq!(line.pop(), None);
     }

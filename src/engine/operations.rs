@@ -22,8 +22,10 @@ const FORGOTTEN_MAX: usize = 32;
 pub struct Operations {
     /// All but open holds, in the order in which they are forgotten; `None` where one was taken out.
     done: Line<Option<Record>>,
-    /// When these were entered.
+    /// When these were entered, but for those that are far from the others.
     span: Span,
+    /// How many of these the span tells of.
+    near: usize,
     /// How many of these are there.
     len: usize,
     /// When the first of them was entered and under which number, or before.
@@ -64,7 +66,7 @@ impl Operations {
         }
         let place = self.place(key)?;
         if let Place::Done(done) = place.into() {
-            let (at, seq, _) = self.done_at(done)?.entered(&self.span);
+            let (at, seq) = self.done_at(done)?.entered(&self.span);
             if horizon.is_after(at, seq) {
                 self.take_out(done);
                 return None;
@@ -213,9 +215,12 @@ impl Operations {
     fn put(&mut self, key: Key, header: Header, done: Done, before: Option<u32>) {
         if self.done.len() == 0 {
             self.first = (header.at, header.seq);
+        }
+        if self.near == 0 {
             self.span = Span::of(header.at, header.seq);
         }
         let record = Record::new(key, header, done, &mut self.span);
+        self.near += usize::from(record.is_near());
         let place = self.done.push(Some(record));
         self.len += 1;
         self.move_to(key, place, before);
@@ -271,6 +276,7 @@ impl Operations {
     fn take_out(&mut self, place: u32) -> (Header, Done) {
         let record = self.done.get_mut(place).and_then(Option::take).expect("something is at a place that was found");
         self.len -= 1;
+        self.near -= usize::from(record.is_near());
         record.into_done(&self.span)
     }
 
@@ -281,7 +287,7 @@ impl Operations {
     }
 
     fn note_refund(&mut self, debit: Key, id: &OperationId, part: Credits, rest: Option<u64>) {
-        let Some(place) = self.place(debit) else { return };
+        let Some(Place::Done(place)) = self.place(debit).map(Place::from) else { return };
         let record = self.done.get_mut(place).and_then(Option::as_mut);
         let refunded = record.and_then(|record| record.refunded_mut(&self.span)).expect("only debits are refunded");
         let refunds = &mut refunded.refunds;
@@ -310,7 +316,7 @@ impl Operations {
             && let Some((_, record)) = self.done.first()
         {
             if let Some(record) = record {
-                let (at, seq, is_near) = record.entered(&self.span);
+                let ((at, seq), is_near) = (record.entered(&self.span), record.is_near());
                 self.first = (at, seq);
                 if is_near {
                     self.span.begin(at, seq);
@@ -319,6 +325,7 @@ impl Operations {
                     break;
                 }
                 self.len -= 1;
+                self.near -= usize::from(is_near);
             }
             self.done.pop();
             freed += 1;

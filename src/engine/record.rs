@@ -134,13 +134,18 @@ impl Record {
         Self { rest: rest(key), at, seq, member: by.member, content, what }
     }
 
-    /// When it was entered, under which number; and whether it is kept as the span tells it.
-    pub fn entered(&self, span: &Span) -> (Timestamp, u64, bool) {
-        if let What::Far(far) = &self.what {
-            return (far.0.at, far.0.seq, false);
+    /// Whether the span tells when it was entered.
+    #[inline]
+    pub fn is_near(&self) -> bool {
+        !matches!(self.what, What::Far(_))
+    }
+
+    /// When it was entered, and under which number.
+    pub fn entered(&self, span: &Span) -> (Timestamp, u64) {
+        match &self.what {
+            What::Far(far) => (far.0.at, far.0.seq),
+            _ => span.tell((self.at, self.seq)),
         }
-        let (at, seq) = span.tell((self.at, self.seq));
-        (at, seq, true)
     }
 
     /// What is known of it.

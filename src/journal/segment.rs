@@ -15,8 +15,9 @@ use super::media::{Folder, Media};
 /// Zeros are written in pieces of this many bytes.
 const ZEROS_BYTES: usize = 1024 * 1024;
 
-/// A new file is filled and synced in pieces of this many bytes, as many as a large group of entries has.
-const FILLED_BYTES: usize = 128 * 1024;
+/// A new file is filled and synced in pieces of this many bytes: a smaller one keeps others from the disk for less time, but on a
+/// slow disk the file would not be ready when it is needed.
+const FILLED_BYTES: usize = 512 * 1024;
 
 /// Zeros are passed over so many at a time.
 const ZEROS_PASSED: usize = 4_096;

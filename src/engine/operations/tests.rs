@@ -249,3 +249,30 @@ fn operations_are_known_as_a_plain_map_knows_them() {
     }
     assert!(begun > 4_000 && went_on > 4_000 && world.far > 100, "{begun} {went_on} {}", world.far);
 }
+
+#[test]
+fn once_what_was_before_a_jump_of_the_clock_has_left_records_are_small_again() {
+    let mut operations = Operations::default();
+    let header = |number: u32, millis| {
+        let by = By { member: 0, source: 0 };
+        Header { at: at(millis), seq: number.into(), content: 0, by }
+    };
+    let (before, after) = (1_795_000_000_000, 1_795_000_000_000 + 60 * DAY_MILLIS);
+    let remember = |operations: &mut Operations, numbers: std::ops::Range<u32>, millis| {
+        for number in numbers {
+            let done = Done::Debit { window: at(millis), credits: Credits::ZERO };
+            operations.remember(key(&id(number)), header(number, millis), done);
+        }
+    };
+    remember(&mut operations, 0..10, before);
+    remember(&mut operations, 10..20, after);
+    assert_eq!((operations.len(), operations.near), (20, 10));
+    operations.forget(Horizon { at: at(after), seq: 0, kept: KEPT }, usize::MAX);
+    assert_eq!((operations.len(), operations.near), (10, 0));
+    remember(&mut operations, 20..30, after + 1);
+    assert_eq!((operations.len(), operations.near), (20, 10));
+    for number in 10..30 {
+        let known = operations.get(key(&id(number))).expect("is remembered");
+        assert_eq!((known.at, known.seq), (at(after + i64::from(number >= 20)), number.into()));
+    }
+}
