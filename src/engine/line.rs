@@ -119,7 +119,7 @@ impl<T> Line<T> {
 }
 
 /// Makes room for one more and a quarter of what is there: most lines are short, and doubling would leave up to half of
-/// their memory without use.
+/// their memory without use. More than of members (`numbered.rs`), for a line is filled by draws, which wait meanwhile.
 fn make_room<T>(things: &mut VecDeque<T>) {
     if things.len() == things.capacity() {
         things.reserve_exact(things.len() / 4 + 4);

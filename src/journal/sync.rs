@@ -55,8 +55,8 @@ impl Shared {
             files.iter().try_for_each(|file| file.sync_data())?;
             if names { self.folder().sync() } else { Ok(()) }
         };
-        let place = self.folder().place();
-        sync().map_err(|error| self.fail(&DiskError::new("syncing the journal in", place, error)))?;
+        let failed = |error| DiskError::new("syncing the journal in", self.folder().place(), error);
+        sync().map_err(|error| self.fail(&failed(error)))?;
         self.set_synced(through);
         Ok(through)
     }

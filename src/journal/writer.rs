@@ -97,7 +97,7 @@ impl Shared {
             let (now, later) = rest.split_at_mut(len);
             if !now.is_empty() {
                 let written = writer.segment.file.write_at(now, writer.at);
-                written.map_err(DiskError::on("writing", &writer.segment.name()))?;
+                written.map_err(|error| DiskError::new("writing", writer.segment.name(), error))?;
                 let was_young = writer.is_young();
                 writer.at += len as u64;
                 if was_young && !writer.is_young() {
