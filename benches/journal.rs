@@ -127,10 +127,13 @@ fn acknowledged(groups: usize) {
         tidy(&journal);
         vec![(); groups]
     };
-    single::print("journal/group_of_1000_acknowledged", 1, prepare, |()| {
+    let acknowledge = |(): &()| {
         let last = (0..1_000).map(|_| push(&journal)).last().expect("some were pushed");
         runtime.block_on(journal.durable(last, Durability::Disk)).expect("syncs");
-    });
+    };
+    single::print("journal/group_of_1000_acknowledged_at_first", 1, prepare, acknowledge);
+    // More than two segments are full by now, so that no new file is made any more.
+    single::print("journal/group_of_1000_acknowledged", 1, prepare, acknowledge);
 }
 
 fn replayed(criterion: &mut Criterion, entries: u64) {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
 use purser::journal::media::Folder;
@@ -89,7 +90,7 @@ fn entries_of_many_threads_keep_the_order_of_their_seqs_and_are_all_there() {
     let options = Options { bytes_max: 1000 * 65536, segment_bytes: 65536, ..options() };
     let (journal, _) = open_with(folder(), options.clone());
     let barrier = Barrier::new(4);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for thread in 0..4u64 {
             let (journal, barrier) = (&journal, &barrier);
             scope.spawn(move || {
@@ -170,7 +171,7 @@ async fn at_memory_so_many_entries_are_written_at_once_and_fewer_soon() {
     let seq = push(&journal, 1);
     journal.durable(seq, Durability::Memory).await.expect("does not wait");
     while journal.synced() < seq {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -339,6 +340,85 @@ fn a_reader_of_what_was_dropped_says_where_the_journal_begins() {
     journal.confirm(Seq(9), Seq(9)).expect("drops");
     let gone = reader.read(Seq(9), 9999, |_, _| ()).expect_err("is gone");
     assert!(matches!(gone, ReadError::Gone { asked: Seq(3), first: Seq(9) }), "{gone}");
+}
+
+/// Writes so many entries, which fill the first segment; comes back when the next one's file is ready.
+fn fill_segment(journal: &Journal, bytes: usize, count: usize) {
+    let one = journal.stats().bytes_on_disk;
+    for _ in 0..count {
+        journal.write_through(push(journal, bytes)).expect("writes");
+    }
+    while journal.stats().bytes_on_disk == one {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn the_file_of_a_segment_that_goes_is_the_next_one_and_what_lay_in_it_is_not_read_again() {
+    let mut folder = MemoryFolder::default();
+    // A third of a segment, so that none is half full after one.
+    let large = 20_000;
+    let options = || Options { segment_bytes: 1 << 16, bytes_max: 10 << 16, ..options() };
+    let (journal, _) = open_with(Arc::new(folder.clone()), options());
+    let write = |journal: &Journal| journal.write_through(push(journal, large)).expect("writes");
+    fill_segment(&journal, large, 3);
+    write(&journal);
+    journal.sync().expect("syncs");
+    let first = folder.files()["journal-0000000001.seg"].clone();
+    assert_eq!(journal.confirm(Seq(3), Seq(4)).expect("drops").dropped, 1);
+    assert_eq!(folder.files().get("journal-next.tmp"), Some(&first));
+    (0..3).for_each(|_| write(&journal));
+    drop(journal);
+    for entries in [7, 8] {
+        let third = folder.files()["journal-0000000003.seg"].clone();
+        assert_eq!(third[50_000..], first[50_000..], "what was not written over is there");
+        folder = MemoryFolder::with_files(folder.files());
+        let (journal, recovered) = open_with(Arc::new(folder.clone()), options());
+        assert_eq!((recovered.first_seq, recovered.last_seq, recovered.cut), (Seq(4), Seq(entries), None));
+        write(&journal);
+    }
+}
+
+#[test]
+fn a_segment_that_is_used_again_has_an_end_before_its_first_record_and_behind_its_last() {
+    let folder = MemoryFolder::default();
+    let options = || Options { segment_bytes: 1 << 16, bytes_max: 10 << 16, ..options() };
+    let (journal, _) = open_with(Arc::new(folder.clone()), options());
+    let write = |bytes| journal.write_through(push(&journal, bytes)).expect("writes");
+    fill_segment(&journal, 20_000, 3);
+    write(20_000);
+    journal.sync().expect("syncs");
+    journal.confirm(Seq(3), Seq(4)).expect("drops");
+    let reopened = |without: &str| {
+        let files = folder.files().into_iter().filter(|(name, _)| name != without).collect::<Vec<_>>();
+        let (_, recovered) = open_with(Arc::new(MemoryFolder::with_files(files)), options());
+        (recovered.last_seq, recovered.cut)
+    };
+    journal.skip_to(Seq(100)).expect("skips");
+    assert_eq!(reopened(""), (Seq(100), None));
+    // The last one begins a segment, which power that fails may take: behind the others there are old bytes.
+    for bytes in [20_000, 20_000, 10_000, 20_000] {
+        push(&journal, bytes);
+    }
+    journal.write().expect("writes");
+    assert_eq!(reopened("journal-0000000004.seg"), (Seq(103), None));
+}
+
+#[test]
+fn a_reader_whose_segment_is_used_again_meanwhile_learns_that_it_is_gone() {
+    let folder = Arc::new(MemoryFolder::default());
+    let (journal, _) = open_with(folder, Options { bytes_max: 100 << 20, ..roomy() });
+    let large = 60_000;
+    fill_segment(&journal, large, 17);
+    journal.write_through(push(&journal, large)).expect("writes");
+    journal.sync().expect("syncs");
+    let use_again = |_, _: &[u8]| {
+        if journal.confirm(Seq(17), Seq(18)).expect("drops").dropped == 1 {
+            fill(&journal, 1_100);
+        }
+    };
+    let gone = journal.reader(Seq(1)).read(Seq(17), usize::MAX, use_again).expect_err("is gone");
+    assert!(matches!(gone, ReadError::Gone { asked: Seq(2), first: Seq(18) }), "{gone}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ use super::Seq;
 pub(super) const SEGMENT_HEADER_BYTES: u64 = 4096;
 /// Bytes of a record before its payload.
 pub const RECORD_HEADER_BYTES: usize = 24;
+/// Bytes of zeros that say where the records end, where there are as many left: other bytes may follow them in a file that was
+/// used before.
+pub(super) const END_BYTES: usize = RECORD_HEADER_BYTES;
 /// The largest payload: an entry is some hundred bytes, and recovery must be able to tell a length from rubbish.
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
@@ -120,7 +123,7 @@ impl RecordHeader {
         }
     }
 
-    /// Whether this is how unused space looks.
+    /// Whether this is how the end of the records looks.
     pub fn is_zero(&self) -> bool {
         self.crc == 0 && self.len == 0 && self.seq == Seq::NONE && self.synced == Seq::NONE
     }

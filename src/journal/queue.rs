@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 // The only place that names the lock, so that a model checker's can stand in.
 use parking_lot::Mutex;
 
-use super::format::{RECORD_HEADER_BYTES, put_record_header};
+use super::format::{END_BYTES, RECORD_HEADER_BYTES, put_record_header};
 use super::{Latch, Refused, Seq};
 
 /// Entries that are not yet written, and the account of their bytes, which changes under the tail's lock alone.
@@ -45,9 +45,14 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// The records.
+    /// The records, and behind them the zeros that say that they end.
     pub fn bytes(&mut self) -> &mut [u8] {
-        &mut self.buffer[..self.used]
+        let end = self.used + END_BYTES;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        self.buffer[self.used..end].fill(0);
+        &mut self.buffer[..end]
     }
 }
 
@@ -245,7 +250,7 @@ mod tests {
         assert_eq!(room.bytes_left(), 0);
         let mut batch = Batch::default();
         queue.take(&mut batch);
-        assert_eq!((batch.records, batch.last, batch.bytes().len()), (2, Seq(2), 53));
+        assert_eq!((batch.records, batch.last, batch.bytes().len()), (2, Seq(2), 53 + END_BYTES));
         assert_eq!(queue.queued(), (0, 0));
         assert_eq!(queue.free(), 1000 - 53);
         queue.wrote(53);

@@ -59,7 +59,10 @@ impl Reader {
             }
             let payload = match place.scan.next(seq) {
                 Ok(Some((_, payload))) => payload,
-                Ok(None) => return Err(damaged(&place.segment, offset, seq).into()),
+                Ok(None) => {
+                    let segment = place.segment.clone();
+                    return Err(self.missing(&segment, offset, seq));
+                }
                 Err(error) => return Err(DiskError::new("reading", place.segment.name(), error).into()),
             };
             bytes += payload.len();
@@ -99,8 +102,7 @@ impl Reader {
     }
 
     fn find(&self) -> Result<Place, ReadError> {
-        let gone = || ReadError::Gone { asked: self.next, first: self.shared.segments.first() };
-        let segment = self.shared.segments.find(self.next).ok_or_else(gone)?;
+        let segment = self.shared.segments.find(self.next).ok_or_else(|| self.gone(self.next))?;
         let seed = Seed::new(self.shared.sidecar, segment.header.number);
         let scan = Scan::new(segment.file.clone(), seed, segment.header.capacity, CHUNK_BYTES);
         let mut scan = scan.map_err(|error| DiskError::new("reading", segment.name(), error))?;
@@ -109,15 +111,24 @@ impl Reader {
             let offset = scan.at();
             match scan.next(at) {
                 Ok(Some(_)) => at = at.after(),
-                Ok(None) => return Err(damaged(&segment, offset, at).into()),
+                Ok(None) => return Err(self.missing(&segment, offset, at)),
                 Err(error) => return Err(DiskError::new("reading", segment.name(), error).into()),
             }
         }
         Ok(Place { segment, scan, at })
     }
-}
 
-fn damaged(segment: &Segment, offset: u64, seq: Seq) -> Corrupt {
-    let why = "it was written, and is not what is read".into();
-    Corrupt { segment: segment.name(), offset, seq, why }
+    fn gone(&self, asked: Seq) -> ReadError {
+        ReadError::Gone { asked, first: self.shared.segments.first() }
+    }
+
+    /// Why a segment does not have a record that was written to it: the segment was dropped meanwhile, and its file may be used again;
+    /// or it is damaged.
+    fn missing(&self, segment: &Segment, offset: u64, seq: Seq) -> ReadError {
+        if self.shared.segments.last_of(segment.header.number).is_none() {
+            return self.gone(seq);
+        }
+        let why = "it was written, and is not what is read".into();
+        Corrupt { segment: segment.name(), offset, seq, why }.into()
+    }
 }

@@ -12,7 +12,7 @@ use super::format::{Header, HeaderFault, SEGMENT_HEADER_BYTES, SPARE_NAME, Seed,
 use super::media::{Folder, Media};
 use super::scan::Scan;
 use super::segment::{Segment, prepare, put_zeros, read_header, used_end};
-use super::torn::look_behind;
+use super::torn::{begun, look_behind};
 
 /// Recovery reads in pieces of this many bytes.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -41,7 +41,7 @@ pub struct Cut {
     pub offset: u64,
     /// The first entry that was not whole.
     pub seq: Seq,
-    /// Bytes from the first to the last one cut, over all segments.
+    /// Bytes from the first to the last one that is known to have been written there, over all segments.
     pub bytes: u64,
     /// Entries behind it that were whole, and were cut with it.
     pub records: u64,
@@ -192,7 +192,9 @@ impl Read {
     fn judge<E>(&self, end: &Segment, behind: &[(u64, Arc<dyn Media>)]) -> Result<Option<Cut>, OpenError<E>> {
         let lost = self.last.after();
         let mut cut = Cut { segment: end.name(), offset: self.at, seq: lost, bytes: 0, records: 0 };
+        let begun = begun(&*end.file, self.at, lost).map_err(DiskError::on("reading", &cut.segment))?;
         self.look(&mut cut, end.header.number, &end.file, self.at)?;
+        cut.bytes = cut.bytes.max(begun);
         for (number, file) in behind {
             if let Some(header) = self.header(*number, &**file)?
                 && header.synced >= lost
@@ -209,16 +211,15 @@ impl Read {
     /// Adds to `cut` what one segment has from an offset on, unless it proves damage.
     fn look(&self, cut: &mut Cut, number: u64, file: &Arc<dyn Media>, from: u64) -> Result<(), CutError> {
         let name = segment_name(number);
-        let used = used_end(&**file, from).map_err(DiskError::on("reading", &name))?;
         let seed = Seed::new(self.sidecar, number);
-        let found = look_behind(&**file, seed, from, used, cut.seq).map_err(DiskError::on("reading", &name))?;
+        let found = look_behind(&**file, seed, from, cut.seq).map_err(DiskError::on("reading", &name))?;
         if let Some(witness) = found.witness {
             let (seq, offset, synced) = (witness.seq, witness.offset, witness.synced);
             let why =
                 format!("entry {seq} at byte {offset} of {name} was written when entries up to {synced} were synced");
             return Err(Corrupt { segment: cut.segment.clone(), offset: cut.offset, seq: cut.seq, why }.into());
         }
-        cut.bytes += used - from;
+        cut.bytes += found.bytes;
         cut.records += found.records;
         Ok(())
     }

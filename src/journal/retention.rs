@@ -1,9 +1,11 @@
 //! Which segments may go: those the store has confirmed and the engine no longer needs; under pressure, those
 //! the store has confirmed. Never one that it has not.
 
+use std::io;
+
 use super::error::{DiskError, Failed};
 use super::format::SEGMENT_HEADER_BYTES;
-use super::segment::prepare;
+use super::segment::{Segment, prepare, use_again};
 use super::shared::Shared;
 use super::{Confirmed, Seq};
 
@@ -43,16 +45,31 @@ impl Shared {
             if needed && !self.is_pressed() {
                 break;
             }
-            let name = oldest.name();
-            let gone = self.folder().remove(&name).and_then(|()| self.folder().sync());
-            gone.map_err(|error| self.fail(&DiskError::new("removing", &name, error)))?;
+            // Whoever reads it learns that it is gone before anything else is written there.
             self.segments.forget_oldest();
+            self.let_go(&oldest).map_err(|error| self.fail(&DiskError::new("removing", oldest.name(), error)))?;
             self.queue.add_writable(oldest.usable());
             done.dropped += 1;
             done.dropped_early += usize::from(needed);
             retention.dropped_early += u64::from(needed);
         }
         Ok(done)
+    }
+
+    /// Takes a segment's name away: where no file is ready for the next one, its file is.
+    fn let_go(&self, segment: &Segment) -> io::Result<()> {
+        let name = segment.name();
+        // Where the spare is locked, one is being made.
+        if segment.header.capacity == self.options.segment_bytes
+            && let Some(mut spare) = self.spare.try_lock()
+            && spare.is_none()
+        {
+            use_again(self.folder(), &name)?;
+            *spare = Some(segment.file.clone());
+            return Ok(());
+        }
+        self.folder().remove(&name)?;
+        self.folder().sync()
     }
 
     /// Whether less than one segment is free below the cap.

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Seq;
-use super::format::{Header, HeaderFault, SEGMENT_HEADER_BYTES, SPARE_NAME, segment_name};
+use super::format::{END_BYTES, Header, HeaderFault, SEGMENT_HEADER_BYTES, SPARE_NAME, segment_name};
 use super::media::{Folder, Media};
 
-/// Zeros are written in pieces of this many bytes.
-const ZEROS_BYTES: usize = 1024 * 1024;
+/// Zeros are written in pieces of this many bytes: as long as one takes nobody else gets that processor.
+const ZEROS_BYTES: usize = 64 * 1024;
 
 /// A new file is filled and synced in pieces of this many bytes: a smaller one keeps others from the disk for less time, but on a
 /// slow disk the file would not be ready when it is needed.
 const FILLED_BYTES: usize = 512 * 1024;
+
+/// What is used of a file is looked for in pieces of this many bytes.
+const LOOKED_BYTES: usize = 1024 * 1024;
 
 /// Zeros are passed over so many at a time.
 const ZEROS_PASSED: usize = 4_096;
@@ -41,12 +44,22 @@ impl Segment {
         (self.header.capacity - SEGMENT_HEADER_BYTES) as i64
     }
 
-    /// Turns the prepared file into a segment. Neither its header nor its name is synced.
+    /// Turns the prepared file into a segment without records. Neither its header nor its name is synced.
     pub fn begin(folder: &dyn Folder, file: Arc<dyn Media>, header: Header) -> io::Result<Self> {
-        file.write_at(&header.encode(), 0)?;
+        let mut beginning = header.encode();
+        beginning.extend([0; END_BYTES]);
+        file.write_at(&beginning, 0)?;
         folder.rename(SPARE_NAME, &segment_name(header.number))?;
         Ok(Self { file, header, last: None })
     }
+}
+
+/// Makes the file of a segment that is needed no more the next one's. What lies in it stays there: no record of another segment
+/// is valid in this one.
+pub(super) fn use_again(folder: &dyn Folder, name: &str) -> io::Result<()> {
+    folder.rename(name, SPARE_NAME)?;
+    // Before anything is written to it: a loss of power must not bring the old name back to new bytes.
+    folder.sync()
 }
 
 /// Reads a segment's header.
@@ -59,7 +72,7 @@ pub(super) fn read_header(file: &dyn Media) -> io::Result<Result<Header, HeaderF
     Ok(Header::decode(&block))
 }
 
-/// Makes the file of the next segment: zeros, on the disk.
+/// Makes a new file for the next segment: zeros, on the disk.
 pub(super) fn prepare(folder: &dyn Folder, capacity: u64) -> io::Result<Arc<dyn Media>> {
     match folder.remove(SPARE_NAME) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -92,7 +105,7 @@ pub(super) fn put_zeros(file: &dyn Media, from: u64, to: u64) -> io::Result<()> 
 /// Where the last byte from `from` on that is not zero ends, or `from` where all are.
 pub(super) fn used_end(file: &dyn Media, from: u64) -> io::Result<u64> {
     let end = file.len()?;
-    let mut buffer = vec![0; ZEROS_BYTES.min(end.saturating_sub(from) as usize)];
+    let mut buffer = vec![0; LOOKED_BYTES.min(end.saturating_sub(from) as usize)];
     let (mut at, mut used) = (from, from);
     while at < end {
         let len = buffer.len().min((end - at) as usize);

@@ -5,17 +5,28 @@
 use std::io;
 
 use super::Seq;
-use super::format::{RECORD_HEADER_BYTES, RecordHeader, Seed};
+use super::format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, Seed, u64_at};
 use super::media::Media;
 
 /// No segment has as many records as this, times the segments there can be; a seq farther off is rubbish.
 const SEQ_AHEAD_MAX: u64 = 1 << 40;
+
+/// Records are looked for in pieces of this many bytes.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// Where in a record its seq is.
+const SEQ_AT: usize = 8;
+
+/// Zeros are passed over so many at a time: most files are new.
+const ZEROS_PASSED: usize = 4_096;
 
 /// What was found behind a bad place in one segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Behind {
     /// Valid records.
     pub records: u64,
+    /// Bytes from the bad place to where the last of them ends.
+    pub bytes: u64,
     /// A record that was written when `synced` was known to be on the disk, at or past the lost one.
     pub witness: Option<Witness>,
 }
@@ -28,30 +39,72 @@ pub(super) struct Witness {
     pub synced: Seq,
 }
 
-/// Looks at every byte of a segment between two offsets for valid records that came after `lost`.
-pub(super) fn look_behind(file: &dyn Media, seed: Seed, from: u64, to: u64, lost: Seq) -> io::Result<Behind> {
-    let mut bytes = vec![0; to.saturating_sub(from) as usize];
-    file.read_at(&mut bytes, from)?;
-    let mut found = Behind::default();
-    let mut at = 0;
-    while at + RECORD_HEADER_BYTES < bytes.len() {
-        let Some(record) = valid_record(&bytes[at..], seed, lost) else {
-            at += 1;
-            continue;
-        };
-        found.records += 1;
-        if record.synced >= lost && found.witness.is_none() {
-            found.witness = Some(Witness { offset: from + at as u64, seq: record.seq, synced: record.synced });
+/// How many bytes of a record that is not whole lie where `lost` should be: none where zeros say that the records end there, as
+/// many as it says where it says so.
+pub(super) fn begun(file: &dyn Media, at: u64, lost: Seq) -> io::Result<u64> {
+    let mut bytes = [0; RECORD_HEADER_BYTES];
+    let left = file.len()?.saturating_sub(at).min(bytes.len() as u64);
+    file.read_at(&mut bytes[..left as usize], at)?;
+    let record = RecordHeader::decode(&bytes);
+    Ok(if record.is_zero() {
+        0
+    } else if record.is_plausible() && record.seq == lost {
+        record.record_bytes() as u64
+    } else {
+        left
+    })
+}
+
+/// Looks at every byte of a segment from an offset on for valid records that came after `lost`. Anything else that lies there
+/// proves nothing: the file may have been another segment's before.
+pub(super) fn look_behind(file: &dyn Media, seed: Seed, from: u64, lost: Seq) -> io::Result<Behind> {
+    let end = file.len()?;
+    let mut bytes =
+        vec![0; (PIECE_BYTES + RECORD_HEADER_BYTES + PAYLOAD_BYTES_MAX).min(end.saturating_sub(from) as usize)];
+    let (mut found, mut piece) = (Behind::default(), from);
+    while piece + (RECORD_HEADER_BYTES as u64) < end {
+        // A record that begins in the piece may end behind it.
+        let len = bytes.len().min((end - piece) as usize);
+        file.read_at(&mut bytes[..len], piece)?;
+        let mut at = 0;
+        while let Some(place) = next_near(&bytes[..len], at, lost).filter(|place| *place < PIECE_BYTES) {
+            at = place + 1;
+            let Some(record) = valid_record(&bytes[place..len], seed) else { continue };
+            found.records += 1;
+            if record.synced >= lost && found.witness.is_none() {
+                let offset = piece + place as u64;
+                found.witness = Some(Witness { offset, seq: record.seq, synced: record.synced });
+            }
+            at = place + record.record_bytes();
+            found.bytes = piece + at as u64 - from;
         }
-        at += record.record_bytes();
+        piece += at.max(PIECE_BYTES) as u64;
     }
     Ok(found)
 }
 
-fn valid_record(bytes: &[u8], seed: Seed, lost: Seq) -> Option<RecordHeader> {
+/// The next place from `at` on where a record with a seq that may follow `lost` could begin.
+fn next_near(bytes: &[u8], mut at: usize, lost: Seq) -> Option<usize> {
+    while at + RECORD_HEADER_BYTES < bytes.len() {
+        let ahead = bytes.get(at..at + ZEROS_PASSED).unwrap_or_default();
+        if !ahead.is_empty() && ahead.iter().fold(0, |all, byte| all | byte) == 0 {
+            // A record may begin with the last of these.
+            at += ZEROS_PASSED - RECORD_HEADER_BYTES;
+            continue;
+        }
+        let until = (at + ZEROS_PASSED).min(bytes.len() - RECORD_HEADER_BYTES);
+        let is_near = |place: &usize| u64_at(bytes, place + SEQ_AT).wrapping_sub(lost.0) < SEQ_AHEAD_MAX;
+        match (at..until).find(is_near) {
+            None => at = until,
+            found => return found,
+        }
+    }
+    None
+}
+
+fn valid_record(bytes: &[u8], seed: Seed) -> Option<RecordHeader> {
     let record = RecordHeader::decode(bytes);
-    let near = record.seq >= lost && record.seq.0 - lost.0 < SEQ_AHEAD_MAX;
-    if !record.is_plausible() || !near {
+    if !record.is_plausible() {
         return None;
     }
     let whole = bytes.get(..record.record_bytes())?;
@@ -79,7 +132,7 @@ mod tests {
         let file = MemoryFolder::default().create("a").expect("creates");
         let bytes = pieces.concat();
         file.write_at(&bytes, 0).expect("writes");
-        look_behind(&*file, Seed::new(Uuid::nil(), 1), 0, bytes.len() as u64, Seq(lost)).expect("reads")
+        look_behind(&*file, Seed::new(Uuid::nil(), 1), 0, Seq(lost)).expect("reads")
     }
 
     #[test]
@@ -88,15 +141,53 @@ mod tests {
         let rubbish = vec![7; 33];
         assert_eq!(behind(std::slice::from_ref(&rubbish), 5), Behind::default());
         let found = behind(&[rubbish.clone(), record(6, 4, seed), record(7, 4, seed)], 5);
-        assert_eq!(found, Behind { records: 2, witness: None });
+        assert_eq!(found, Behind { records: 2, bytes: 33 + 2 * 36, witness: None });
         let found = behind(&[rubbish, record(6, 4, seed), record(7, 5, seed), record(8, 7, seed)], 5);
         let witness = Witness { offset: 33 + 36, seq: Seq(7), synced: Seq(5) };
-        assert_eq!(found, Behind { records: 3, witness: Some(witness) });
+        assert_eq!(found, Behind { records: 3, bytes: 33 + 3 * 36, witness: Some(witness) });
     }
 
     #[test]
     fn records_of_another_segment_and_earlier_ones_prove_nothing() {
         let (seed, other) = (Seed::new(Uuid::nil(), 1), Seed::new(Uuid::nil(), 2));
         assert_eq!(behind(&[vec![7; 40], record(9, 8, other), record(3, 2, seed)], 5), Behind::default());
+    }
+
+    #[test]
+    fn records_are_found_wherever_they_begin() {
+        let seed = Seed::new(Uuid::nil(), 1);
+        let one = record(6, 4, seed);
+        let places = [
+            0,
+            1,
+            ZEROS_PASSED - 30,
+            ZEROS_PASSED,
+            PIECE_BYTES - 40,
+            PIECE_BYTES - 1,
+            PIECE_BYTES,
+            2 * PIECE_BYTES + 7,
+        ];
+        for filler in [0, 7] {
+            for place in places {
+                let bytes = (place + one.len()) as u64;
+                let found = behind(&[vec![filler; place], one.clone(), vec![filler; 99]], 5);
+                assert_eq!(found, Behind { records: 1, bytes, witness: None }, "at {place} behind {filler}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_began_where_a_record_is_lost_is_told_from_the_end() {
+        let begun = |bytes: &[u8]| {
+            let file = MemoryFolder::default().create("a").expect("creates");
+            file.write_at(bytes, 0).expect("writes");
+            begun(&*file, 0, Seq(5)).expect("reads")
+        };
+        let mut torn = record(5, 4, Seed::new(Uuid::nil(), 1));
+        torn[30] ^= 1;
+        assert_eq!((begun(&torn), begun(&torn[..28])), (36, 36));
+        assert_eq!((begun(&[7; 40]), begun(&[7; 10])), (24, 10));
+        assert_eq!((begun(&[0; 24]), begun(&[0; 10]), begun(&[])), (0, 0, 0));
+        assert_eq!(begun(&[vec![0; 24], vec![7; 40]].concat()), 0, "of an earlier use");
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 
 use super::bell::{NOW, SOON};
 use super::error::{DiskError, Failed};
-use super::format::{Header, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, Seed, seal, segment_name, u32_at};
+use super::format::{END_BYTES, Header, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, Seed, seal, segment_name, u32_at};
 use super::queue::Batch;
 use super::segment::{Segment, prepare};
 use super::shared::Shared;
@@ -28,6 +28,16 @@ impl Writer {
 
     fn left(&self) -> u64 {
         self.segment.header.capacity - self.at
+    }
+
+    /// How many of the zeros that end the records have room behind so many bytes.
+    fn end_bytes(&self, behind: usize) -> usize {
+        END_BYTES.min(self.left() as usize - behind)
+    }
+
+    fn put(&self, bytes: &[u8]) -> Result<(), DiskError> {
+        let written = self.segment.file.write_at(bytes, self.at);
+        written.map_err(|error| DiskError::new("writing", self.segment.name(), error))
     }
 
     /// Whether it is too early to prepare the next segment.
@@ -91,13 +101,13 @@ impl Shared {
         let (last, all) = (batch.last, batch.records);
         let mut rest = batch.bytes();
         let mut records = 0;
-        while !rest.is_empty() {
+        while records < all {
             let seed = Seed::new(self.sidecar, writer.segment.header.number);
-            let (len, sealed) = seal_what_fits(rest, writer.left(), self.synced(), seed);
-            let (now, later) = rest.split_at_mut(len);
-            if !now.is_empty() {
-                let written = writer.segment.file.write_at(now, writer.at);
-                written.map_err(|error| DiskError::new("writing", writer.segment.name(), error))?;
+            let queued = rest.len() - END_BYTES;
+            let (len, sealed) = seal_what_fits(&mut rest[..queued], writer.left(), self.synced(), seed);
+            if len > 0 {
+                let end = if len == queued { writer.end_bytes(len) } else { 0 };
+                writer.put(&rest[..len + end])?;
                 let was_young = writer.is_young();
                 writer.at += len as u64;
                 if was_young && !writer.is_young() {
@@ -106,8 +116,8 @@ impl Shared {
                 records += sealed;
                 self.queue.wrote(len);
             }
-            rest = later;
-            if !rest.is_empty() {
+            rest = &mut rest[len..];
+            if len < queued {
                 let previous = Seq(last.0 - (all - records) as u64);
                 self.roll(writer, previous, previous.after())?;
             }
@@ -122,6 +132,7 @@ impl Shared {
             writer.at > SEGMENT_HEADER_BYTES || first > previous.after(),
             "an empty segment has room for any record"
         );
+        writer.put(&[0; END_BYTES][..writer.end_bytes(0)])?;
         let number = writer.segment.header.number + 1;
         let capacity = self.options.segment_bytes;
         let header = Header { sidecar: self.sidecar, number, capacity, first, previous, synced: self.synced() };

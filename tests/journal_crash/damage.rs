@@ -69,7 +69,8 @@ fn every_flipped_bit_of_unsynced_entries_is_cut() {
     let folder = files_of(&[(2, true), (4, false)]);
     let whole = folder.files()[FIRST].clone();
     let places = places(&whole);
-    let beyond = places[6] + 100;
+    // What lies behind the zeros that end the records is of an earlier use of the file.
+    let beyond = places[6] + 24;
     for bit in places[2] * 8..beyond * 8 {
         let image = changed(&folder, FIRST, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
         let (_, recovered) = open(image).expect("opens");

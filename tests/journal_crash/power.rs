@@ -13,7 +13,7 @@ use super::{FIRST, SIDECAR, files_of, open, options, payload, places, push, try_
 /// Writes and syncs, rolls and drops, until something fails; says up to where it was told that all is synced.
 fn story(journal: &Journal) -> Seq {
     let mut answered = Seq::NONE;
-    for round in 0..25 {
+    for round in 0..45 {
         for _ in 0..(round % 7) + 2 {
             if try_push(journal).is_err() {
                 return answered;
@@ -26,7 +26,8 @@ fn story(journal: &Journal) -> Seq {
                 Err(_) => return answered,
             }
         }
-        if round % 8 == 7 && journal.confirm(Seq(20), Seq(20)).is_err() {
+        // So that files are used again.
+        if round % 4 == 3 && journal.confirm(answered, answered).is_err() {
             return answered;
         }
     }
