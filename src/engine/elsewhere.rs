@@ -3,7 +3,7 @@
 
 use super::cells::{BookCell, Source, TeamCell};
 use super::ends::EndFault;
-use super::known::{By, End, Key, Kind, Known};
+use super::known::{By, End, Horizon, Key, Kind, Known};
 use super::log::Log;
 use super::members::Members;
 use super::meter::Meter;
@@ -225,9 +225,9 @@ impl<L: Log> Meter<L> {
     }
 
     /// Remembers an end that was asked for before a restart; it moves nothing.
-    pub(super) fn recover_asked(&self, entry: &Entry, seq: u64) {
+    pub(super) fn recover_asked(&self, entry: &Entry, seq: u64, horizon: Horizon) {
         let note = |operations: &mut Operations, by| {
-            operations.forget(self.horizon(entry.at), usize::MAX);
+            operations.forget(horizon, usize::MAX);
             operations.note(|id| self.key(id), entry.view(), by, seq);
         };
         match &entry.drawer.team {

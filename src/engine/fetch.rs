@@ -8,7 +8,6 @@ use prefetch_index::prefetch_index;
 use super::cells::{BookCell, TeamCell};
 use super::lock::Mutex;
 use super::members::MemberCell;
-use super::operations::Operations;
 use crate::domain::{Book, SubscriptionId};
 
 /// What the processor fetches at a time.
@@ -37,12 +36,6 @@ pub fn team(cell: &Mutex<TeamCell>) {
 #[inline]
 pub(super) fn whole_team(cell: &Mutex<TeamCell>) {
     fetch(cell, size_of_val(cell));
-}
-
-/// Asks for what a team knows its operations by.
-#[inline]
-pub(super) fn operations(cell: &Mutex<TeamCell>) {
-    fetch_at(cell, LOCK_BYTES + offset_of!(TeamCell, operations), size_of::<Operations>());
 }
 
 /// Asks for what a draw touches of a book.

@@ -1,9 +1,10 @@
-//! Where an entry of a journal is entered, and where its id is noted: found by name once for both, and asked for ahead.
+//! Where an entry of a journal is entered and its id is noted: found by name once for both, and asked for ahead.
 
 use std::sync::Arc;
 
-use super::cells::{BookCell, Pool, Source, TeamCell};
+use super::cells::{BookCell, Source, TeamCell};
 use super::fetch;
+use super::keys::Key;
 use super::known::By;
 use super::lock::Mutex;
 use super::log::Log;
@@ -11,54 +12,54 @@ use super::meter::Meter;
 use super::operations::Operations;
 use crate::domain::{Drawer, Scopes, UserId};
 
-/// Where an entry's id is noted, and of whom.
-#[derive(Debug)]
-pub struct Home {
-    pub(super) cell: Cell,
-    pub(super) by: By,
-}
-
-impl Home {
-    /// Asks for what noting an id touches first.
-    pub fn fetch(&self) {
-        if let Cell::Team(cell, _) = &self.cell {
-            fetch::operations(cell);
-        }
-    }
-}
-
-/// Who has the operations.
-#[derive(Debug)]
+/// Under whose lock an entry is entered.
+#[derive(Clone, Debug)]
 pub enum Cell {
-    /// A team, and the number of the entry's member once that has been looked for.
-    Team(Arc<Mutex<TeamCell>>, Option<u32>),
-    /// A book that was drawn on in no team's name.
+    /// A team's.
+    Team(Arc<Mutex<TeamCell>>),
+    /// That of a book that was drawn on in no team's name.
     Book(Arc<Mutex<BookCell>>),
 }
 
+/// What an entry moves, and where its id is noted, under its locks.
+pub(super) struct Home<'a> {
+    /// What it moves.
+    pub scopes: Scopes<'a>,
+    /// Where its id is noted.
+    pub operations: &'a mut Operations,
+    /// Who drew, and on what.
+    pub by: By,
+}
+
 impl Cell {
-    /// Asks for what applying an entry touches first.
+    /// Asks for what an entry touches first.
     pub fn fetch(&self) {
         match self {
-            Self::Team(cell, _) => fetch::team(cell),
+            Self::Team(cell) => fetch::whole_team(cell),
             Self::Book(cell) => fetch::book(cell),
         }
     }
 
-    /// Looks for a member, and asks for what applying an entry of it touches next; once the first has come.
-    pub fn fetch_of(&mut self, user: &UserId) {
-        if let Self::Team(cell, found) = self {
-            let cell = cell.lock();
-            *found = cell.members.find(user);
-            found.iter().for_each(|number| cell.fetch(*number));
-            cell.pool.iter().for_each(|pool| fetch::fetch(&cell.sources[pool.source], size_of::<Source>()));
+    /// Asks for what an entry of this user under this key touches next, once the first has come.
+    pub fn fetch_next(&self, user: &UserId, key: Key) {
+        match self {
+            Self::Team(cell) => {
+                let cell = cell.lock();
+                cell.members.fetch_place(user);
+                cell.operations.fetch(key);
+                if let Some(pool) = &cell.pool {
+                    pool.fetch();
+                    fetch::fetch(&cell.sources[pool.source], size_of::<Source>());
+                }
+            }
+            Self::Book(cell) => cell.lock().operations.fetch(key),
         }
     }
 
-    pub(super) fn change(&self, act: impl FnOnce(&mut Operations)) {
-        match self {
-            Self::Team(cell, _) => act(&mut cell.lock().operations),
-            Self::Book(cell) => act(&mut cell.lock().operations),
+    /// Asks for what an entry of this user touches of a member, once what leads there has come.
+    pub fn fetch_member(&self, user: &UserId) {
+        if let Self::Team(cell) = self {
+            cell.lock().members.fetch_named(user);
         }
     }
 }
@@ -67,41 +68,36 @@ impl<L: Log> Meter<L> {
     /// What an entry of this drawer is entered under the lock of.
     pub fn cell(&self, drawer: &Drawer) -> Option<Cell> {
         match &drawer.team {
-            Some(team) => self.team_cell(team).map(|cell| Cell::Team(cell, None)),
+            Some(team) => self.team_cell(team).map(Cell::Team),
             None => self.book_cell(&drawer.subscription).map(Cell::Book),
         }
     }
 
-    /// Does something to what an entry of this drawer moves; answers where the entry's id is noted.
-    pub(super) fn in_scope<T>(
-        &self,
-        cell: Option<Cell>,
-        drawer: &Drawer,
-        act: impl FnOnce(Scopes<'_>) -> T,
-    ) -> Option<(T, Home)> {
-        match cell? {
+    /// Does something under the locks of what an entry of this drawer moves.
+    pub(super) fn in_scope<T>(&self, cell: &Cell, drawer: &Drawer, act: impl FnOnce(Home<'_>) -> T) -> Option<T> {
+        match cell {
             Cell::Book(cell) => {
-                let mut locked = cell.lock();
-                let BookCell { book, owners, .. } = &mut *locked;
+                let BookCell { book, owners, operations, .. } = &mut *cell.lock();
                 let by = By { member: owners.number(&drawer.member).0, source: 0 };
-                let done = act(Scopes { book, member: None });
-                drop(locked);
-                Some((done, Home { cell: Cell::Book(cell), by }))
+                Some(act(Home { scopes: Scopes { book, member: None }, operations, by }))
             }
-            Cell::Team(cell, found) => {
-                let mut locked = cell.lock();
-                let TeamCell { pool, members, sources, .. } = &mut *locked;
-                let member = found.or_else(|| members.find(&drawer.member))?;
-                let (payer, subscription) = (drawer.payer, drawer.subscription.clone());
-                let source = Source { payer, subscription };
-                let Pool { book, source } = match pool {
-                    Some(pool) if sources[pool.source] == source => pool.clone(),
-                    _ => Pool { book: self.book_cell(&source.subscription)?, source: sources.number(&source).0 },
+            Cell::Team(cell) => {
+                let TeamCell { pool, members, sources, operations, .. } = &mut *cell.lock();
+                let member = members.find(&drawer.member)?;
+                let Drawer { payer, subscription, .. } = drawer;
+                let is_it = |source: &Source| source.payer == *payer && source.subscription == *subscription;
+                let other;
+                let (book, source) = match pool {
+                    Some(pool) if is_it(&sources[pool.source]) => (&pool.book, pool.source),
+                    _ => {
+                        let source = Source { payer: *payer, subscription: subscription.clone() };
+                        other = self.book_cell(subscription)?;
+                        (&other, sources.number(&source).0)
+                    }
                 };
-                let draws = &mut members.cell_mut(member).draws;
-                let done = act(Scopes { book: &mut book.lock().book, member: Some(draws) });
-                drop(locked);
-                Some((done, Home { cell: Cell::Team(cell, found), by: By { member, source } }))
+                let (draws, book) = (&mut members.cell_mut(member).draws, &mut book.lock().book);
+                let scopes = Scopes { book, member: Some(draws) };
+                Some(act(Home { scopes, operations, by: By { member, source } }))
             }
         }
     }

@@ -58,10 +58,10 @@ impl JournalLog {
         self.journal.get()
     }
 
-    /// Counts what an entry charges that was taken by an earlier run and is still to be flushed.
+    /// Counts what entries charge that were taken by an earlier run and are still to be flushed.
     /// Comes before any push.
-    pub fn count(&self, entry: EntryView<'_>) {
-        self.charged_micros.fetch_add(charged(entry.postings), Ordering::Relaxed);
+    pub fn count(&self, micros: i64) {
+        self.charged_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
     /// Micro-credits charged by the entries taken so far.

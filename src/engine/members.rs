@@ -77,6 +77,19 @@ impl Members {
         fetch(cell, size_of_val(cell));
     }
 
+    /// Asks for the memory in which a user's number is looked for.
+    pub fn fetch_place(&self, user: &UserId) {
+        self.users.fetch(user);
+    }
+
+    /// Asks for a user's name and the member, where its number has come.
+    pub fn fetch_named(&self, user: &UserId) {
+        if let Some(number) = self.users.likely(user) {
+            fetch(self.user(number), size_of::<UserId>());
+            self.fetch(number);
+        }
+    }
+
     /// The member of a number, to change it.
     pub fn cell_mut(&mut self, number: u32) -> &mut MemberCell {
         &mut self.cells[number as usize]

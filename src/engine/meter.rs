@@ -101,7 +101,8 @@ impl<L: Log> Meter<L> {
         self.on_pool_spend.store(on, Ordering::Relaxed);
     }
 
-    pub(super) fn key(&self, id: &OperationId) -> Key {
+    /// The key of an operation's id.
+    pub fn key(&self, id: &OperationId) -> Key {
         self.keys.of(id)
     }
 
@@ -136,8 +137,13 @@ impl<L: Log> Meter<L> {
 
     /// What lies before this is forgotten (I6).
     pub fn horizon(&self, now: Timestamp) -> Horizon {
+        self.horizon_at(now, self.last_seq.load(Ordering::Relaxed))
+    }
+
+    /// What lies before this is forgotten once the entry of that number has been entered at that time.
+    pub(super) fn horizon_at(&self, now: Timestamp, last: u64) -> Horizon {
         let at = Timestamp::from_millis(now.millis().saturating_sub_unsigned(self.options.retain_millis));
-        let seq = (self.last_seq.load(Ordering::Relaxed) + 1).saturating_sub(self.options.entries_max);
+        let seq = (last + 1).saturating_sub(self.options.entries_max);
         Horizon { at: at.unwrap_or(Timestamp::MIN), seq, kept: self.options.entries_max }
     }
 }

@@ -4,6 +4,8 @@ use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
 
+use super::fetch::fetch;
+
 /// Each thing lies here once; the table beside it has but numbers, and a part of hashes that nobody outside can foresee.
 #[derive(Clone, Debug)]
 pub struct Numbered<T> {
@@ -32,17 +34,36 @@ impl<T: Hash + Eq> Numbered<T> {
 
     #[inline]
     fn find_hashed(&self, thing: &T, hash: u64) -> Option<u32> {
+        self.find_by(hash, |number| self[number] == *thing)
+    }
+
+    /// The first number of a thing of this hash of which `is_it` says so.
+    #[inline]
+    fn find_by(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mask = self.slots.len().wrapping_sub(1);
         let (mut at, numbers) = (hash as usize & mask, mask as u32);
         while let Some(&slot) = self.slots.get(at)
             && slot != VACANT
         {
-            if (slot ^ mark(hash)) & !numbers == 0 && self[slot & numbers] == *thing {
+            if (slot ^ mark(hash)) & !numbers == 0 && is_it(slot & numbers) {
                 return Some(slot & numbers);
             }
             at = (at + 1) & mask;
         }
         None
+    }
+
+    /// Asks for the memory in which a thing's number is looked for.
+    pub fn fetch(&self, thing: &T) {
+        let mask = self.slots.len().wrapping_sub(1);
+        if let Some(slot) = self.slots.get(self.random.hash_one(thing) as usize & mask) {
+            fetch(slot, size_of_val(slot));
+        }
+    }
+
+    /// The number that a thing has, if it is here: of one that is, nearly always that.
+    pub fn likely(&self, thing: &T) -> Option<u32> {
+        self.find_by(self.random.hash_one(thing), |_| true)
     }
 
     /// The number of a thing, which is from now on here, and whether it is new.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::holds::Held;
 use super::home::{Cell, Home};
+use super::keys::Key;
 use super::log::Log;
 use super::meter::Meter;
 use super::record::Header;
@@ -46,6 +47,17 @@ pub struct OpenHold {
 
 /// Before every entry.
 const FIRST: (Timestamp, u64) = (Timestamp::MIN, 0);
+
+/// Which entry is taken over.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers {
+    /// Its number.
+    pub seq: u64,
+    /// The last one that the store has.
+    pub stored: u64,
+    /// When the first one was entered that may be known, and its number: unless that is forgotten, nothing is looked for that may go.
+    pub first: (Timestamp, u64),
+}
 
 /// The journal and the store do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,27 +132,27 @@ impl<L: Log> Meter<L> {
     pub fn recover_hold(&self, open: &OpenHold) -> Result<(), Disagreement> {
         let Hold { window, set } = open.hold;
         let disagree = |why| Disagreement { seq: 0, why };
-        let recovered = self.in_scope(self.cell(&open.drawer), &open.drawer, |mut scopes| {
-            let posting = Posting { held: Some(set), ..Posting::new(window) };
-            if posting.moves_nothing() {
-                return Ok(());
-            }
-            let funds = scopes.book.of_mut(window).ok_or(disagree("a hold's funds are gone"))?;
-            funds.draws.apply(&posting);
-            if let (Payer::Pool, Some(member)) = (open.drawer.payer, &mut scopes.member) {
-                member.apply(&posting);
-            }
-            Ok(())
+        let recovered = self.cell(&open.drawer).and_then(|cell| {
+            self.in_scope(&cell, &open.drawer, |Home { mut scopes, .. }| {
+                let posting = Posting { held: Some(set), ..Posting::new(window) };
+                if posting.moves_nothing() {
+                    return Ok(());
+                }
+                let funds = scopes.book.of_mut(window).ok_or(disagree("a hold's funds are gone"))?;
+                funds.draws.apply(&posting);
+                if let (Payer::Pool, Some(member)) = (open.drawer.payer, &mut scopes.member) {
+                    member.apply(&posting);
+                }
+                Ok(())
+            })
         });
-        recovered.ok_or(disagree("a hold's team, member or book is gone"))?.0
+        recovered.ok_or(disagree("a hold's team, member or book is gone"))?
     }
 
     /// Remembers a hold that was open and whose own entry is no longer in the journal.
     pub fn remember_hold(&self, open: &OpenHold) {
-        let key = self.key(&open.id);
-        let found = self.in_scope(self.cell(&open.drawer), &open.drawer, |_| ());
-        let Some(((), Home { cell, by })) = found else { return };
-        cell.change(|operations| {
+        let (key, Some(cell)) = (self.key(&open.id), self.cell(&open.drawer)) else { return };
+        self.in_scope(&cell, &open.drawer, |Home { operations, by, .. }| {
             if operations.get(key).is_none() {
                 let header = Header { at: open.at, seq: 0, content: open.content, by };
                 let terms = open.terms.clone();
@@ -155,55 +167,58 @@ impl<L: Log> Meter<L> {
 
     /// Notes an entry that the store has: its id only.
     pub fn recover_id(&self, entry: &Entry, seq: u64) {
-        let home = self.home(entry, self.cell(&entry.drawer));
-        self.remember(entry, seq, home.as_ref(), FIRST);
+        self.note(seq);
+        let cell = self.cell(&entry.drawer);
+        let _ = self.recover(entry, cell.as_ref(), self.key(&entry.id), Numbers { seq, stored: seq, first: FIRST });
     }
 
     /// Applies an entry that the store lacks, and notes its id.
     pub fn recover_entry(&self, entry: &Entry, seq: u64) -> Result<(), Disagreement> {
-        let home = self.apply(entry, seq, self.cell(&entry.drawer))?;
-        self.remember(entry, seq, home.as_ref(), FIRST);
-        Ok(())
-    }
-
-    /// Where the id of an entry that the store has is to be noted, by the cell of its drawer.
-    pub fn home(&self, entry: &Entry, cell: Option<Cell>) -> Option<Home> {
-        let is_asked = matches!(entry.fact, Fact::EndAsked { .. });
-        if is_asked { None } else { self.in_scope(cell, &entry.drawer, |_| ()).map(|((), home)| home) }
-    }
-
-    /// Applies an entry that the store lacks, by the cell of its drawer. Answers where its id is to be noted with [`Meter::remember`], in the order of
-    /// entries, by any thread: that moves no credits, and this looks at no ids.
-    pub fn apply(&self, entry: &Entry, seq: u64, cell: Option<Cell>) -> Result<Option<Home>, Disagreement> {
-        let disagree = |why| Disagreement { seq, why };
-        if matches!(entry.fact, Fact::EndAsked { .. }) {
-            return Ok(None);
-        }
-        let applied = self.in_scope(cell, &entry.drawer, |mut scopes| {
-            fits(&scopes, entry).map_err(disagree)?;
-            scopes.apply(entry);
-            Ok(())
-        });
-        let (applied, home) = applied.ok_or(disagree("its team, member or book is unknown"))?;
-        applied.map(|()| Some(home))
-    }
-
-    /// Notes the id of an entry where it belongs. `first` is when the first one was entered that may be known, and its number:
-    /// unless that is forgotten, nothing is looked for that may go.
-    pub fn remember(&self, entry: &Entry, seq: u64, home: Option<&Home>, first: (Timestamp, u64)) {
         self.note(seq);
+        let cell = self.cell(&entry.drawer);
+        self.recover(entry, cell.as_ref(), self.key(&entry.id), Numbers { seq, stored: 0, first: FIRST })
+    }
+
+    /// Takes an entry over, by the cell of its drawer and the key of its id: applies it where the store lacks it, and notes its
+    /// id. Entries of one team, or of one user alone, come in their order, and so do those that draw on one subscription; others
+    /// may come at the same time. That the last of all has come is said with [`Meter::recovered_through`].
+    pub fn recover(
+        &self,
+        entry: &Entry,
+        cell: Option<&Cell>,
+        key: Key,
+        Numbers { seq, stored, first }: Numbers,
+    ) -> Result<(), Disagreement> {
+        let disagree = |why| Disagreement { seq, why };
+        let horizon = self.horizon_at(entry.at, seq);
         if matches!(entry.fact, Fact::EndAsked { .. }) {
-            return self.recover_asked(entry, seq);
+            self.recover_asked(entry, seq, horizon);
+            return Ok(());
         }
-        let Some(Home { cell, by }) = home else { return };
-        let (own, horizon) = (self.key(&entry.id), self.horizon(entry.at));
-        cell.change(|operations| {
-            if horizon.is_after(first.0, first.1) {
-                operations.forget(horizon, usize::MAX);
-            }
-            operations.supersede(own, entry.view());
-            operations.note(|id| if *id == entry.id { own } else { self.key(id) }, entry.view(), *by, seq);
+        let recovered = cell.and_then(|cell| {
+            self.in_scope(cell, &entry.drawer, |Home { mut scopes, operations, by }| {
+                if seq > stored {
+                    fits(&scopes, entry).map_err(disagree)?;
+                    scopes.apply(entry);
+                }
+                if horizon.is_after(first.0, first.1) {
+                    operations.forget(horizon, usize::MAX);
+                }
+                operations.supersede(key, entry.view());
+                operations.note(|id| if *id == entry.id { key } else { self.key(id) }, entry.view(), by, seq);
+                Ok(())
+            })
         });
+        match recovered {
+            Some(recovered) => recovered,
+            None if seq <= stored => Ok(()),
+            None => Err(disagree("its team, member or book is unknown")),
+        }
+    }
+
+    /// All entries up to this one have been taken over: from it the horizon of remembering is counted.
+    pub fn recovered_through(&self, seq: u64) {
+        self.note(seq);
     }
 }
 

@@ -187,11 +187,30 @@ fn flag(set: bool, flag: u8) -> u8 {
     if set { flag } else { 0 }
 }
 
+/// What the order of entries depends on, and who takes one over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline<'a> {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Its team, or its user where it has none: what names whose ids are told apart.
+    pub scope: &'a [u8],
+    /// What it draws on.
+    pub subscription: &'a [u8],
+}
+
+/// Reads the first part of an entry; whether the names in it can be is not looked at.
+pub fn outline(bytes: &[u8]) -> Result<Outline<'_>, CodecError> {
+    let (mut from, _, flags) = Reader::begin(bytes)?;
+    let at = from.time()?;
+    from.name()?;
+    let team = (flags & HAS_TEAM != 0).then(|| from.name()).transpose()?;
+    let member = from.name()?;
+    Ok(Outline { at, scope: team.unwrap_or(member), subscription: from.name()? })
+}
+
 /// Reads an entry that takes all of `bytes`.
 pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
-    let mut from = Reader { rest: bytes, is_wide: false };
-    let (kind, flags) = (from.byte()?, from.byte()?);
-    from.is_wide = flags & IS_WIDE != 0;
+    let (mut from, kind, flags) = Reader::begin(bytes)?;
     let at = from.time()?;
     let id = from.id("operation id", OperationId::new)?;
     let team = (flags & HAS_TEAM != 0).then(|| from.id("team", TeamId::new)).transpose()?;
@@ -222,6 +241,14 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Reads the kind and the flags, by which the rest is read.
+    fn begin(bytes: &'a [u8]) -> Result<(Self, u8, u8), CodecError> {
+        let mut from = Self { rest: bytes, is_wide: false };
+        let (kind, flags) = (from.byte()?, from.byte()?);
+        from.is_wide = flags & IS_WIDE != 0;
+        Ok((from, kind, flags))
+    }
+
     fn take(&mut self, bytes: usize) -> Result<&'a [u8], CodecError> {
         let (taken, rest) = self.rest.split_at_checked(bytes).ok_or(CodecError::Short)?;
         self.rest = rest;
@@ -264,9 +291,13 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes were taken")))
     }
 
-    fn id<T, E>(&mut self, what: &'static str, new: impl FnOnce(&str) -> Result<T, E>) -> Result<T, CodecError> {
+    fn name(&mut self) -> Result<&'a [u8], CodecError> {
         let length = usize::from(self.byte()?);
-        let text = std::str::from_utf8(self.take(length)?).map_err(|_| CodecError::Bad(what))?;
+        self.take(length)
+    }
+
+    fn id<T, E>(&mut self, what: &'static str, new: impl FnOnce(&str) -> Result<T, E>) -> Result<T, CodecError> {
+        let text = std::str::from_utf8(self.name()?).map_err(|_| CodecError::Bad(what))?;
         new(text).map_err(|_| CodecError::Bad(what))
     }
 

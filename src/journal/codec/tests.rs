@@ -106,6 +106,10 @@ proptest! {
     fn an_entry_reads_back_as_it_was_written(entry in entry()) {
         let mut place = [0xa5; ENTRY_BYTES_MAX];
         let length = encode(entry.view(), &mut place);
+        let Drawer { team, member, subscription, .. } = &entry.drawer;
+        let scope = team.as_ref().map_or(member.as_bytes(), TeamId::as_bytes);
+        let outlined = Outline { at: entry.at, scope, subscription: subscription.as_bytes() };
+        prop_assert_eq!(outline(&place[..length]), Ok(outlined));
         prop_assert_eq!(decode(&place[..length]), Ok(entry));
     }
 
