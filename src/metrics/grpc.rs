@@ -45,11 +45,16 @@ impl Call {
 
     /// Counts an answer with the code of this number; one that gRPC does not have counts as `UNKNOWN`.
     pub fn answered(&self, code: usize) {
+        self.answered_many(code, 1);
+    }
+
+    /// Counts so many answers with the same code.
+    pub fn answered_many(&self, code: usize, answers: u64) {
         let at = if code < CODES.len() { code } else { 2 };
         let made = self.0.counters[at].get_or_init(|| {
             let labels = vec![Label::new("method", self.0.method), Label::new("code", CODES[at])];
             counter(&self.0.recorder, &families::GRPC_REQUESTS, labels)
         });
-        made.increment(1);
+        made.increment(answers);
     }
 }

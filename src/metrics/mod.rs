@@ -13,6 +13,7 @@ mod families;
 mod grpc;
 mod http;
 mod leases;
+mod seconds;
 mod syncs;
 
 pub use blocks::Blocks;
@@ -21,18 +22,18 @@ pub use families::{DECISION_BUCKETS, FAMILIES, Family, Kind, SYNC_BUCKETS};
 pub use grpc::Call;
 pub use http::Route;
 pub use leases::Leases;
+pub use seconds::DecisionSeconds;
 pub use syncs::Syncs;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString};
+use ::metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::domain::Reason;
 
-/// How often [`Metrics::run_upkeep`] must run: samples of a histogram are kept one by one until then,
-/// 8 bytes each.
+/// How often [`Metrics::run_upkeep`] must run: samples of the syncs' histogram are kept one by one until then.
 pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All metrics of one server. Clones count into the same numbers.
@@ -69,7 +70,7 @@ pub struct Decisions {
     pub allowed: Counter,
     denied: [Counter; Reason::ALL.len()],
     /// Seconds from reading a request to a durable decision.
-    pub seconds: Histogram,
+    pub seconds: DecisionSeconds,
 }
 
 impl Decisions {
@@ -154,15 +155,11 @@ impl Metrics {
     /// Makes every handle, so that every metric is shown from the start with 0. Only the requests
     /// come with their first answer, and the syncs with their store.
     pub fn new() -> Self {
-        let mut builder = PrometheusBuilder::new().upkeep_timeout(UPKEEP_INTERVAL);
-        for (family, bounds) in
-            [(&families::DECISION_SECONDS, &DECISION_BUCKETS[..]), (&families::SYNC_SECONDS, &SYNC_BUCKETS)]
-        {
-            let matcher = Matcher::Full(family.name.to_owned());
-            builder = builder.set_buckets_for_metric(matcher, bounds).expect("there are buckets");
-        }
+        let syncs = Matcher::Full(families::SYNC_SECONDS.name.to_owned());
+        let builder = PrometheusBuilder::new().upkeep_timeout(UPKEEP_INTERVAL);
+        let builder = builder.set_buckets_for_metric(syncs, &SYNC_BUCKETS).expect("there are buckets");
         let recorder = builder.build_recorder();
-        for family in &FAMILIES {
+        for family in FAMILIES.iter().filter(|family| family.name != families::DECISION_SECONDS.name) {
             describe(&recorder, family);
         }
         gauge(&recorder, &families::BUILD_INFO, vec![Label::new("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
@@ -187,7 +184,9 @@ impl Metrics {
 
     /// The page of `/metrics`, in Prometheus' text format.
     pub fn render(&self) -> String {
-        self.handle.render()
+        let mut page = self.handle.render();
+        self.decisions.seconds.render(&mut page);
+        page
     }
 
     /// Moves the samples of histograms into their buckets.
@@ -226,7 +225,7 @@ impl Decisions {
         Self {
             allowed: of("allow", "none"),
             denied: Reason::ALL.map(|reason| of("deny", reason.as_str())),
-            seconds: recorder.register_histogram(&Key::from_name(families::DECISION_SECONDS.name), &METADATA),
+            seconds: DecisionSeconds::default(),
         }
     }
 }

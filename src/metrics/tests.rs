@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{FAMILIES, Kind, Metrics};
 use crate::domain::Reason;
@@ -11,7 +12,7 @@ fn page() -> String {
     let metrics = Metrics::new();
     metrics.decisions.allowed.increment(2);
     metrics.decisions.denied(Reason::Held).increment(1);
-    metrics.decisions.seconds.record(0.000_003);
+    metrics.decisions.seconds.record(Duration::from_micros(3), 1);
     metrics.syncs("sqlite").seconds.record(0.003);
     metrics.route("/v1/teams/{team}").answered(200);
     metrics.route("/v1/teams/{team}").answered(418);

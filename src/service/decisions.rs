@@ -101,6 +101,7 @@ impl Service {
 
     /// Decides a debit or a hold as of `now`, without a future, for who decides many. What it has entered must be durable
     /// before it is answered. [`Drawn::Short`] is no answer: that one goes on with [`Self::draw_lent`].
+    #[inline]
     pub fn draw_now(&self, draw: &Draw, now: Timestamp) -> Result<Drawn, DrawFault> {
         let drawn = self.decide(draw, now);
         self.count(&drawn);
@@ -116,6 +117,7 @@ impl Service {
         drawn
     }
 
+    #[inline]
     fn decide(&self, draw: &Draw, now: Timestamp) -> Result<Drawn, DrawFault> {
         if self.may_draw() { self.meter.draw(draw, now) } else { Ok(self.meter.unavailable(draw)) }
     }
@@ -130,10 +132,11 @@ impl Service {
     /// Tells how long decisions took that were made at once, the first of them from `start` on.
     pub fn took(&self, start: Instant, decisions: usize) {
         if decisions > 0 {
-            self.metrics.decisions.seconds.record_many(self.clock.since(start), decisions);
+            self.metrics.decisions.seconds.record(self.clock.since(start), decisions as u64);
         }
     }
 
+    #[inline]
     fn count(&self, drawn: &Result<Drawn, DrawFault>) {
         match drawn {
             Ok(Drawn::Allowed(_)) => self.metrics.decisions.allowed.increment(1),

@@ -54,6 +54,7 @@ pub struct Quote {
 impl Service {
     /// What a debit, a hold or a check of a cost asks for, by the card in force. A hold keeps its version, so that its
     /// settle is priced by it even where the hold was not.
+    #[inline]
     pub fn quote(&self, model: Option<&Model>, cost: &Cost, is_hold: bool) -> Quote {
         let usage = match cost {
             Cost::Credits(credits) => {
