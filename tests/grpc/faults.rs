@@ -203,4 +203,8 @@ async fn what_is_compressed_is_refused_with_what_is_taken() {
     let (_sidecar, client) = open().await;
     let refused = client.with(&["grpc-encoding: gzip"]).debit(draw("a", "ana", 1)).await.expect_err("is refused");
     assert_eq!(refused.code(), Code::Unimplemented);
+    let refused = client.with(&["grpc-encoding: gzip"]).decide().await.map(|_| ()).expect_err("is refused");
+    assert_eq!(refused.code(), Code::Unimplemented);
+    assert_eq!(refused.metadata().get("grpc-accept-encoding").map(|taken| taken.as_bytes()), Some(&b"identity"[..]));
+    client.with(&["grpc-encoding: identity"]).decide().await.expect("opens");
 }

@@ -1,6 +1,8 @@
 //! Writes a message from its end to its beginning, so that how long a part is is known when its length is written before it.
 
-use prost::encoding::{WireType, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, encoded_len_varint};
+
+use super::frames::PREFIX_BYTES;
 
 /// A message as far as it is written. It panics where the place is too small.
 pub struct Backwards<'a> {
@@ -14,8 +16,12 @@ impl<'a> Backwards<'a> {
         Self { at: place.len(), place }
     }
 
-    /// What is written.
-    pub fn written(self) -> &'a [u8] {
+    /// What is written, behind the prefix that a message has on the wire.
+    pub fn framed(mut self) -> &'a [u8] {
+        let len = (self.place.len() - self.at) as u32;
+        self.at -= PREFIX_BYTES;
+        self.place[self.at] = 0;
+        self.place[self.at + 1..self.at + PREFIX_BYTES].copy_from_slice(&len.to_be_bytes());
         &self.place[self.at..]
     }
 
@@ -52,9 +58,14 @@ impl<'a> Backwards<'a> {
         self.varint((tag << 3 | wire_type as u32).into());
     }
 
-    fn varint(&mut self, number: u64) {
+    fn varint(&mut self, mut number: u64) {
         let end = self.at;
         self.at -= encoded_len_varint(number);
-        encode_varint(number, &mut &mut self.place[self.at..end]);
+        let (last, others) = self.place[self.at..end].split_last_mut().expect("a number has a byte");
+        for byte in others {
+            *byte = number as u8 | 0x80;
+            number >>= 7;
+        }
+        *last = number as u8;
     }
 }

@@ -1,41 +1,38 @@
 //! Many requests on one stream.
 //!
-//! Those that have arrived are decided one after the other, then one wait makes their answers durable. A draw is decided without
-//! a future; only one that waits for credits to be lent has one, so that those behind it go on meanwhile. Nothing is read while as many as may be are
-//! in flight, or while the caller does not take its answers: then its own sending stops.
+//! Those that have arrived are decided one after the other and their answers written, then one wait makes these durable. A draw
+//! is decided without a future; only one that waits for credits to be lent has one, so that those behind it go on meanwhile. Nothing is read while
+//! as many as may be are in flight, or while the caller does not take its answers: then its own sending stops.
 
-use std::collections::VecDeque;
-use std::future::ready;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::extract::Request as HttpRequest;
+use axum::body::Body;
+use axum::extract::Request;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response};
+use hyper::body::{Body as HttpBody, Frame};
 use prost::Message;
 use tokio::sync::watch;
-use tonic::body::Body;
-use tonic::codegen::tokio_stream::Stream;
-use tonic::metadata::MetadataMap;
-use tonic::server::Grpc;
-use tonic::{Code, Request, Response, Status, Streaming};
-use tower::service_fn;
+use tonic::Status;
 
 use super::GUARDED;
 use super::answer::answer;
-use super::codec::{self, Allowed, Answered, Messages};
-use super::faults::{code, in_our_words};
+use super::answers::Answers;
+use super::direct::ENCODING;
+use super::faults::{encoded, in_our_words};
+use super::frames::Frames;
 use super::guard::{DECIDE, call};
 use super::plain::{self, Draw, Kind};
 use super::wire::purser::DecideRequest;
 use super::wire::purser::decide_response::Answer;
-use super::{read, write};
 use crate::api::auth::Caller;
 use crate::api::json::Fault;
-use crate::api::problem::{Code as ProblemCode, Problem};
-use crate::api::routes::asks::{Asked, Key};
+use crate::api::problem::{Code, Problem};
+use crate::api::routes::asks::Asked;
 use crate::api::routes::decisions::{Turn, drawn_lent, drawn_now};
 use crate::api::routes::guard::{caught, caught_now};
 use crate::api::state::App;
@@ -53,118 +50,129 @@ const SET_MAX: usize = 64;
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Answers a stream, which ends once `closing` says true.
-pub async fn decide(app: App, closing: watch::Receiver<bool>, request: HttpRequest) -> http::Response<Body> {
-    let bytes_max = app.bodies.body_bytes_max;
-    let decisions =
-        service_fn(|requests| ready(Ok(Response::new(Decisions::new(app.clone(), requests, closing.clone())))));
-    Grpc::new(Messages).max_decoding_message_size(bytes_max).streaming(decisions, request).await
+pub async fn decide(app: App, closing: watch::Receiver<bool>, request: Request) -> Response<Body> {
+    if let Some(encoding) = request.headers().get(ENCODING).filter(|encoding| *encoding != "identity") {
+        return encoded(encoding).into_http();
+    }
+    let mut response = Response::new(Body::new(Decisions::new(app, request, closing)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }
 
-/// The answers of one stream.
-pub struct Decisions {
+/// The answers of one stream, as a body.
+struct Decisions {
+    requests: Frames,
+    desk: Desk,
+    closing: Boxed<()>,
+    /// Makes what is answered durable.
+    wait: Option<Boxed<Result<(), Unable>>>,
+    /// Nothing more is read: how the stream ends.
+    end: Option<Result<(), Status>>,
+    is_over: bool,
+}
+
+/// What decides the requests of one stream.
+struct Desk {
     app: App,
     call: Call,
-    metadata: MetadataMap,
+    headers: HeaderMap,
     caller: Arc<Caller>,
     /// When the caller was last asked who it is.
     known_at: Instant,
-    requests: Streaming<Bytes>,
-    closing: Boxed<()>,
     /// Requests that wait for credits to be lent.
     waiting: Vec<Boxed<Made>>,
-    /// What is made of the requests that were there, and must be durable before it is given.
-    made: VecDeque<Made>,
+    /// The answers to requests that were there, which must be durable before they are given.
+    answers: Answers,
     /// When the first of them was read, and how many were decided at once.
     begun: Option<(Instant, usize)>,
-    /// Makes them durable.
-    wait: Option<Boxed<Result<(), Unable>>>,
-    /// Answers that may be given, once it is said whether they could be made durable.
-    ready: VecDeque<Made>,
-    durable: Result<(), Unable>,
-    /// Nothing more is read: how the stream ends.
-    end: Option<Result<(), Status>>,
 }
 
-/// An answer, and what must be durable before it may be given.
+/// What a request came to that was not decided at once.
 struct Made {
     number: u64,
-    answer: Result<Answered, Problem>,
+    answer: Result<What, Problem>,
     together: Together,
 }
 
-/// What comes of a request at once.
-#[expect(clippy::large_enum_variant, reason = "made once and kept at once: a box would cost more")]
-enum Begun {
-    Made(Made),
-    /// It may have to wait.
-    Later(Boxed<Made>),
+/// What is answered.
+enum What {
+    Drawn(OperationId, Drawn, Option<u64>),
+    Other(Answer),
 }
 
 impl Decisions {
-    fn new(app: App, request: Request<Streaming<Bytes>>, mut closing: watch::Receiver<bool>) -> Self {
-        let (metadata, mut extensions, requests) = request.into_parts();
-        let caller = extensions.remove::<Caller>().expect(GUARDED);
-        Self {
+    fn new(app: App, request: Request, mut closing: watch::Receiver<bool>) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let caller = parts.extensions.remove::<Caller>().expect(GUARDED);
+        let desk = Desk {
             call: call(app.service.metrics(), DECIDE),
-            metadata,
+            headers: parts.headers,
             caller: Arc::new(caller),
             known_at: app.service.clock().instant(),
-            requests,
+            waiting: Vec::new(),
+            answers: Answers::default(),
+            begun: None,
+            app,
+        };
+        Self {
+            requests: Frames::new(body, desk.app.bodies.body_bytes_max),
             // A server that is gone is closing too.
             closing: Box::pin(async move { drop(closing.wait_for(|closing| *closing).await) }),
-            waiting: Vec::new(),
-            made: VecDeque::new(),
-            begun: None,
             wait: None,
-            ready: VecDeque::new(),
-            durable: Ok(()),
             end: None,
-            app,
+            is_over: false,
+            desk,
         }
     }
 
     /// Decides what is there.
     fn make(&mut self, cx: &mut Context<'_>) {
-        let mut at = 0;
-        while let Some(waiting) = self.waiting.get_mut(at) {
-            match waiting.as_mut().poll(cx) {
-                Poll::Ready(made) => {
-                    self.made.push_back(made);
-                    drop(self.waiting.swap_remove(at));
-                }
-                Poll::Pending => at += 1,
-            }
-        }
+        self.desk.go_on(cx);
         if self.end.is_none() && self.closing.as_mut().poll(cx).is_ready() {
             self.end = Some(Err(Problem::from(Unable::Stopping).into()));
         }
         let mut now = None;
-        while self.end.is_none() && self.has_room() {
-            match Pin::new(&mut self.requests).poll_next(cx) {
-                Poll::Ready(Some(Ok(message))) => {
-                    let begun = match now {
-                        Some(now) => self.begin(&message, now),
-                        None => self.know().and_then(|known_now| self.begin(&message, *now.insert(known_now))),
-                    };
-                    match begun {
-                        Ok(Begun::Made(made)) => self.made.push_back(made),
-                        Ok(Begun::Later(mut made)) => match made.as_mut().poll(cx) {
-                            Poll::Ready(made) => self.made.push_back(made),
-                            Poll::Pending => self.waiting.push(made),
-                        },
-                        Err(status) => self.end = Some(Err(status)),
+        while self.end.is_none() && self.desk.has_room() {
+            let begun = match self.requests.poll_next(cx) {
+                Poll::Ready(Some(Ok(message))) => match now {
+                    Some(now) => self.desk.begin(message, now, cx),
+                    None => {
+                        let known = self.desk.know();
+                        known.and_then(|known| self.desk.begin(message, *now.insert(known), cx))
                     }
+                },
+                Poll::Ready(Some(Err(status))) => Err(in_our_words(status)),
+                Poll::Ready(None) => {
+                    self.end = Some(Ok(()));
+                    break;
                 }
-                Poll::Ready(Some(Err(status))) => self.end = Some(Err(in_our_words(status))),
-                Poll::Ready(None) => self.end = Some(Ok(())),
                 Poll::Pending => break,
+            };
+            if let Err(status) = begun {
+                self.end = Some(Err(status));
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Answers those that no longer wait for credits.
+    fn go_on(&mut self, cx: &mut Context<'_>) {
+        let mut at = 0;
+        while let Some(waiting) = self.waiting.get_mut(at) {
+            match waiting.as_mut().poll(cx) {
+                Poll::Ready(made) => {
+                    drop(self.waiting.swap_remove(at));
+                    self.put(made);
+                }
+                Poll::Pending => at += 1,
             }
         }
     }
 
     /// Whether one more may be decided before answers go.
     fn has_room(&self) -> bool {
-        self.made.len() < SET_MAX && self.waiting.len() + self.made.len() < self.app.streams_max
+        self.answers.len() < SET_MAX && self.waiting.len() + self.answers.len() < self.app.streams_max
     }
 
     /// The time as of which what is there is decided. Asks again who is calling, where that was long ago.
@@ -172,7 +180,7 @@ impl Decisions {
         let clock = self.app.service.clock();
         let start = clock.instant();
         if start.saturating_duration_since(self.known_at) >= TRUST {
-            self.caller = Arc::new(Caller::of(self.metadata.as_ref(), &self.app)?);
+            self.caller = Arc::new(Caller::of(&self.headers, &self.app)?);
             self.known_at = start;
         }
         self.begun = Some((start, 0));
@@ -180,29 +188,46 @@ impl Decisions {
     }
 
     /// Decides a draw at once; what else is asked is made by a future.
-    fn begin(&mut self, message: &[u8], now: Timestamp) -> Result<Begun, Status> {
-        let Some((number, kind, asked)) = plain::read(message) else {
-            let request = DecideRequest::decode(message);
-            let request = request.map_err(|error| in_our_words(Status::internal(error.to_string())))?;
-            return Ok(Begun::Later(self.answer(request)));
+    fn begin(&mut self, message: &[u8], now: Timestamp, cx: &mut Context<'_>) -> Result<(), Status> {
+        let later = match plain::read(message) {
+            Some((number, kind, asked)) => {
+                let drawn = caught_now(|| self.draw(number, (kind, asked), now)).flatten();
+                drawn.unwrap_or_else(|problem| {
+                    self.answers.put(number, Err(problem), &Together::default());
+                    None
+                })
+            }
+            None => {
+                let request = DecideRequest::decode(message);
+                let request = request.map_err(|error| in_our_words(Status::internal(error.to_string())))?;
+                Some(self.answer(request))
+            }
         };
-        let begun = caught_now(|| self.draw(number, (kind, asked), now)).flatten();
-        if let (Ok(Begun::Made(_)), Some((_, draws))) = (&begun, &mut self.begun) {
-            *draws += 1;
+        if let Some(mut later) = later {
+            match later.as_mut().poll(cx) {
+                Poll::Ready(made) => self.put(made),
+                Poll::Pending => self.waiting.push(later),
+            }
         }
-        Ok(begun.unwrap_or_else(|problem| Begun::Made(Made::refused(number, problem))))
+        Ok(())
     }
 
-    fn draw(&self, number: u64, (kind, asked): (Kind, Draw<'_>), now: Timestamp) -> Result<Begun, Problem> {
-        let body = read::draw(asked)?;
-        let asked = match kind {
-            Kind::Debit => body.debit(Key::default(), &self.app)?,
-            Kind::Hold => body.hold(Key::default(), &self.app)?,
-        };
-        Ok(match drawn_now(Turn::alone(&self.app, &self.caller), &asked, now)? {
-            (Drawn::Short(subscription), _) => Begun::Later(self.draw_lent(number, asked, subscription)),
-            (drawn, output_tokens) => Begun::Made(Made::drawn(number, asked.draw.id, drawn, output_tokens)),
-        })
+    /// Answers a draw, but for one that has to wait.
+    fn draw(
+        &mut self,
+        number: u64,
+        (kind, asked): (Kind, Draw<'_>),
+        now: Timestamp,
+    ) -> Result<Option<Boxed<Made>>, Problem> {
+        let asked = kind.asked(asked, &self.app)?;
+        match drawn_now(Turn::alone(&self.app, &self.caller), &asked, now)? {
+            (Drawn::Short(subscription), _) => Ok(Some(self.draw_lent(number, asked, subscription))),
+            (drawn, output_tokens) => {
+                self.answers.put_drawn(number, &asked.draw.id, drawn, output_tokens);
+                self.begun.iter_mut().for_each(|(_, draws)| *draws += 1);
+                Ok(None)
+            }
+        }
     }
 
     /// The answer to a draw that is short of a lease.
@@ -210,10 +235,10 @@ impl Decisions {
         let (app, caller) = (self.app.clone(), Arc::clone(&self.caller));
         Box::pin(async move {
             let drawn = drawn_lent(Turn::alone(&app, &caller), &asked, subscription);
-            match caught(drawn).await.flatten() {
-                Ok((drawn, output_tokens)) => Made::drawn(number, asked.draw.id, drawn, output_tokens),
-                Err(problem) => Made::refused(number, problem),
-            }
+            let drawn = caught(drawn).await.flatten();
+            let together = drawn.as_ref().map(|(drawn, _)| Together::of(drawn)).unwrap_or_default();
+            let answer = drawn.map(|(drawn, output_tokens)| What::Drawn(asked.draw.id, drawn, output_tokens));
+            Made { number, answer, together }
         })
     }
 
@@ -224,89 +249,70 @@ impl Decisions {
             let together = Together::default();
             let turn = Turn { app: &app, caller: &caller, together: Some(&together) };
             let answer = async {
-                let missing = || Fault::new(ProblemCode::MissingField, "is missing").in_field("request");
+                let missing = || Fault::new(Code::MissingField, "is missing").in_field("request");
                 answer(turn, request.ok_or_else(missing)?).await
             };
-            let answer = caught(answer).await.flatten().map(Answered::Other);
+            let answer = caught(answer).await.flatten().map(What::Other);
             Made { number, answer, together }
         })
     }
 
-    /// Has what is made wait until it is durable, all of it at once; where nothing has to be, it may be given.
-    fn wait(&mut self) {
-        let together = Together::default();
-        self.made.iter().for_each(|made| together.join(&made.together));
-        if together.is_empty() {
-            return self.give(Ok(()));
+    fn put(&mut self, Made { number, answer, together }: Made) {
+        match answer {
+            Ok(What::Drawn(id, drawn, output_tokens)) => self.answers.put_drawn(number, &id, drawn, output_tokens),
+            Ok(What::Other(answer)) => self.answers.put(number, Ok(answer), &together),
+            Err(problem) => self.answers.put(number, Err(problem), &together),
         }
-        let service = Arc::clone(&self.app.service);
-        self.wait = Some(Box::pin(async move { service.durable_together(together).await }));
     }
 
-    /// Lets what is made be given. Where it could not be made durable, answers that had to be are problems.
-    fn give(&mut self, durable: Result<(), Unable>) {
-        debug_assert!(self.ready.is_empty(), "what is ready is given before more is made");
+    /// Has what is answered wait until it is durable, all of it at once; `None`: it need not.
+    fn wait(&mut self) -> Option<Boxed<Result<(), Unable>>> {
+        let together = self.answers.together();
+        let service = Arc::clone(&self.app.service);
+        (!together.is_empty())
+            .then(|| Box::pin(async move { service.durable_together(together).await }) as Boxed<Result<(), Unable>>)
+    }
+
+    /// Gives what is answered. Where it could not be made durable, answers that had to be are problems.
+    fn give(&mut self, durable: Result<(), Unable>) -> Bytes {
         if let Some((start, draws)) = self.begun.take() {
             self.app.service.took(start, draws);
         }
-        self.durable = durable;
-        self.wait = None;
-        mem::swap(&mut self.made, &mut self.ready);
-    }
-
-    fn response(&self, Made { number, answer, together }: Made) -> codec::Response {
-        let answer = match &self.durable {
-            Err(unable) if !together.is_empty() => Err(unable.clone().into()),
-            _ => answer,
-        };
-        let code = answer.as_ref().map_or_else(|problem| code(problem.code), |_| Code::Ok);
-        self.call.answered(code as usize);
-        let answer = answer.unwrap_or_else(|problem| Answered::Other(Answer::Problem((&problem).into())));
-        codec::Response { number, answer }
+        self.answers.take(durable, &self.call)
     }
 }
 
-impl Made {
-    fn drawn(number: u64, id: OperationId, drawn: Drawn, output_tokens: Option<u64>) -> Self {
-        let together = Together::of(&drawn);
-        let answer = match drawn {
-            Drawn::Allowed(allowed) => Answered::Allowed(Allowed::new(id, allowed, output_tokens)),
-            drawn => Answered::Other(Answer::Decision(write::decision(Some(&id), drawn, output_tokens))),
-        };
-        Self { number, answer: Ok(answer), together }
-    }
+impl HttpBody for Decisions {
+    type Data = Bytes;
+    type Error = Status;
 
-    fn refused(number: u64, problem: Problem) -> Self {
-        Self { number, answer: Err(problem), together: Together::default() }
-    }
-}
-
-impl Stream for Decisions {
-    type Item = Result<codec::Response, Status>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
-        loop {
-            if let Some(made) = this.ready.pop_front() {
-                return Poll::Ready(Some(Ok(this.response(made))));
-            }
-            if let Some(wait) = &mut this.wait {
-                let durable = task::ready!(wait.as_mut().poll(cx));
-                this.give(durable);
-                continue;
-            }
-            this.make(cx);
-            if !this.made.is_empty() {
-                this.wait();
-                continue;
-            }
-            if !this.waiting.is_empty() {
-                return Poll::Pending;
-            }
-            return match &mut this.end {
-                None => Poll::Pending,
-                Some(end) => Poll::Ready(mem::replace(end, Ok(())).err().map(Err)),
-            };
+        if this.is_over {
+            return Poll::Ready(None);
         }
+        if this.wait.is_none() {
+            this.make(cx);
+            if this.desk.answers.is_empty() {
+                let Some(end) = this.end.take_if(|_| this.desk.waiting.is_empty()) else { return Poll::Pending };
+                this.is_over = true;
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers(end)))));
+            }
+            this.wait = this.desk.wait();
+        }
+        let durable = match &mut this.wait {
+            Some(wait) => task::ready!(wait.as_mut().poll(cx)),
+            None => Ok(()),
+        };
+        this.wait = None;
+        Poll::Ready(Some(Ok(Frame::data(this.desk.give(durable)))))
     }
+}
+
+/// How a stream has ended, as what comes behind its answers.
+fn trailers(end: Result<(), Status>) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(3);
+    let status = end.err().unwrap_or_else(|| Status::ok(""));
+    status.add_header(&mut trailers).expect("what is said is encoded");
+    trailers
 }

@@ -1,9 +1,10 @@
 //! Problems as errors of gRPC, with the same codes.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use prost::Message;
 use prost_types::Any;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
 use super::wire::google::rpc;
@@ -60,6 +61,14 @@ pub fn in_our_words(status: Status) -> Status {
         Code::Internal => Problem::new(Kind::InvalidValue, status.message().to_owned()).into(),
         _ => status,
     }
+}
+
+/// What is compressed is not taken; which says what is.
+pub fn encoded(encoding: &HeaderValue) -> Status {
+    let encoding = String::from_utf8_lossy(encoding.as_bytes());
+    let mut status = Status::unimplemented(format!("Messages are compressed with {encoding}, which is not taken."));
+    status.metadata_mut().insert("grpc-accept-encoding", MetadataValue::from_static("identity"));
+    status
 }
 
 /// The name of a field in a message, by its pointer in a body of the HTTP interface.

@@ -3,14 +3,16 @@
 //! A message becomes the same struct as a body of the HTTP interface and is asked by the same functions; what
 //! comes of it becomes a message again. So no rule, range or role is written here.
 
+mod allowed;
 pub(super) mod answer;
+mod answers;
 mod backwards;
 mod balances;
 mod calls;
-mod codec;
 mod decide;
 mod direct;
 mod faults;
+mod frames;
 mod guard;
 mod health;
 mod plain;

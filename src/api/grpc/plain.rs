@@ -1,10 +1,14 @@
-//! A request of a stream as most are: a debit or a hold, its texts read where they lie in the message. Every other message, and
+//! A request as most are: a debit or a hold, its texts read where they lie in the message. Every other message, and
 //! what is wrong with one, is the library's to read.
 
 use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
+use super::read;
 use super::wire::purser::{DrawRequest, Usage};
+use crate::api::problem::Problem;
+use crate::api::routes::asks::{Asked, Key};
+use crate::api::state::App;
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +17,21 @@ pub enum Kind {
     Debit,
     /// A hold.
     Hold,
+}
+
+impl Kind {
+    /// What a draw of this kind asks.
+    ///
+    /// # Errors
+    /// A field is missing or out of range.
+    #[inline]
+    pub fn asked(self, draw: Draw<'_>, app: &App) -> Result<Asked, Problem> {
+        let body = read::draw(draw)?;
+        match self {
+            Self::Debit => body.debit(Key::default(), app),
+            Self::Hold => body.hold(Key::default(), app),
+        }
+    }
 }
 
 /// The fields of [`DrawRequest`].
@@ -60,8 +79,9 @@ pub fn read(mut message: &[u8]) -> Option<(u64, Kind, Draw<'_>)> {
     asked.map(|(kind, draw)| (number, kind, draw))
 }
 
-/// Of a field that is there twice the last counts, but for messages, which are merged: that is left to the library.
-fn draw(mut message: &[u8]) -> Option<Draw<'_>> {
+/// The fields of a [`DrawRequest`]. Of a field that is there twice the last counts, but for messages, which are merged: that is left
+/// to the library.
+pub fn draw(mut message: &[u8]) -> Option<Draw<'_>> {
     let mut draw = Draw::default();
     while !message.is_empty() {
         match decode_key(&mut message).ok()? {

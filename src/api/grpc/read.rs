@@ -11,6 +11,7 @@ use crate::domain::Credits;
 use crate::rates::SECOND_MICROS_MAX;
 
 /// A debit, a hold or a check.
+#[inline]
 pub fn draw<'a>(asked: impl Into<Draw<'a>>) -> Result<DrawBody, Fault> {
     let Draw { id, team, member, credits_micros, usage, model, ttl_ms, min_credits_micros } = asked.into();
     Ok(DrawBody {
@@ -69,12 +70,14 @@ pub fn refund(asked: RefundRequest) -> Result<(WireOperation, RefundBody), Fault
 }
 
 /// A text that may be left out.
+#[inline]
 pub fn text<T: Text>(field: &'static str, text: Option<&str>) -> Result<Option<Wire<T>>, Fault> {
     let read = |text| T::read(text).map(Wire).map_err(|error| Fault::invalid(error.to_string()).in_field(field));
     text.map(read).transpose()
 }
 
 /// A text that must be there; an empty one is not.
+#[inline]
 fn needed<T: Text>(field: &'static str, asked: &str) -> Result<Wire<T>, Fault> {
     let asked = (!asked.is_empty()).then_some(asked);
     text(field, asked)?.ok_or_else(|| missing(field))
@@ -85,6 +88,7 @@ fn missing(field: &'static str) -> Fault {
 }
 
 /// Micro-credits that may be left out.
+#[inline]
 pub fn amount(field: &'static str, micros: Option<i64>) -> Result<Option<Amount>, Fault> {
     let read = |micros| {
         let wrong = || Fault::invalid(format!("must be from 0 to {}", Credits::MAX.micros())).in_field(field);
@@ -93,6 +97,7 @@ pub fn amount(field: &'static str, micros: Option<i64>) -> Result<Option<Amount>
     micros.map(read).transpose()
 }
 
+#[inline]
 fn whole<const MIN: u64, const MAX: u64>(
     field: &'static str,
     number: Option<u64>,

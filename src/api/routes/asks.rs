@@ -152,12 +152,14 @@ pub struct RefundBody {
 
 impl DrawBody {
     /// The debit that is asked for: all of `credits` or nothing.
+    #[inline]
     pub fn debit(mut self, key: Key, app: &App) -> Result<Asked, Problem> {
         let id = key.needed(self.id.take())?;
         self.asked(id, None, app)
     }
 
     /// The hold that is asked for.
+    #[inline]
     pub fn hold(mut self, key: Key, app: &App) -> Result<Asked, Problem> {
         let id = key.needed(self.id.take())?;
         let ttl_millis = ttl(self.ttl_ms, app)?;
@@ -174,6 +176,7 @@ impl DrawBody {
         Ok((self.asked(id.clone().unwrap_or_else(unnamed), ttl_millis, app)?, id))
     }
 
+    #[inline]
     fn asked(self, id: OperationId, ttl_millis: Option<u64>, app: &App) -> Result<Asked, Problem> {
         let (cost, model) = (cost(self.credits, self.usage)?, self.model.map(|model| model.0));
         let Quote { credits, pricing, unpriced } = app.service.quote(model.as_ref(), &cost, ttl_millis.is_some());
@@ -211,6 +214,7 @@ impl Asked {
 }
 
 /// How long a hold stays open, within what the configuration allows.
+#[inline]
 pub fn ttl(asked: Option<TtlMillis>, app: &App) -> Result<u64, Problem> {
     let millis = asked.map_or(app.ttl_default_millis, TtlMillis::get);
     if millis > app.ttl_max_millis {
@@ -221,6 +225,7 @@ pub fn ttl(asked: Option<TtlMillis>, app: &App) -> Result<u64, Problem> {
 }
 
 /// The cost that a body tells, one way or the other.
+#[inline]
 pub fn cost(credits: Option<Amount>, usage: Option<UsageField>) -> Result<Cost, Problem> {
     match (credits, usage) {
         (Some(Amount(credits)), None) => Ok(Cost::Credits(credits)),
@@ -282,6 +287,7 @@ impl Place {
 ///
 /// # Errors
 /// `forbidden`.
+#[inline]
 pub fn only_itself(caller: &Caller, member: &UserId) -> Result<(), Problem> {
     match &caller.actor {
         Some(actor) if actor != member => {
@@ -317,6 +323,7 @@ impl Key {
     ///
     /// # Errors
     /// `invalid_value` when they differ.
+    #[inline]
     pub fn or(self, in_body: Option<WireOperation>) -> Result<Option<OperationId>, Problem> {
         match (self.0, in_body.map(|id| id.0)) {
             (Some(header), Some(body)) if header != body => {
@@ -331,6 +338,7 @@ impl Key {
     ///
     /// # Errors
     /// `missing_field` without any, `invalid_value` when they differ.
+    #[inline]
     pub fn needed(self, in_body: Option<WireOperation>) -> Result<OperationId, Problem> {
         let missing = || Fault::new(Code::MissingField, "is missing; send it, or the header Idempotency-Key");
         self.or(in_body)?.ok_or_else(|| missing().in_field("id").into())

@@ -62,6 +62,7 @@ pub async fn drawn(turn: Turn<'_>, asked: &Asked) -> Result<(Drawn, Option<u64>)
 
 /// As [`drawn`], at once and as of `now`, for who decides many: what it has entered must be durable before it is answered.
 /// [`Drawn::Short`] is no answer: that one goes on with [`drawn_lent`].
+#[inline]
 pub fn drawn_now(turn: Turn<'_>, asked: &Asked, now: Timestamp) -> Result<(Drawn, Option<u64>), Problem> {
     only_itself(turn.caller, &asked.draw.member)?;
     let drawn = turn.app.service.draw_now(&asked.draw, now).map_err(|fault| asked.problem(fault))?;
@@ -88,6 +89,7 @@ pub async fn looked(turn: Turn<'_>, asked: &Asked) -> Result<(Drawn, Option<u64>
     Ok((drawn, output_tokens))
 }
 
+#[inline]
 fn output_tokens(turn: Turn<'_>, asked: &Asked, drawn: &Drawn) -> Option<u64> {
     let (Some(usage), Drawn::Allowed(allowed)) = (&asked.usage, drawn) else { return None };
     turn.app.service.output_tokens(asked.draw.ask.model.as_ref(), usage, allowed)
