@@ -80,3 +80,31 @@ async fn a_row_sees_what_those_before_it_changed_however_many_they_are() {
     assert!(results.iter().skip(1).step_by(2).enumerate().all(|(n, row)| n == 35 || row["charged"] == "0.01"));
     assert_eq!(results[79]["remaining"]["payer"], "99.61", "39 were settled");
 }
+
+/// With an escape a row is for the reader of all JSON.
+#[tokio::test]
+async fn plain_rows_are_answered_as_all_others_are() {
+    let rows = [
+        r#"{"op":"hold","id":"h","team":"acme","member":"ana","credits":"5","ttl_ms":60000}"#,
+        r#"{"op":"hold","id":"h","team":"acme","member":"ana","credits":"5","ttl_ms":60000}"#,
+        r#"{"op":"hold","id":"h","team":"acme","member":"ana","credits":"4"}"#,
+        r#"{"op":"debit","id":"d~!","team":"acme","member":"ana","credits":1.25,"model":"gpt-4o"}"#,
+        r#"{"op":"debit","id":"e","team":"acme","member":"ana","credits":99}"#,
+        r#"{"op":"debit","id":"f","team":"acme","member":"nobody","credits":1}"#,
+        r#"{"op":"debit","id":"f","team":"acme","member":"ana","credits":"-1"}"#,
+        r#"{"op":"debit","team":"acme","member":"ana","credits":"1"}"#,
+        r#"{"op":"debit","id":"g","team":"acme","member":"ana"}"#,
+        r#"{"op":"hold","id":"m","team":"acme","member":"ana","credits":"1","min_credits":"2"}"#,
+        r#"{"op":"hold","id":"m","team":"acme","member":"ana","credits":"100","min_credits":"0.5"}"#,
+        r#"{"op":"check","team":"acme","member":"ana","credits":"1"}"#,
+    ];
+    let mut answers = Vec::new();
+    for op in [r#"{"op""#, r#"{"\u006fp""#] {
+        let sidecar = Sidecar::open().await;
+        let rows = rows.map(|row| row.replacen(r#"{"op""#, op, 1)).join(",");
+        let answer = sidecar.post("/v1/batch", &format!(r#"{{"ops":[{rows}]}}"#)).await;
+        assert_eq!(answer.status, 200);
+        answers.push(answer.body);
+    }
+    assert_eq!(answers[0], answers[1]);
+}

@@ -22,6 +22,7 @@ pub mod openapi;
 mod operators;
 mod plain_answer;
 mod plain_draw;
+mod rows;
 
 use std::sync::Arc;
 

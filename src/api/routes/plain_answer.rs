@@ -8,11 +8,16 @@ use crate::engine::{Allowed, Drawn};
 /// The body that answers a draw which has been decided, and which pays for an answer of so many tokens.
 pub fn answer(id: OperationId, drawn: Drawn, output_tokens: Option<u64>) -> Vec<u8> {
     let mut out = Vec::with_capacity(ANSWER_BYTES);
-    match &drawn {
-        Drawn::Allowed(allowed) if !needs_escapes(&id) => write_allowed(&mut out, &id, allowed, output_tokens),
-        _ => write(&mut out, &Decision::new(Some(id), drawn, output_tokens)),
-    }
+    put(&mut out, id, drawn, output_tokens);
     out
+}
+
+/// The same behind what is written already.
+pub fn put(out: &mut Vec<u8>, id: OperationId, drawn: Drawn, output_tokens: Option<u64>) {
+    match &drawn {
+        Drawn::Allowed(allowed) if !needs_escapes(&id) => write_allowed(out, &id, allowed, output_tokens),
+        _ => write(out, &Decision::new(Some(id), drawn, output_tokens)),
+    }
 }
 
 /// Whether JSON has it otherwise than it is. Nothing else in an answer may.
