@@ -380,6 +380,23 @@ fn the_file_of_a_segment_that_goes_is_the_next_one_and_what_lay_in_it_is_not_rea
 }
 
 #[test]
+fn a_file_that_is_not_whole_is_not_used_again() {
+    let folder = MemoryFolder::default();
+    let options = || Options { segment_bytes: 1 << 16, bytes_max: 10 << 16, ..options() };
+    let (journal, _) = open_with(Arc::new(folder.clone()), options());
+    (0..4).for_each(|_| journal.write_through(push(&journal, 20_000)).expect("writes"));
+    drop(journal);
+    for (len, is_used) in [(1 << 16, true), (65_000, false)] {
+        let mut files = folder.files();
+        files.get_mut("journal-0000000001.seg").expect("is there").truncate(len);
+        let folder = MemoryFolder::with_files(files);
+        let (journal, _) = open_with(Arc::new(folder.clone()), options());
+        assert_eq!(journal.confirm(Seq(3), Seq(4)).expect("drops").dropped, 1);
+        assert_eq!(folder.files().contains_key("journal-next.tmp"), is_used);
+    }
+}
+
+#[test]
 fn a_segment_that_is_used_again_has_an_end_before_its_first_record_and_behind_its_last() {
     let folder = MemoryFolder::default();
     let options = || Options { segment_bytes: 1 << 16, bytes_max: 10 << 16, ..options() };

@@ -14,6 +14,9 @@ use super::scan::Scan;
 use super::segment::{Segment, prepare, put_zeros, read_header, used_end};
 use super::torn::{begun, look_behind};
 
+/// Records of later segments may be so far from where the journal ends: others may be missing, or were skipped.
+const SKIPPED_MAX: u64 = 1 << 40;
+
 /// Recovery reads in pieces of this many bytes.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
@@ -193,7 +196,7 @@ impl Read {
         let lost = self.last.after();
         let mut cut = Cut { segment: end.name(), offset: self.at, seq: lost, bytes: 0, records: 0 };
         let begun = begun(&*end.file, self.at, lost).map_err(DiskError::on("reading", &cut.segment))?;
-        self.look(&mut cut, end.header.number, &end.file, self.at)?;
+        self.look(&mut cut, end.header.number, &end.file, self.at, 0)?;
         cut.bytes = cut.bytes.max(begun);
         for (number, file) in behind {
             if let Some(header) = self.header(*number, &**file)?
@@ -203,16 +206,16 @@ impl Read {
                     format!("{} was begun when entries up to {} were synced", segment_name(*number), header.synced);
                 return Err(Corrupt { segment: cut.segment, offset: cut.offset, seq: lost, why }.into());
             }
-            self.look(&mut cut, *number, file, SEGMENT_HEADER_BYTES)?;
+            self.look(&mut cut, *number, file, SEGMENT_HEADER_BYTES, SKIPPED_MAX)?;
         }
         Ok((cut.bytes > 0 || !behind.is_empty()).then_some(cut))
     }
 
-    /// Adds to `cut` what one segment has from an offset on, unless it proves damage.
-    fn look(&self, cut: &mut Cut, number: u64, file: &Arc<dyn Media>, from: u64) -> Result<(), CutError> {
+    /// Adds to `cut` what one segment has from an offset on, before which so many seqs may be missing, unless it proves damage.
+    fn look(&self, cut: &mut Cut, number: u64, file: &Arc<dyn Media>, from: u64, skipped: u64) -> Result<(), CutError> {
         let name = segment_name(number);
         let seed = Seed::new(self.sidecar, number);
-        let found = look_behind(&**file, seed, from, cut.seq).map_err(DiskError::on("reading", &name))?;
+        let found = look_behind(&**file, seed, from, cut.seq, skipped).map_err(DiskError::on("reading", &name))?;
         if let Some(witness) = found.witness {
             let (seq, offset, synced) = (witness.seq, witness.offset, witness.synced);
             let why =

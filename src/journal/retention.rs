@@ -56,11 +56,12 @@ impl Shared {
         Ok(done)
     }
 
-    /// Takes a segment's name away: where no file is ready for the next one, its file is.
+    /// Takes a segment's name away: where no file is ready for the next one, its file is, if it is whole.
     fn let_go(&self, segment: &Segment) -> io::Result<()> {
         let name = segment.name();
         // Where the spare is locked, one is being made.
         if segment.header.capacity == self.options.segment_bytes
+            && segment.file.len()? >= segment.header.capacity
             && let Some(mut spare) = self.spare.try_lock()
             && spare.is_none()
         {

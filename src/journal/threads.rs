@@ -81,6 +81,7 @@ fn write(shared: &Shared) {
 }
 
 fn make_room(shared: &Shared) {
-    shared.prepare_spare();
+    // What goes may be what is needed.
     let _ = shared.drop_segments();
+    shared.prepare_spare();
 }

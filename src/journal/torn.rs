@@ -8,8 +8,8 @@ use super::Seq;
 use super::format::{PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, Seed, u64_at};
 use super::media::Media;
 
-/// No segment has as many records as this, times the segments there can be; a seq farther off is rubbish.
-const SEQ_AHEAD_MAX: u64 = 1 << 40;
+/// The fewest bytes of a record.
+const RECORD_BYTES_MIN: u64 = RECORD_HEADER_BYTES as u64 + 1;
 
 /// Records are looked for in pieces of this many bytes.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -17,7 +17,7 @@ const PIECE_BYTES: usize = 1024 * 1024;
 /// Where in a record its seq is.
 const SEQ_AT: usize = 8;
 
-/// Zeros are passed over so many at a time: most files are new.
+/// Zeros are passed over so many at a time: a new file has nothing else.
 const ZEROS_PASSED: usize = 4_096;
 
 /// What was found behind a bad place in one segment.
@@ -55,9 +55,11 @@ pub(super) fn begun(file: &dyn Media, at: u64, lost: Seq) -> io::Result<u64> {
     })
 }
 
-/// Looks at every byte of a segment from an offset on for valid records that came after `lost`. Anything else that lies there
-/// proves nothing: the file may have been another segment's before.
-pub(super) fn look_behind(file: &dyn Media, seed: Seed, from: u64, lost: Seq) -> io::Result<Behind> {
+/// Looks at every byte of a segment from an offset on for valid records that came after `lost`, of which at most so many were
+/// skipped before that offset. Anything else that lies there proves nothing: the file may have been another segment's before. That is
+/// why no place is even looked at whose seq is farther off than records fit in between: of old records, read a byte beside where they begin,
+/// each would be one more whose sum could be right by chance.
+pub(super) fn look_behind(file: &dyn Media, seed: Seed, from: u64, lost: Seq, skipped: u64) -> io::Result<Behind> {
     let end = file.len()?;
     let mut bytes =
         vec![0; (PIECE_BYTES + RECORD_HEADER_BYTES + PAYLOAD_BYTES_MAX).min(end.saturating_sub(from) as usize)];
@@ -67,7 +69,8 @@ pub(super) fn look_behind(file: &dyn Media, seed: Seed, from: u64, lost: Seq) ->
         let len = bytes.len().min((end - piece) as usize);
         file.read_at(&mut bytes[..len], piece)?;
         let mut at = 0;
-        while let Some(place) = next_near(&bytes[..len], at, lost).filter(|place| *place < PIECE_BYTES) {
+        let near = Near { lost, skipped, before: piece - from };
+        while let Some(place) = near.next(&bytes[..len], at).filter(|place| *place < PIECE_BYTES) {
             at = place + 1;
             let Some(record) = valid_record(&bytes[place..len], seed) else { continue };
             found.records += 1;
@@ -83,23 +86,43 @@ pub(super) fn look_behind(file: &dyn Media, seed: Seed, from: u64, lost: Seq) ->
     Ok(found)
 }
 
-/// The next place from `at` on where a record with a seq that may follow `lost` could begin.
-fn next_near(bytes: &[u8], mut at: usize, lost: Seq) -> Option<usize> {
-    while at + RECORD_HEADER_BYTES < bytes.len() {
-        let ahead = bytes.get(at..at + ZEROS_PASSED).unwrap_or_default();
-        if !ahead.is_empty() && ahead.iter().fold(0, |all, byte| all | byte) == 0 {
-            // A record may begin with the last of these.
-            at += ZEROS_PASSED - RECORD_HEADER_BYTES;
-            continue;
+/// Which seqs may be found.
+struct Near {
+    lost: Seq,
+    skipped: u64,
+    /// Bytes between where `lost` should be and those that are looked at.
+    before: u64,
+}
+
+impl Near {
+    /// The next place from `at` on where a record that may follow `lost` could begin.
+    fn next(&self, bytes: &[u8], mut at: usize) -> Option<usize> {
+        let farthest = self.farthest(bytes.len());
+        let is_near = |place: &usize| {
+            let ahead = u64_at(bytes, place + SEQ_AT).wrapping_sub(self.lost.0);
+            // The first is enough for almost all.
+            ahead <= farthest && ahead <= self.farthest(*place)
+        };
+        while at + RECORD_HEADER_BYTES < bytes.len() {
+            let ahead = bytes.get(at..at + ZEROS_PASSED).unwrap_or_default();
+            if !ahead.is_empty() && ahead.iter().fold(0, |all, byte| all | byte) == 0 {
+                // A record may begin with the last of these.
+                at += ZEROS_PASSED - RECORD_HEADER_BYTES;
+                continue;
+            }
+            let until = (at + ZEROS_PASSED).min(bytes.len() - RECORD_HEADER_BYTES);
+            match (at..until).find(is_near) {
+                None => at = until,
+                found => return found,
+            }
         }
-        let until = (at + ZEROS_PASSED).min(bytes.len() - RECORD_HEADER_BYTES);
-        let is_near = |place: &usize| u64_at(bytes, place + SEQ_AT).wrapping_sub(lost.0) < SEQ_AHEAD_MAX;
-        match (at..until).find(is_near) {
-            None => at = until,
-            found => return found,
-        }
+        None
     }
-    None
+
+    /// How far the seq of a record at a place may be from the lost one.
+    fn farthest(&self, place: usize) -> u64 {
+        self.skipped + (self.before + place as u64) / RECORD_BYTES_MIN
+    }
 }
 
 fn valid_record(bytes: &[u8], seed: Seed) -> Option<RecordHeader> {
@@ -132,7 +155,7 @@ mod tests {
         let file = MemoryFolder::default().create("a").expect("creates");
         let bytes = pieces.concat();
         file.write_at(&bytes, 0).expect("writes");
-        look_behind(&*file, Seed::new(Uuid::nil(), 1), 0, Seq(lost)).expect("reads")
+        look_behind(&*file, Seed::new(Uuid::nil(), 1), 0, Seq(lost), 0).expect("reads")
     }
 
     #[test]
@@ -156,7 +179,7 @@ mod tests {
     #[test]
     fn records_are_found_wherever_they_begin() {
         let seed = Seed::new(Uuid::nil(), 1);
-        let one = record(6, 4, seed);
+        let one = record(5, 4, seed);
         let places = [
             0,
             1,
@@ -174,6 +197,22 @@ mod tests {
                 assert_eq!(found, Behind { records: 1, bytes, witness: None }, "at {place} behind {filler}");
             }
         }
+    }
+
+    #[test]
+    fn of_old_records_hardly_a_place_is_looked_at_and_of_new_ones_each() {
+        let seed = Seed::new(Uuid::nil(), 1);
+        let places = |first: u64, lost| {
+            let bytes = (first..first + 20_000).flat_map(|seq| record(seq, seq - 1, seed)).collect::<Vec<_>>();
+            let near = Near { lost: Seq(lost), skipped: 0, before: 0 };
+            let next = |at: &usize| near.next(&bytes, at + 1);
+            std::iter::successors(near.next(&bytes, 0), next).count()
+        };
+        for lost in [20_001, 50_000, 1_000_000, 1_000_000_000] {
+            let looked_at = places(1, lost);
+            assert!(looked_at < 100, "{looked_at} places where {lost} is lost");
+        }
+        assert!(places(50_000, 50_000) >= 20_000);
     }
 
     #[test]
