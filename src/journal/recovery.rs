@@ -11,7 +11,7 @@ use super::error::{Corrupt, DiskError, OpenError};
 use super::format::{Header, HeaderFault, SEGMENT_HEADER_BYTES, SPARE_NAME, Seed, segment_name, segment_number};
 use super::media::{Folder, Media};
 use super::scan::Scan;
-use super::segment::{Segment, prepare, put_zeros, read_header, used_end};
+use super::segment::{Segment, prepare, put_zeros, read_header};
 use super::torn::{begun, look_behind};
 
 /// Records of later segments may be so far from where the journal ends: others may be missing, or were skipped.
@@ -249,8 +249,7 @@ fn cut_off(folder: &dyn Folder, end: &Segment, at: u64, behind: &[(u64, Arc<dyn 
         folder.remove(&name).and_then(|()| folder.sync()).map_err(DiskError::on("removing", &name))?;
     }
     let zero = || {
-        let used = used_end(&*end.file, at)?;
-        put_zeros(&*end.file, at, used)?;
+        put_zeros(&*end.file, at, end.file.len()?)?;
         end.file.sync_data()
     };
     zero().map_err(DiskError::on("cutting", &end.name()))

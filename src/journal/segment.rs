@@ -19,12 +19,6 @@ const ZEROS_BYTES: usize = 64 * 1024;
 /// slow disk the file would not be ready when it is needed.
 const FILLED_BYTES: usize = 512 * 1024;
 
-/// What is used of a file is looked for in pieces of this many bytes.
-const LOOKED_BYTES: usize = 1024 * 1024;
-
-/// Zeros are passed over so many at a time.
-const ZEROS_PASSED: usize = 4_096;
-
 /// One segment's file and what its header says.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
@@ -102,26 +96,6 @@ pub(super) fn put_zeros(file: &dyn Media, from: u64, to: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// Where the last byte from `from` on that is not zero ends, or `from` where all are.
-pub(super) fn used_end(file: &dyn Media, from: u64) -> io::Result<u64> {
-    let end = file.len()?;
-    let mut buffer = vec![0; LOOKED_BYTES.min(end.saturating_sub(from) as usize)];
-    let (mut at, mut used) = (from, from);
-    while at < end {
-        let len = buffer.len().min((end - at) as usize);
-        file.read_at(&mut buffer[..len], at)?;
-        // Most of a segment may be zeros, which are passed over many at a time.
-        let zeros =
-            buffer[..len].rchunks(ZEROS_PASSED).take_while(|bytes| bytes.iter().fold(0, |all, byte| all | byte) == 0);
-        let end = len - zeros.map(<[u8]>::len).sum::<usize>();
-        if let Some(last) = buffer[..end].iter().rposition(|byte| *byte != 0) {
-            used = at + last as u64 + 1;
-        }
-        at += len as u64;
-    }
-    Ok(used)
-}
-
 /// The segments of a journal, oldest first; the last one takes records.
 #[derive(Debug)]
 pub(super) struct Segments(Mutex<VecDeque<Segment>>);
@@ -188,14 +162,19 @@ mod tests {
     use crate::journal::media::memory::MemoryFolder;
 
     #[test]
-    fn the_end_of_what_is_used_is_found_and_can_be_made_zero() {
-        let folder = MemoryFolder::default();
-        let file = prepare(&folder, 3 * ZEROS_BYTES as u64).expect("prepares");
-        assert_eq!(used_end(&*file, 4096).expect("reads"), 4096);
-        file.write_at(&[1], ZEROS_BYTES as u64 + 5).expect("writes");
-        assert_eq!(used_end(&*file, 4096).expect("reads"), ZEROS_BYTES as u64 + 6);
-        put_zeros(&*file, 4096, ZEROS_BYTES as u64 + 6).expect("writes");
-        assert_eq!(used_end(&*file, 4096).expect("reads"), 4096);
+    fn a_new_file_is_zeros_and_what_is_written_can_be_made_zero() {
+        let capacity = 3 * ZEROS_BYTES as u64;
+        let file = prepare(&MemoryFolder::default(), capacity).expect("prepares");
+        let bytes = || {
+            let mut bytes = vec![7; capacity as usize];
+            file.read_at(&mut bytes, 0).expect("reads");
+            bytes
+        };
+        let zeros = vec![0; capacity as usize];
+        assert!(file.len().expect("has a size") == capacity && bytes() == zeros);
+        file.write_at(&[1; ZEROS_BYTES + 9], 4_096).expect("writes");
+        put_zeros(&*file, 4_097, capacity).expect("writes");
+        assert_eq!((bytes()[4_096], bytes()[4_097..] == zeros[4_097..]), (1, true));
     }
 
     #[test]

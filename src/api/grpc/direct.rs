@@ -26,12 +26,11 @@ use super::write;
 use crate::api::auth::Caller;
 use crate::api::listen::{self, Answering, RequestBody, Whole};
 use crate::api::problem::Problem;
-use crate::api::routes::decisions::{Turn, drawn_lent, drawn_now};
+use crate::api::routes::decisions::{Turn, drawn};
 use crate::api::routes::guard::caught;
 use crate::api::state::App;
-use crate::engine::{DrawFault, Drawn};
+use crate::engine::Drawn;
 use crate::metrics::Call;
-use crate::service::Together;
 
 /// What a caller says who compresses.
 pub const ENCODING: &str = "grpc-encoding";
@@ -90,7 +89,7 @@ async fn made(app: &App, request: Request<RequestBody>, (kind, read): (Option<Ki
     let message = message(request.into_body(), app.bodies.body_bytes_max).await.map_err(in_our_words)?;
     let turn = Turn::alone(app, &caller);
     if let Some((kind, asked)) = kind.and_then(|kind| Some((kind, plain::draw(&message)?))) {
-        return Ok(drawn(turn, kind, asked).await?);
+        return Ok(draw(turn, kind, asked).await?);
     }
     let asked = read(message).map_err(|error| in_our_words(Status::internal(error.to_string())))?;
     Ok(match answer(turn, asked).await? {
@@ -103,26 +102,15 @@ async fn made(app: &App, request: Request<RequestBody>, (kind, read): (Option<Ki
     })
 }
 
-/// The answer to a draw that was read where it lies: decided at once, so that only what makes it durable is waited for.
-async fn drawn(turn: Turn<'_>, kind: Kind, asked: Draw<'_>) -> Result<Bytes, Problem> {
-    let (service, asked) = (&turn.app.service, kind.asked(asked, turn.app)?);
-    let start = service.clock().instant();
-    let (drawn, output_tokens, decisions) = match drawn_now(turn, &asked, service.clock().now())? {
-        (Drawn::Short(subscription), _) => {
-            let (drawn, output_tokens) = drawn_lent(turn, &asked, subscription).await?;
-            (drawn, output_tokens, 0)
-        }
-        (drawn, output_tokens) => (drawn, output_tokens, 1),
-    };
-    let (id, together) = (&asked.draw.id, Together::of(&drawn));
-    let mut bytes = BytesMut::with_capacity(ANSWER_BYTES);
+/// The answer to a draw that was read where it lies.
+async fn draw(turn: Turn<'_>, kind: Kind, asked: Draw<'_>) -> Result<Bytes, Problem> {
+    let asked = kind.asked(asked, turn.app)?;
+    let (drawn, output_tokens) = drawn(turn, &asked).await?;
+    let (id, mut bytes) = (&asked.draw.id, BytesMut::with_capacity(ANSWER_BYTES));
     match drawn {
         Drawn::Allowed(allowed) => write_decision(&mut bytes, id, &allowed, output_tokens),
         drawn => write_message(&mut bytes, &write::decision(Some(id), drawn, output_tokens)),
     }
-    let durable = service.durable_together(together).await;
-    service.took(start, decisions);
-    durable.map_err(|_| DrawFault::Unconfirmed)?;
     Ok(bytes.freeze())
 }
 

@@ -101,10 +101,13 @@ impl FromStr for DrawOp {
     }
 }
 
+/// A draw that is short of a lease of this subscription.
+pub type Short = (Box<Asked>, SubscriptionId);
+
 /// What is left of a row that was not answered at once.
 pub enum Later {
-    /// A draw that is short of a lease of this subscription.
-    Lent(Box<Asked>, SubscriptionId),
+    /// What it draws is to be lent.
+    Lent(Short),
     /// All of it: nothing was done.
     Row,
 }
@@ -135,16 +138,17 @@ impl<'a> Rows<'a> {
             Some((DrawOp::Hold, body)) => self.hold(body),
             Some((DrawOp::Check, _)) | None => return Some(Later::Row),
         };
-        begun.unwrap_or_else(|problem| {
+        let short = begun.unwrap_or_else(|problem| {
             self.refuse(at, problem);
             None
-        })
+        });
+        short.map(Later::Lent)
     }
 
     /// Answers what is left of a row.
     pub async fn go_on(&mut self, at: usize, row: &str, later: Later) {
         let answered = match later {
-            Later::Lent(asked, subscription) => self.lent(*asked, subscription).await,
+            Later::Lent(short) => self.lent(short).await,
             Later::Row => self.any(row).await,
         };
         answered.unwrap_or_else(|problem| self.refuse(at, problem));
@@ -156,17 +160,17 @@ impl<'a> Rows<'a> {
         (self.answers, self.draws)
     }
 
-    fn debit(&mut self, body: DrawBody) -> Result<Option<Later>, Problem> {
+    fn debit(&mut self, body: DrawBody) -> Result<Option<Short>, Problem> {
         self.draw(body.debit(Key::default(), self.turn.app)?)
     }
 
-    fn hold(&mut self, body: DrawBody) -> Result<Option<Later>, Problem> {
+    fn hold(&mut self, body: DrawBody) -> Result<Option<Short>, Problem> {
         self.draw(body.hold(Key::default(), self.turn.app)?)
     }
 
-    fn draw(&mut self, asked: Asked) -> Result<Option<Later>, Problem> {
+    fn draw(&mut self, asked: Asked) -> Result<Option<Short>, Problem> {
         match drawn_now(self.turn, &asked, self.now)? {
-            (Drawn::Short(subscription), _) => Ok(Some(Later::Lent(Box::new(asked), subscription))),
+            (Drawn::Short(subscription), _) => Ok(Some((Box::new(asked), subscription))),
             (drawn, output_tokens) => {
                 self.draws += 1;
                 self.put_drawn(asked.draw.id, drawn, output_tokens);
@@ -175,7 +179,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    async fn lent(&mut self, asked: Asked, subscription: SubscriptionId) -> Result<(), Problem> {
+    async fn lent(&mut self, (asked, subscription): Short) -> Result<(), Problem> {
         let drawn = drawn_lent(self.turn, &asked, subscription).await;
         self.now = self.turn.app.service.clock().now();
         let (drawn, output_tokens) = drawn?;
@@ -194,7 +198,7 @@ impl<'a> Rows<'a> {
                 op => return self.end_of_draw(op, row).await,
             },
         };
-        let later = match op {
+        let short = match op {
             DrawOp::Debit => self.debit(body)?,
             DrawOp::Hold => self.hold(body)?,
             DrawOp::Check => {
@@ -204,9 +208,9 @@ impl<'a> Rows<'a> {
                 None
             }
         };
-        match later {
-            Some(Later::Lent(asked, subscription)) => self.lent(*asked, subscription).await,
-            Some(Later::Row) | None => Ok(()),
+        match short {
+            Some(short) => self.lent(short).await,
+            None => Ok(()),
         }
     }
 
